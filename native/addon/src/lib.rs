@@ -1,0 +1,1 @@
+//! The gate to Node: handles, buffers, error codes and the pool.

@@ -1,0 +1,1 @@
+//! Memory and sealed segments, key index, deletes, search, retrieval, Parquet.

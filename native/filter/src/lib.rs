@@ -1,0 +1,1 @@
+//! Typed filter programs evaluated over columns with three-valued logic.

@@ -1,0 +1,18 @@
+//! Vector, sparse and scalar indexes; safe Rust.
+#![forbid(unsafe_code)]
+
+pub mod vector;
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum IndexError {
+    /// The caller's parameter is wrong; the text is Milvus's.
+    #[error("{0}")]
+    Parameter(String),
+    /// A stored index is damaged.
+    #[error("{0}")]
+    Corrupt(String),
+    #[error("index build was cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,95 @@
+//! What every vector index offers, and what it needs of the rows.
+
+use crate::IndexError;
+
+/// Element type of dense and binary vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    F32,
+    F16,
+    Bf16,
+    I8,
+    Bit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    L2,
+    Ip,
+    Cosine,
+    Hamming,
+    Jaccard,
+}
+
+impl Metric {
+    /// Similarities: the larger the better.
+    #[must_use]
+    pub fn larger_is_better(self) -> bool {
+        matches!(self, Self::Ip | Self::Cosine)
+    }
+}
+
+/// The rows of one vector field of one segment, by row number. Rows are little-endian bytes without alignment.
+/// Null rows have no vector: `row` gives an empty slice and no search returns them.
+pub trait VectorRows: Send + Sync {
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    fn element(&self) -> Element;
+    /// Dimensions (bits for binary).
+    fn dim(&self) -> usize;
+    fn row(&self, row: u32) -> &[u8];
+}
+
+/// Rows of a sparse field: pairs (u32 index, f32 value), little-endian, ascending by index.
+pub trait SparseRows: Send + Sync {
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    fn row(&self, row: u32) -> &[u8];
+}
+
+/// One query against one segment.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    pub vector: &'a [u8],
+    pub top_k: usize,
+    /// Allowed rows, one bit a row, least significant first; `None`: all rows.
+    pub allowed: Option<&'a [u64]>,
+    /// How many bits of `allowed` are set.
+    pub allowed_count: usize,
+    /// Range search and iterator: a hit must be strictly better than `radius` …
+    pub radius: Option<f32>,
+    /// … and not better than `range_filter`.
+    pub range_filter: Option<f32>,
+    pub params: &'a SearchParams,
+}
+
+/// Checked search parameters; each index reads its own.
+#[derive(Clone, Debug, Default)]
+pub struct SearchParams {
+    pub ef: Option<usize>,
+    pub nprobe: Option<usize>,
+    pub drop_ratio_search: Option<f32>,
+}
+
+/// A hit: score in the metric's own direction and meaning (L2 is squared), row number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    pub score: f32,
+    pub row: u32,
+}
+
+/// An opened, immutable index over the rows of one field of one segment.
+pub trait VectorIndex: Send + Sync {
+    /// Appends at most `query.top_k` hits to `out`, best first; equal scores by ascending row.
+    ///
+    /// # Errors
+    /// Parameters out of range, with Milvus's text (contract/indexes.md).
+    fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError>;
+
+    /// Bytes of heap memory, without mapped files.
+    fn memory_bytes(&self) -> usize;
+}

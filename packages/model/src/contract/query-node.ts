@@ -1,0 +1,29 @@
+/** Serves sealed segments. It knows segments by id; which of them a read sees is the delegator's matter. */
+import type { IndexInfo, SealedSegmentMeta } from "../catalog.ts";
+import type { FieldId, SegmentId } from "../id.ts";
+import type { Outcome } from "../outcome.ts";
+import type { QueryPlan, SearchPlan } from "../plan.ts";
+import type { CollectionSchema } from "../schema.ts";
+import type { Timestamp } from "../time.ts";
+
+export interface LoadSegment {
+  readonly schema: CollectionSchema;
+  readonly meta: SealedSegmentMeta;
+  readonly indexes: readonly IndexInfo[];
+  /** Carry tombstones newer than the compaction's snapshot over from its sources, if they are loaded here. */
+  readonly carryFrom: readonly SegmentId[];
+}
+
+export interface QueryNodeContract {
+  /** Opens, verifies and maps a segment; again with new indexes or delete files: attaches those. Idempotent. */
+  load(request: LoadSegment): Promise<Outcome<void>>;
+  release(segments: readonly SegmentId[]): Promise<Outcome<void>>;
+  /** Rows of these keys with an earlier timestamp die at `at`. Returns how many did, per segment. */
+  applyDeletes(segments: readonly SegmentId[], keys: Uint8Array, at: Timestamp): Promise<Outcome<readonly number[]>>;
+  /** The segment's tombstones as a delete file, when there are newer ones than the last export. */
+  exportDeletes(segment: SegmentId): Promise<Outcome<{ bytes: Uint8Array; deletedCount: number; newest: Timestamp } | undefined>>;
+  search(segments: readonly SegmentId[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<Uint8Array>>;
+  query(segments: readonly SegmentId[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<Uint8Array>>;
+  count(segments: readonly SegmentId[], filter: Uint8Array | undefined, snapshot: Timestamp): Promise<Outcome<bigint>>;
+  retrieve(segments: readonly SegmentId[], hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<Uint8Array>>;
+}

@@ -1,0 +1,49 @@
+/** The owner of shards: appends to the log, keeps growing data, answers reads as their delegator. */
+import type { IndexInfo, LoadState, ShardManifest } from "../catalog.ts";
+import type { CollectionId, FieldId, PartitionId, PinId, SegmentId, ShardId } from "../id.ts";
+import type { LogEntry } from "../log-record.ts";
+import type { Outcome } from "../outcome.ts";
+import type { QueryPlan, ReadScope, SearchPlan } from "../plan.ts";
+import type { Timestamp } from "../time.ts";
+
+export interface AppendResult {
+  /** Timestamp of all entries; the write is durable and applied when this returns. */
+  readonly at: Timestamp;
+}
+
+export interface SearchAnswer {
+  /** Encoded hits (docs/formats/hits.md), best first, at most topK per query, reduced over the node's shards. */
+  readonly hits: Uint8Array;
+  readonly snapshot: Timestamp;
+}
+
+export interface RowsAnswer {
+  /** Encoded retrieved rows (docs/formats/hits.md), ascending by primary key. */
+  readonly rows: Uint8Array;
+  readonly snapshot: Timestamp;
+}
+
+export interface StreamingNodeContract {
+  /** One durable, atomic record; every shard must be owned here under one channel. */
+  append(entries: readonly LogEntry[], deadlineMs: number): Promise<Outcome<AppendResult>>;
+  search(scope: ReadScope, plan: SearchPlan): Promise<Outcome<SearchAnswer>>;
+  query(scope: ReadScope, plan: QueryPlan): Promise<Outcome<RowsAnswer>>;
+  count(scope: ReadScope, filter: Uint8Array | undefined): Promise<Outcome<{ count: bigint; snapshot: Timestamp }>>;
+  /** Output fields of the hits that lie in the pinned view's segments. */
+  retrieve(pin: PinId, hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<Uint8Array>>;
+  release(pin: PinId): void;
+  /** Applied tick of the shards once it has reached `guarantee`: the least over them. */
+  readTimestamp(shards: readonly ShardId[], guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>>;
+
+  /** Seals what was written before the call and waits until it is in the manifest. */
+  flush(shards: readonly ShardId[]): Promise<Outcome<{ at: Timestamp; segments: readonly SegmentId[] }>>;
+  growingRowCount(shards: readonly ShardId[], partition?: PartitionId): Promise<Outcome<number>>;
+
+  // From the coordinator
+  /** Load or release: whether the delegator keeps sealed segments of the partitions open on query nodes. */
+  setLoad(collection: CollectionId, shards: readonly ShardId[], load: LoadState, indexes: readonly IndexInfo[]): Promise<Outcome<void>>;
+  /** A compaction or an index build changed the manifest: switch the view to it atomically. */
+  manifestChanged(manifest: ShardManifest): Promise<Outcome<void>>;
+  /** Share of the wanted sealed rows that are open, 0..100, and whether all wanted indexes are attached. */
+  loadedPercent(shards: readonly ShardId[]): Promise<Outcome<number>>;
+}
