@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+/** `elanus`: serve, and look at data folders. */
+import { Command } from "commander";
+import { serve } from "./serve.ts";
+
+const program = new Command("elanus")
+  .description("A vector database that speaks Milvus's gRPC and REST protocols")
+  .showHelpAfterError();
+
+program
+  .command("serve", { isDefault: true })
+  .description("serve a data folder")
+  .option("--data <folder>", "data folder (ELANUS_DATA; default ./elanus-data)")
+  .option("--port <number>", "gRPC and REST (ELANUS_PORT; default 19530)")
+  .option("--metrics-port <number>", "health, metrics, status (ELANUS_METRICS_PORT; default 9091)")
+  .option("--host <address>", "address to listen on (ELANUS_HOST; default 127.0.0.1)")
+  .option("--insecure", "allow an address other than loopback without authentication")
+  .option("--threads <number>", "native threads (ELANUS_THREADS; default: all cores)")
+  .option("--log-level <level>", "debug, info, warn, error or silent (ELANUS_LOG_LEVEL; default info)")
+  .action(async (options: Record<string, string | boolean | undefined>) => {
+    process.exitCode = await serve(options);
+  });
+
+await program.parseAsync();

@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import { readConfig } from "./config.ts";
+
+describe("readConfig", () => {
+  it("listens on loopback with the documented ports by default", () => {
+    const config = readConfig({}, {});
+    expect(config).toMatchObject({
+      ok: true,
+      value: { host: "127.0.0.1", port: 19_530, metricsPort: 9_091, data: "./elanus-data" },
+    });
+  });
+
+  it("prefers the command line over the environment", () => {
+    const config = readConfig({ port: "20000" }, { ELANUS_PORT: "30000", ELANUS_DATA: "/d" });
+    expect(config).toMatchObject({ ok: true, value: { port: 20_000, data: "/d" } });
+  });
+
+  it.each(["0.0.0.0", "192.168.1.2", "::", "example.org", "127.0.0.1.example.org"])("refuses %s without --insecure", (host) => {
+    expect(readConfig({ host }, {})).toMatchObject({
+      ok: false,
+      error: { kind: "invalidParameter", message: expect.stringContaining("--insecure") as string },
+    });
+    expect(readConfig({ host, insecure: "true" }, {}).ok).toBe(true);
+  });
+
+  it.each([
+    [{ port: "70000" }, "port (ELANUS_PORT)"],
+    [{ port: "abc" }, "port (ELANUS_PORT)"],
+    [{ logLevel: "loud" }, "logLevel"],
+    [{ threads: "0" }, "threads"],
+  ])("names the option that is wrong: %j", (input, words) => {
+    expect(readConfig(input, {})).toMatchObject({ ok: false, error: { message: expect.stringContaining(words) as string } });
+  });
+});
