@@ -1,6 +1,7 @@
 //! Vector, sparse and scalar indexes; safe Rust.
 #![forbid(unsafe_code)]
 
+pub mod scalar;
 pub mod vector;
 
 use thiserror::Error;

@@ -1,0 +1,105 @@
+//! Where a filter finds its columns. Rows lie in runs (the chunks of a growing segment, one run when sealed); all
+//! fields have the same runs. Views borrow, so that mapped pages and memory columns look alike.
+
+use elanus_index::scalar::ScalarIndex;
+use elanus_rows::column::{Bits, Column, Values, VarBytes};
+use elanus_rows::error::NativeError;
+
+/// The rows of one segment.
+pub trait ColumnSource {
+    fn row_count(&self) -> usize;
+
+    fn run_count(&self) -> usize {
+        1
+    }
+
+    /// Rows of one run; the sum over all runs is `row_count`.
+    fn run_rows(&self, _run: usize) -> usize {
+        self.row_count()
+    }
+
+    /// The values of `field` in one run; `None` when the segment has no such column, which reads as all null.
+    ///
+    /// # Errors
+    /// The column cannot be read.
+    fn column(&self, run: usize, field: u32) -> Result<Option<ColumnView<'_>>, NativeError>;
+}
+
+/// The scalar indexes of one segment. An index covers every row of the segment.
+pub trait ScalarIndexes {
+    fn of(&self, field: u32) -> Option<&ScalarIndex>;
+}
+
+/// Values of one field in one run.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnView<'a> {
+    pub values: ViewValues<'a>,
+    /// `None`: no row is null.
+    pub validity: Option<&'a Bits>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ViewValues<'a> {
+    Scalar(ScalarSlice<'a>),
+    /// Row i is `elements[offsets[i]..offsets[i + 1]]`.
+    Array { offsets: &'a [u64], elements: ScalarSlice<'a> },
+    /// Vectors: only null checks read them.
+    Opaque,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ScalarSlice<'a> {
+    Bool(&'a [bool]),
+    Int32(&'a [i32]),
+    Int64(&'a [i64]),
+    Float(&'a [f32]),
+    Double(&'a [f64]),
+    Bytes(BytesSlice<'a>),
+}
+
+/// Byte strings back to back, as in `VarBytes`.
+#[derive(Clone, Copy, Debug)]
+pub struct BytesSlice<'a> {
+    pub offsets: &'a [u64],
+    pub data: &'a [u8],
+}
+
+impl<'a> BytesSlice<'a> {
+    #[must_use]
+    pub fn get(self, i: usize) -> &'a [u8] {
+        &self.data[self.offsets[i] as usize..self.offsets[i + 1] as usize]
+    }
+}
+
+impl<'a> From<&'a VarBytes> for BytesSlice<'a> {
+    fn from(bytes: &'a VarBytes) -> Self {
+        Self { offsets: &bytes.offsets, data: &bytes.data }
+    }
+}
+
+impl<'a> ScalarSlice<'a> {
+    /// `None` for arrays and vectors.
+    #[must_use]
+    pub fn of(values: &'a Values) -> Option<Self> {
+        Some(match values {
+            Values::Bool(v) => Self::Bool(v),
+            Values::Int32(v) => Self::Int32(v),
+            Values::Int64(v) => Self::Int64(v),
+            Values::Float(v) => Self::Float(v),
+            Values::Double(v) => Self::Double(v),
+            Values::Bytes(v) => Self::Bytes(v.into()),
+            Values::Array { .. } | Values::Fixed { .. } => return None,
+        })
+    }
+}
+
+impl<'a> From<&'a Column> for ColumnView<'a> {
+    fn from(column: &'a Column) -> Self {
+        let values = match &column.values {
+            Values::Array { offsets, elements } => ScalarSlice::of(elements)
+                .map_or(ViewValues::Opaque, |elements| ViewValues::Array { offsets, elements }),
+            other => ScalarSlice::of(other).map_or(ViewValues::Opaque, ViewValues::Scalar),
+        };
+        Self { values, validity: column.validity.as_ref() }
+    }
+}
