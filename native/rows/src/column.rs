@@ -16,6 +16,11 @@ impl Bits {
         bits
     }
 
+    /// The words must fit `len` and be zero above it: `Bits::from_words` checks that.
+    pub(crate) fn from_checked_words(words: Vec<u64>, len: usize) -> Self {
+        Self { words, len }
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.len

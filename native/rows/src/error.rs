@@ -6,6 +6,9 @@ use thiserror::Error;
 pub enum NativeError {
     #[error("{0}")]
     InvalidParameter(String),
+    /// An invalid parameter that names what was wanted and what came.
+    #[error("{message}")]
+    Unexpected { message: String, expected: String, actual: String },
     #[error("{0}")]
     MissingParameter(String),
     #[error("{0}")]
@@ -30,7 +33,7 @@ impl NativeError {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::InvalidParameter(_) => "invalidParameter",
+            Self::InvalidParameter(_) | Self::Unexpected { .. } => "invalidParameter",
             Self::MissingParameter(_) => "missingParameter",
             Self::ParameterTooLarge(_) => "parameterTooLarge",
             Self::SchemaMismatch(_) => "collectionSchemaMismatch",
