@@ -1,0 +1,295 @@
+//! Which kernel serves which metric and element on this processor. The only place that asks what the processor can.
+
+use crate::scalar;
+
+/// Element type of dense and binary vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    F32,
+    F16,
+    Bf16,
+    I8,
+    Bit,
+}
+
+impl Element {
+    /// Bytes of one row of `dim` dimensions (bits for binary).
+    #[must_use]
+    pub fn row_bytes(self, dim: usize) -> usize {
+        match self {
+            Self::F32 => dim * 4,
+            Self::F16 | Self::Bf16 => dim * 2,
+            Self::I8 => dim,
+            Self::Bit => dim.div_ceil(8),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Squared Euclidean distance.
+    L2,
+    /// Dot product.
+    Ip,
+    /// Cosine of the angle; 0 when one of the two is the zero vector.
+    Cosine,
+    /// Number of differing bits.
+    Hamming,
+    /// 1 − common bits / bits in either.
+    Jaccard,
+}
+
+impl Metric {
+    /// Similarities: the larger the better.
+    #[must_use]
+    pub fn larger_is_better(self) -> bool {
+        matches!(self, Self::Ip | Self::Cosine)
+    }
+
+    /// By Milvus's name, in any case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::L2, Self::Ip, Self::Cosine, Self::Hamming, Self::Jaccard];
+        all.into_iter().find(|metric| metric.name().eq_ignore_ascii_case(name))
+    }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L2 => "L2",
+            Self::Ip => "IP",
+            Self::Cosine => "COSINE",
+            Self::Hamming => "HAMMING",
+            Self::Jaccard => "JACCARD",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Scalar,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Proof that this processor has an instruction level: a value can only come from having asked it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Level);
+
+impl Isa {
+    /// The best level of this processor.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::available()[0]
+    }
+
+    #[must_use]
+    pub fn scalar() -> Self {
+        Self(Level::Scalar)
+    }
+
+    /// Every level of this processor, best first; the last is the scalar one.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let mut levels = vec![];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c")
+                && is_x86_feature_detected!("popcnt");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni")
+                && is_x86_feature_detected!("avx512vpopcntdq");
+            if avx2 && avx512 {
+                levels.push(Self(Level::Avx512));
+            }
+            if avx2 {
+                levels.push(Self(Level::Avx2));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        levels.push(Self(Level::Neon));
+        levels.push(Self::scalar());
+        levels
+    }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Scalar => "scalar",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512vnni",
+        }
+    }
+}
+
+/// A query and a row.
+pub type DistanceFn = fn(&[u8], &[u8]) -> f32;
+/// A query and four rows: the query is loaded once. Gives exactly what the one-row function gives.
+pub type Distance4Fn = fn(&[u8], [&[u8]; 4]) -> [f32; 4];
+/// Unsigned 8-bit codes and a signed 8-bit query.
+pub type CodeDotFn = fn(&[u8], &[u8]) -> i32;
+
+/// The functions of one metric over one element. For `Cosine` they give dot product / length of the row, so that
+/// the query's length is looked at once, by [`Scorer`].
+#[derive(Clone, Copy, Debug)]
+pub struct DistanceKernel {
+    pub metric: Metric,
+    pub element: Element,
+    one: DistanceFn,
+    four: Option<Distance4Fn>,
+}
+
+impl DistanceKernel {
+    /// `None` when the metric does not fit the element (bits: Hamming and Jaccard only, all others: the rest).
+    #[must_use]
+    pub fn choose(metric: Metric, element: Element, isa: Isa) -> Option<Self> {
+        let (one, four) = match isa.0 {
+            Level::Scalar => (scalar_kernel(metric, element)?, None),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => (neon_kernel(metric, element)?, None),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2_kernel(metric, element)?,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512_kernel(metric, element)?,
+        };
+        Some(Self { metric, element, one, four })
+    }
+
+    /// Fixes the query.
+    #[must_use]
+    pub fn scorer<'q>(&self, query: &'q [u8]) -> Scorer<'q> {
+        let scale = if self.metric == Metric::Cosine {
+            // Against itself the kernel gives q·q / length(q): the length.
+            let length = (self.one)(query, query);
+            if length > 0.0 { 1.0 / length } else { 0.0 }
+        } else {
+            1.0
+        };
+        Scorer { one: self.one, four: self.four, query, scale, cosine: self.metric == Metric::Cosine }
+    }
+}
+
+/// A query ready to be compared with rows; scores have the metric's meaning and direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Scorer<'q> {
+    one: DistanceFn,
+    four: Option<Distance4Fn>,
+    query: &'q [u8],
+    scale: f32,
+    cosine: bool,
+}
+
+impl Scorer<'_> {
+    #[inline]
+    #[must_use]
+    pub fn score(&self, row: &[u8]) -> f32 {
+        self.finish((self.one)(self.query, row))
+    }
+
+    /// Exactly four times [`Self::score`].
+    #[inline]
+    #[must_use]
+    pub fn score4(&self, rows: [&[u8]; 4]) -> [f32; 4] {
+        match self.four {
+            Some(four) => four(self.query, rows).map(|raw| self.finish(raw)),
+            None => rows.map(|row| self.score(row)),
+        }
+    }
+
+    #[inline]
+    fn finish(&self, raw: f32) -> f32 {
+        if self.cosine { (raw * self.scale).clamp(-1.0, 1.0) } else { raw }
+    }
+}
+
+/// Dot product of unsigned 8-bit codes with a signed 8-bit query, exact.
+#[must_use]
+pub fn code_dot(isa: Isa) -> CodeDotFn {
+    match isa.0 {
+        Level::Scalar => scalar::dot_u8_i8,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => scalar::dot_u8_i8,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => crate::x86::avx2::dot_u8_i8,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => crate::x86::avx512::dot_u8_i8,
+    }
+}
+
+fn scalar_kernel(metric: Metric, element: Element) -> Option<DistanceFn> {
+    let kernel: DistanceFn = match (metric, element) {
+        (Metric::Ip, Element::F32) => scalar::dot_f32,
+        (Metric::Ip, Element::F16) => scalar::dot_f16,
+        (Metric::Ip, Element::Bf16) => scalar::dot_bf16,
+        (Metric::Ip, Element::I8) => scalar::dot_i8,
+        (Metric::L2, Element::F32) => scalar::l2_f32,
+        (Metric::L2, Element::F16) => scalar::l2_f16,
+        (Metric::L2, Element::Bf16) => scalar::l2_bf16,
+        (Metric::L2, Element::I8) => scalar::l2_i8,
+        (Metric::Cosine, Element::F32) => scalar::dot_over_norm_f32,
+        (Metric::Cosine, Element::F16) => scalar::dot_over_norm_f16,
+        (Metric::Cosine, Element::Bf16) => scalar::dot_over_norm_bf16,
+        (Metric::Cosine, Element::I8) => scalar::dot_over_norm_i8,
+        (Metric::Hamming, Element::Bit) => scalar::hamming,
+        (Metric::Jaccard, Element::Bit) => scalar::jaccard,
+        _ => return None,
+    };
+    Some(kernel)
+}
+
+#[cfg(target_arch = "aarch64")]
+fn neon_kernel(metric: Metric, element: Element) -> Option<DistanceFn> {
+    match (metric, element) {
+        (Metric::Ip, Element::F32) => Some(crate::arm::dot_f32),
+        (Metric::L2, Element::F32) => Some(crate::arm::l2_f32),
+        (Metric::Cosine, Element::F32) => Some(crate::arm::cosine_f32),
+        _ => scalar_kernel(metric, element),
+    }
+}
+
+/// The same table for every x86 level: the modules have equal names inside.
+macro_rules! x86_table {
+    ($name:ident, $level:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        fn $name(metric: Metric, element: Element) -> Option<(DistanceFn, Option<Distance4Fn>)> {
+            use crate::x86::$level as level;
+            let (one, four): (DistanceFn, Option<Distance4Fn>) = match (metric, element) {
+                (Metric::Ip, Element::F32) => (level::dot_f32, Some(level::dot4_f32)),
+                (Metric::Ip, Element::F16) => (level::dot_f16, Some(level::dot4_f16)),
+                (Metric::Ip, Element::Bf16) => (level::dot_bf16, Some(level::dot4_bf16)),
+                (Metric::Ip, Element::I8) => (level::dot_i8, None),
+                (Metric::L2, Element::F32) => (level::l2_f32, Some(level::l2_4_f32)),
+                (Metric::L2, Element::F16) => (level::l2_f16, Some(level::l2_4_f16)),
+                (Metric::L2, Element::Bf16) => (level::l2_bf16, Some(level::l2_4_bf16)),
+                (Metric::L2, Element::I8) => (level::l2_i8, None),
+                (Metric::Cosine, Element::F32) => (level::cosine_f32, Some(level::cosine4_f32)),
+                (Metric::Cosine, Element::F16) => (level::cosine_f16, Some(level::cosine4_f16)),
+                (Metric::Cosine, Element::Bf16) => (level::cosine_bf16, Some(level::cosine4_bf16)),
+                (Metric::Cosine, Element::I8) => (level::cosine_i8, None),
+                (Metric::Hamming, Element::Bit) => (level::hamming, None),
+                (Metric::Jaccard, Element::Bit) => (level::jaccard, None),
+                _ => return None,
+            };
+            Some((one, four))
+        }
+    };
+}
+
+x86_table!(avx2_kernel, avx2);
+x86_table!(avx512_kernel, avx512);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! Files read through the page cache.
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+/// A whole file, mapped read-only; starts on a page boundary. An empty file gives an empty slice.
+#[derive(Debug)]
+pub struct MappedFile {
+    map: Option<Mmap>,
+}
+
+impl MappedFile {
+    /// # Errors
+    /// The file cannot be opened or mapped.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() == 0 {
+            return Ok(Self { map: None });
+        }
+        // SAFETY: data files are written once under a new name and never changed, and the folder is locked
+        // against a second process; a file cut by force makes reads fault, as any lost disk would.
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(Self { map: Some(map) })
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or(&[])
+    }
+}
