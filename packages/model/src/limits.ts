@@ -1,5 +1,5 @@
 /** Every bound of the database in one place; configuration may lower or raise those of `Limits`. */
-export const MiB = 1024 * 1024;
+export const MiB: number = 1024 * 1024;
 
 export interface Limits {
   readonly requestBytesMax: number;

@@ -74,7 +74,7 @@ export interface HybridSearch extends CollectionRef {
 }
 
 export interface SearchResult {
-  /** Milvus `SearchResultData` message (`encoding` "message") or a JSON text of rows per query ("json"). */
+  /** Milvus `SearchResultData` message (`encoding` "message") or JSON: an array with one array of rows per query. */
   readonly body: Uint8Array;
   readonly collection: CollectionInfo;
   readonly metric: Metric;
@@ -99,8 +99,8 @@ export interface QueryResult {
   readonly sessionTimestamp: Timestamp;
 }
 
-/** How results are encoded. */
-export type Encoding = "message" | "json";
+/** How results are encoded; "jsonText" is JSON with 64-bit integers as decimal text. */
+export type Encoding = "message" | "json" | "jsonText";
 
 export interface ProxyContract {
   readonly catalog: CoordinatorContract;
