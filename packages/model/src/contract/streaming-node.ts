@@ -18,8 +18,8 @@ export interface SearchAnswer {
 }
 
 export interface RowsAnswer {
-  /** Encoded retrieved rows (docs/formats/hits.md), ascending by primary key. */
-  readonly rows: Uint8Array;
+  /** Parts of encoded retrieved rows (docs/formats/hits.md), each ascending by primary key, of disjoint rows. */
+  readonly rows: readonly Uint8Array[];
   readonly snapshot: Timestamp;
 }
 
@@ -29,8 +29,8 @@ export interface StreamingNodeContract {
   search(scope: ReadScope, plan: SearchPlan): Promise<Outcome<SearchAnswer>>;
   query(scope: ReadScope, plan: QueryPlan): Promise<Outcome<RowsAnswer>>;
   count(scope: ReadScope, filter: Uint8Array | undefined): Promise<Outcome<{ count: bigint; snapshot: Timestamp }>>;
-  /** Output fields of the hits that lie in the pinned view's segments. */
-  retrieve(pin: PinId, hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<Uint8Array>>;
+  /** Output fields of the hits that lie in the pinned view's segments, in parts as `encodeSearchResult` takes them. */
+  retrieve(pin: PinId, hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<readonly Uint8Array[]>>;
   release(pin: PinId): void;
   /** Applied tick of the shards once it has reached `guarantee`: the least over them. */
   readTimestamp(shards: readonly ShardId[], guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>>;
