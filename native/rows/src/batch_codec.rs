@@ -1,0 +1,262 @@
+//! Rows as bytes, for the log and between roles: docs/formats/row-batch.md.
+
+use crate::column::{Batch, Bits, Column, Values};
+use crate::cursor::{Cursor, pad, put_blob, put_numbers, put_var_bytes};
+use crate::error::{NativeError, Result};
+use crate::schema::{DefaultValue, Field, Schema};
+
+const MAGIC: [u8; 4] = *b"EROW";
+const VERSION: u8 = 1;
+const FLAG_POSITIONS: u8 = 1;
+const COLUMN_FLAG_VALIDITY: u8 = 1;
+const COLUMNS_MAX: usize = 4_096;
+
+const KIND_BOOL: u8 = 1;
+const KIND_INT32: u8 = 2;
+const KIND_INT64: u8 = 3;
+const KIND_FLOAT: u8 = 4;
+const KIND_DOUBLE: u8 = 5;
+const KIND_BYTES: u8 = 6;
+const KIND_ARRAY: u8 = 7;
+const KIND_FIXED: u8 = 8;
+
+/// Some fields of some rows: a query's answer, or what was fetched for hits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldRows {
+    pub row_count: usize,
+    /// For fetched hits: which hit each row belongs to (its place in the flat hits). Empty otherwise.
+    pub positions: Vec<u32>,
+    /// Field id and column; ids are distinct.
+    pub columns: Vec<(u32, Column)>,
+}
+
+impl FieldRows {
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let columns: Vec<(u32, &Column)> = self.columns.iter().map(|(id, column)| (*id, column)).collect();
+        encode(self.row_count, &self.positions, &columns)
+    }
+
+    /// Reads what `encode` or `encode_batch` wrote; columns are checked against the schema's fields.
+    ///
+    /// # Errors
+    /// `FileCorrupt` when the bytes are anything else.
+    pub fn decode(schema: &Schema, bytes: &[u8]) -> Result<Self> {
+        let mut cursor = Cursor::new(bytes, "encoded rows");
+        cursor.header(MAGIC)?;
+        let [version, flags] = [cursor.u8()?, cursor.u8()?];
+        if version != VERSION || flags & !FLAG_POSITIONS != 0 {
+            return Err(cursor.damaged(&format!("version {version} with flags {flags} is unknown")));
+        }
+        cursor.align()?;
+        let [row_count, column_count] = [cursor.u32()? as usize, cursor.u32()? as usize];
+        if column_count > COLUMNS_MAX {
+            return Err(cursor.damaged("it has too many columns"));
+        }
+        let with_positions = flags & FLAG_POSITIONS != 0;
+        let positions = cursor.numbers(if with_positions { row_count } else { 0 }, u32::from_le_bytes)?;
+        let mut columns: Vec<(u32, Column)> = Vec::new();
+        for _ in 0..column_count {
+            let (id, column) = read_column(&mut cursor, row_count)?;
+            if columns.iter().any(|(other, _)| *other == id) {
+                return Err(cursor.damaged(&format!("field {id} stands twice")));
+            }
+            // A field that the schema no longer has is dropped.
+            if let Some(field) = schema.by_id(id) {
+                check_column(&cursor, field, &column)?;
+                columns.push((id, column));
+            }
+        }
+        cursor.finish()?;
+        Ok(Self { row_count, positions, columns })
+    }
+
+    #[must_use]
+    pub fn column(&self, field: u32) -> Option<&Column> {
+        self.columns.iter().find(|(id, _)| *id == field).map(|(_, column)| column)
+    }
+}
+
+/// The bytes of a batch of whole rows.
+#[must_use]
+pub fn encode_batch(schema: &Schema, batch: &Batch) -> Vec<u8> {
+    let columns: Vec<(u32, &Column)> = schema.fields.iter().map(|field| field.id).zip(&batch.columns).collect();
+    encode(batch.row_count, &[], &columns)
+}
+
+/// Reads what `encode_batch` wrote, maybe under an older schema: a field it does not hold gets its default or null.
+///
+/// # Errors
+/// `FileCorrupt` when the bytes are anything else.
+pub fn decode_batch(schema: &Schema, bytes: &[u8]) -> Result<Batch> {
+    let mut rows = FieldRows::decode(schema, bytes)?;
+    let columns = schema.fields.iter().map(|field| {
+        let at = rows.columns.iter().position(|(id, _)| *id == field.id);
+        at.map_or_else(|| filled(field, rows.row_count), |at| Ok(rows.columns.swap_remove(at).1))
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    Ok(Batch { row_count: rows.row_count, columns })
+}
+
+/// A column of a field that was not sent: its default, else null.
+///
+/// # Errors
+/// `FileCorrupt` when the field has neither.
+fn filled(field: &Field, row_count: usize) -> Result<Column> {
+    if let Some(value) = &field.default_value {
+        return Ok(Column { values: repeated(field, value, row_count), validity: None });
+    }
+    if field.nullable || field.dynamic || row_count == 0 {
+        return Ok(Column::nulls(field, row_count));
+    }
+    let message = format!("field {} ({}) is missing and has no default", field.name, field.id);
+    Err(NativeError::FileCorrupt { file: "encoded rows".to_owned(), message })
+}
+
+/// `count` rows of a default value.
+#[must_use]
+pub fn repeated(field: &Field, value: &DefaultValue, count: usize) -> Values {
+    let mut values = Values::empty(field);
+    match (&mut values, value) {
+        (Values::Bool(v), DefaultValue::Bool(value)) => v.resize(count, *value),
+        (Values::Int32(v), DefaultValue::Int(value)) => v.resize(count, *value as i32),
+        (Values::Int64(v), DefaultValue::Int(value)) => v.resize(count, *value),
+        (Values::Float(v), DefaultValue::Float(value)) => v.resize(count, *value as f32),
+        (Values::Double(v), DefaultValue::Float(value)) => v.resize(count, *value),
+        (Values::Bytes(v), DefaultValue::Text(value)) => {
+            (0..count).for_each(|_| v.push(value.as_bytes()));
+        }
+        (other, _) => other.push_zeros(count),
+    }
+    values
+}
+
+fn encode(row_count: usize, positions: &[u32], columns: &[(u32, &Column)]) -> Vec<u8> {
+    let bytes: usize = columns.iter().map(|(_, column)| column.byte_size() + 64).sum();
+    let mut out = Vec::with_capacity(bytes + positions.len() * 4 + 32);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[VERSION, if positions.is_empty() { 0 } else { FLAG_POSITIONS }, 0, 0]);
+    put_numbers(&mut out, &[row_count as u32, columns.len() as u32], u32::to_le_bytes);
+    put_numbers(&mut out, positions, u32::to_le_bytes);
+    for (id, column) in columns {
+        write_column(&mut out, *id, column);
+    }
+    out
+}
+
+fn write_column(out: &mut Vec<u8>, id: u32, column: &Column) {
+    let (kind, element, width) = match &column.values {
+        Values::Array { elements, .. } => (KIND_ARRAY, kind_of(elements), 0),
+        Values::Fixed { width, .. } => (KIND_FIXED, 0, *width as u32),
+        values => (kind_of(values), 0, 0),
+    };
+    let flags = if column.validity.is_some() { COLUMN_FLAG_VALIDITY } else { 0 };
+    out.extend_from_slice(&id.to_le_bytes());
+    out.extend_from_slice(&[kind, element, flags, 0]);
+    out.extend_from_slice(&width.to_le_bytes());
+    pad(out);
+    if let Some(bits) = &column.validity {
+        put_numbers(out, bits.words(), u64::to_le_bytes);
+    }
+    write_values(out, &column.values);
+}
+
+fn kind_of(values: &Values) -> u8 {
+    match values {
+        Values::Bool(_) => KIND_BOOL,
+        Values::Int32(_) => KIND_INT32,
+        Values::Int64(_) => KIND_INT64,
+        Values::Float(_) => KIND_FLOAT,
+        Values::Double(_) => KIND_DOUBLE,
+        Values::Bytes(_) => KIND_BYTES,
+        Values::Array { .. } => KIND_ARRAY,
+        Values::Fixed { .. } => KIND_FIXED,
+    }
+}
+
+fn write_values(out: &mut Vec<u8>, values: &Values) {
+    match values {
+        Values::Bool(v) => put_numbers(out, v, |value| [u8::from(value)]),
+        Values::Int32(v) => put_numbers(out, v, i32::to_le_bytes),
+        Values::Int64(v) => put_numbers(out, v, i64::to_le_bytes),
+        Values::Float(v) => put_numbers(out, v, f32::to_le_bytes),
+        Values::Double(v) => put_numbers(out, v, f64::to_le_bytes),
+        Values::Bytes(v) => put_var_bytes(out, v),
+        Values::Array { offsets, elements } => {
+            put_numbers(out, offsets, u64::to_le_bytes);
+            write_values(out, elements);
+        }
+        Values::Fixed { data, .. } => put_blob(out, data),
+    }
+}
+
+fn read_column(cursor: &mut Cursor<'_>, row_count: usize) -> Result<(u32, Column)> {
+    let id = cursor.u32()?;
+    let [kind, element, flags, zero] = [cursor.u8()?, cursor.u8()?, cursor.u8()?, cursor.u8()?];
+    let width = cursor.u32()? as usize;
+    cursor.align()?;
+    if flags & !COLUMN_FLAG_VALIDITY != 0 || zero != 0 {
+        return Err(cursor.damaged("a column's flags are unknown"));
+    }
+    let validity = if flags & COLUMN_FLAG_VALIDITY == 0 {
+        None
+    } else {
+        let words = cursor.numbers(row_count.div_ceil(64), u64::from_le_bytes)?;
+        let bits = Bits::from_words(words, row_count);
+        Some(bits.ok_or_else(|| cursor.damaged("validity has bits above its rows"))?)
+    };
+    let values = match kind {
+        KIND_ARRAY => {
+            let offsets = cursor.offsets(row_count)?;
+            let count = cursor.length_of(offsets.last().copied())?;
+            Values::Array { offsets, elements: Box::new(read_values(cursor, element, count)?) }
+        }
+        KIND_FIXED => {
+            let bytes = row_count.checked_mul(width).filter(|_| width > 0);
+            let bytes = bytes.ok_or_else(|| cursor.damaged("a vector width is impossible"))?;
+            Values::Fixed { width, data: cursor.blob(bytes)?.to_vec() }
+        }
+        _ => read_values(cursor, kind, row_count)?,
+    };
+    Ok((id, Column { values, validity }))
+}
+
+fn read_values(cursor: &mut Cursor<'_>, kind: u8, count: usize) -> Result<Values> {
+    Ok(match kind {
+        KIND_BOOL => {
+            let bytes = cursor.blob(count)?;
+            if bytes.iter().any(|&byte| byte > 1) {
+                return Err(cursor.damaged("a bool is neither 0 nor 1"));
+            }
+            Values::Bool(bytes.iter().map(|&byte| byte == 1).collect())
+        }
+        KIND_INT32 => Values::Int32(cursor.numbers(count, i32::from_le_bytes)?),
+        KIND_INT64 => Values::Int64(cursor.numbers(count, i64::from_le_bytes)?),
+        KIND_FLOAT => Values::Float(cursor.numbers(count, f32::from_le_bytes)?),
+        KIND_DOUBLE => Values::Double(cursor.numbers(count, f64::from_le_bytes)?),
+        KIND_BYTES => Values::Bytes(cursor.var_bytes(count)?),
+        _ => return Err(cursor.damaged(&format!("column kind {kind} is unknown"))),
+    })
+}
+
+/// The column must be of the field's kind, so that nothing behind the decoder meets a surprise.
+fn check_column(cursor: &Cursor<'_>, field: &Field, column: &Column) -> Result<()> {
+    if !column.values.same_kind(&Values::empty(field)) {
+        return Err(cursor.damaged(&format!("the column of field {} is of another type", field.name)));
+    }
+    let text_is_utf8 = match &column.values {
+        Values::Bytes(strings) if !field.data_type.is_vector() => utf8_by_row(strings),
+        Values::Array { elements, .. } => match elements.as_ref() {
+            Values::Bytes(strings) => utf8_by_row(strings),
+            _ => true,
+        },
+        _ => true,
+    };
+    if text_is_utf8 { Ok(()) } else { Err(cursor.damaged(&format!("field {} is not UTF-8", field.name))) }
+}
+
+/// Whole UTF-8 and no row starts inside a character.
+fn utf8_by_row(strings: &crate::column::VarBytes) -> bool {
+    std::str::from_utf8(&strings.data)
+        .is_ok_and(|text| strings.offsets.iter().all(|&offset| text.is_char_boundary(offset as usize)))
+}

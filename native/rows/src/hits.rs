@@ -1,0 +1,188 @@
+//! What searches found, as it crosses roles: docs/formats/hits.md.
+
+use crate::cursor::{Cursor, put_numbers};
+use crate::error::{NativeError, Result};
+use crate::keys::Keys;
+use crate::metric;
+
+const MAGIC: [u8; 4] = *b"EHIT";
+const VERSION: u8 = 1;
+const FLAG_TEXT: u8 = 1;
+
+/// Hits of `counts.len()` queries, flat: query by query, best first within a query, equal scores by smaller key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hits {
+    /// Hits of each query.
+    pub counts: Vec<u32>,
+    pub scores: Vec<f32>,
+    pub segments: Vec<u64>,
+    /// Row number in the segment.
+    pub rows: Vec<u32>,
+    pub keys: Keys,
+}
+
+impl Hits {
+    /// No hits for `nq` queries.
+    #[must_use]
+    pub fn empty(nq: usize, text: bool) -> Self {
+        Self {
+            counts: vec![0; nq],
+            scores: Vec::new(),
+            segments: Vec::new(),
+            rows: Vec::new(),
+            keys: Keys::empty(text),
+        }
+    }
+
+    /// Number of hits over all queries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.scores.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.scores.is_empty()
+    }
+
+    /// First hit of each query, and the end of the last.
+    #[must_use]
+    pub fn starts(&self) -> Vec<usize> {
+        let mut starts = Vec::with_capacity(self.counts.len() + 1);
+        let mut at = 0;
+        starts.push(at);
+        for &count in &self.counts {
+            at += count as usize;
+            starts.push(at);
+        }
+        starts
+    }
+
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 + self.counts.len() * 4 + self.len() * 24);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[VERSION, if self.keys.is_text() { FLAG_TEXT } else { 0 }, 0, 0]);
+        put_numbers(&mut out, &[self.counts.len() as u32, self.len() as u32], u32::to_le_bytes);
+        put_numbers(&mut out, &self.counts, u32::to_le_bytes);
+        put_numbers(&mut out, &self.scores, f32::to_le_bytes);
+        put_numbers(&mut out, &self.rows, u32::to_le_bytes);
+        put_numbers(&mut out, &self.segments, u64::to_le_bytes);
+        self.keys.write_body(&mut out);
+        out
+    }
+
+    /// Reads what `encode` wrote.
+    ///
+    /// # Errors
+    /// `FileCorrupt` when the bytes are anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut cursor = Cursor::new(bytes, "encoded hits");
+        cursor.header(MAGIC)?;
+        let [version, flags] = [cursor.u8()?, cursor.u8()?];
+        if version != VERSION || flags & !FLAG_TEXT != 0 {
+            return Err(cursor.damaged(&format!("version {version} with flags {flags} is unknown")));
+        }
+        cursor.align()?;
+        let [queries, total] = [cursor.u32()? as usize, cursor.u32()? as usize];
+        let counts = cursor.numbers(queries, u32::from_le_bytes)?;
+        if counts.iter().map(|&count| u64::from(count)).sum::<u64>() != total as u64 {
+            return Err(cursor.damaged("the counts do not add up"));
+        }
+        let hits = Self {
+            counts,
+            scores: cursor.numbers(total, f32::from_le_bytes)?,
+            rows: cursor.numbers(total, u32::from_le_bytes)?,
+            segments: cursor.numbers(total, u64::from_le_bytes)?,
+            keys: Keys::read_body(&mut cursor, flags & FLAG_TEXT != 0, total)?,
+        };
+        cursor.finish()?;
+        Ok(hits)
+    }
+}
+
+/// Merges hits of disjoint rows of one collection: the best `top_k` of each query.
+///
+/// # Errors
+/// `Internal` when the parts answer different queries.
+pub fn reduce(parts: &[Hits], top_k: usize, metric: &str) -> Result<Hits> {
+    let larger = metric::larger_is_better(metric)?;
+    let first = parts.first().ok_or_else(|| NativeError::Internal("no hits to reduce".to_owned()))?;
+    let nq = first.counts.len();
+    // A node without rows cannot know the key's type and writes no keys; the others decide.
+    let text = parts.iter().find(|part| !part.is_empty()).unwrap_or(first).keys.is_text();
+    let mut merged = Hits::empty(nq, text);
+    let starts: Vec<Vec<usize>> = parts.iter().map(Hits::starts).collect();
+    if parts.iter().any(|part| part.counts.len() != nq) {
+        return Err(NativeError::Internal("hits of different numbers of queries".to_owned()));
+    }
+    for query in 0..nq {
+        let mut heads: Vec<usize> = starts.iter().map(|starts| starts[query]).collect();
+        let ends: Vec<usize> = starts.iter().map(|starts| starts[query + 1]).collect();
+        while (merged.counts[query] as usize) < top_k {
+            let Some(best) = best_head(parts, &heads, &ends, larger) else { break };
+            merged.push_from(&parts[best], heads[best])?;
+            merged.counts[query] += 1;
+            heads[best] += 1;
+        }
+    }
+    Ok(merged)
+}
+
+fn best_head(parts: &[Hits], heads: &[usize], ends: &[usize], larger: bool) -> Option<usize> {
+    let open = (0..parts.len()).filter(|&part| heads[part] < ends[part]);
+    open.min_by(|&a, &b| {
+        let by_score = compare_scores(parts[a].scores[heads[a]], parts[b].scores[heads[b]], larger);
+        by_score.then_with(|| parts[a].keys.get(heads[a]).cmp(&parts[b].keys.get(heads[b])))
+    })
+}
+
+/// Better first.
+#[must_use]
+pub fn compare_scores(a: f32, b: f32, larger_is_better: bool) -> std::cmp::Ordering {
+    if larger_is_better { b.total_cmp(&a) } else { a.total_cmp(&b) }
+}
+
+impl Hits {
+    /// Puts hit `i` of `other` behind; the caller counts it.
+    pub(crate) fn push_from(&mut self, other: &Self, i: usize) -> Result<()> {
+        self.keys.push(other.keys.get(i))?;
+        self.scores.push(other.scores[i]);
+        self.segments.push(other.segments[i]);
+        self.rows.push(other.rows[i]);
+        Ok(())
+    }
+
+    /// The hits at `positions`, of which each query has `counts`.
+    #[must_use]
+    pub fn gather(&self, positions: &[u32], counts: Vec<u32>) -> Self {
+        Self {
+            counts,
+            scores: positions.iter().map(|&i| self.scores[i as usize]).collect(),
+            segments: positions.iter().map(|&i| self.segments[i as usize]).collect(),
+            rows: positions.iter().map(|&i| self.rows[i as usize]).collect(),
+            keys: self.keys.gather(positions),
+        }
+    }
+
+    /// Drops the first `offset` hits of each query and keeps at most `limit`.
+    #[must_use]
+    pub fn slice(&self, offset: usize, limit: usize) -> Self {
+        let mut positions = Vec::new();
+        let mut counts = Vec::with_capacity(self.counts.len());
+        for pair in self.starts().windows(2) {
+            let from = pair[0].saturating_add(offset).min(pair[1]);
+            let to = from.saturating_add(limit).min(pair[1]);
+            positions.extend(from as u32..to as u32);
+            counts.push((to - from) as u32);
+        }
+        self.gather(&positions, counts)
+    }
+
+    /// Score of the last hit of the first query.
+    #[must_use]
+    pub fn last_score(&self) -> Option<f32> {
+        let count = self.counts.first().copied()? as usize;
+        count.checked_sub(1).map(|last| self.scores[last])
+    }
+}
