@@ -1,0 +1,147 @@
+/** One gRPC call on one HTTP/2 stream: frame in, handler, frame and trailers out. */
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { gunzip } from "node:zlib";
+import type { ListenOptions, RpcAnswer, TransportHandlers } from "../../ports/transport.ts";
+import { type FrameProblem, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
+import { encodeStatusMessage, parseTimeoutMs } from "./grpc-text.ts";
+
+const DEADLINE_EXCEEDED = 4;
+const RESOURCE_EXHAUSTED = 8;
+const UNIMPLEMENTED = 12;
+const INTERNAL = 13;
+/** Longer timers overflow; a caller that waits longer has no deadline. */
+const TIMER_MS_MAX = 2_147_483_647;
+/** Smaller answers are sent in one piece with their frame header. */
+const SINGLE_WRITE_BYTES_MAX = 64 * 1024;
+
+export class GrpcCall {
+  readonly #stream: ServerHttp2Stream;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #options: ListenOptions;
+  readonly #handlers: TransportHandlers;
+  readonly #abort = new AbortController();
+  readonly #deadlineMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #answered = false;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: ListenOptions, handlers: TransportHandlers) {
+    this.#stream = stream;
+    this.#headers = headers;
+    this.#options = options;
+    this.#handlers = handlers;
+    const timeoutMs = parseTimeoutMs(text(headers["grpc-timeout"]));
+    this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    if (timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX) this.#timer = setTimeout(() => this.#expire(), timeoutMs);
+  }
+
+  start(): void {
+    const assembler = new UnaryAssembler(this.#options.requestBytesMax);
+    this.#stream.on("error", () => this.#abort.abort());
+    this.#stream.on("close", () => this.#leave());
+    this.#stream.on("data", (chunk: Buffer) => {
+      const problem = this.#answered ? undefined : assembler.push(chunk);
+      if (problem !== undefined) this.#refuse(problem);
+    });
+    this.#stream.on("end", () => {
+      if (this.#answered) return;
+      const message = assembler.finish();
+      if (message.kind !== "message") this.#refuse(message);
+      else if (message.compressed) this.#decompress(message.bytes);
+      else void this.#run(message.bytes);
+    });
+  }
+
+  #decompress(bytes: Uint8Array): void {
+    const encoding = text(this.#headers["grpc-encoding"]);
+    if (encoding !== "gzip") {
+      this.#answer(failed(UNIMPLEMENTED, `grpc: Decompressor is not installed for grpc-encoding "${encoding ?? ""}"`));
+      return;
+    }
+    gunzip(bytes, { maxOutputLength: this.#options.requestBytesMax }, (error, plain) => {
+      if (error === null) void this.#run(plain);
+      else if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") {
+        this.#refuse({ kind: "tooLarge", bytes: this.#options.requestBytesMax + 1 });
+      } else this.#refuse({ kind: "malformed", message: `failed to decompress the message: ${error.message}` });
+    });
+  }
+
+  async #run(body: Uint8Array): Promise<void> {
+    try {
+      const path = text(this.#headers[":path"]) ?? "";
+      const metadata = metadataOf(this.#headers);
+      this.#answer(await this.#handlers.rpc({ path, metadata, body, deadlineMs: this.#deadlineMs, signal: this.#abort.signal }));
+    } catch (error) {
+      this.#answer(failed(INTERNAL, error instanceof Error ? error.message : String(error)));
+    }
+  }
+
+  #refuse(problem: FrameProblem): void {
+    const max = this.#options.requestBytesMax;
+    if (problem.kind === "malformed") this.#answer(failed(INTERNAL, problem.message));
+    else this.#answer(failed(RESOURCE_EXHAUSTED, `grpc: received message larger than max (${problem.bytes} vs. ${max})`));
+  }
+
+  #expire(): void {
+    this.#answer(failed(DEADLINE_EXCEEDED, "context deadline exceeded"));
+    this.#abort.abort();
+  }
+
+  #leave(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#abort.abort();
+  }
+
+  #answer(answer: RpcAnswer): void {
+    if (this.#answered || this.#stream.destroyed || this.#stream.closed) return;
+    this.#answered = true;
+    if (this.#timer !== undefined && answer.keepOpen !== true) clearTimeout(this.#timer);
+    if (answer.status !== 0) this.#sendFailure(answer);
+    else if (answer.body.length > this.#options.responseBytesMax) {
+      const max = this.#options.responseBytesMax;
+      this.#sendFailure(failed(RESOURCE_EXHAUSTED, `grpc: trying to send message larger than max (${answer.body.length} vs. ${max})`));
+    } else this.#sendMessage(answer);
+  }
+
+  #sendFailure(answer: RpcAnswer): void {
+    const status = { "grpc-status": String(answer.status), "grpc-message": encodeStatusMessage(answer.message) };
+    this.#stream.respond({ ...responseHeaders, ...status }, { endStream: true });
+    // What the caller still sends is read and dropped, so that its connection stays usable.
+    this.#stream.resume();
+    if (!this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  #sendMessage(answer: RpcAnswer): void {
+    const { body } = answer;
+    this.#stream.respond(responseHeaders, { waitForTrailers: true });
+    this.#stream.on("wantTrailers", () => this.#stream.sendTrailers({ "grpc-status": "0" }));
+    const header = frameHeader(body.length);
+    if (body.length > SINGLE_WRITE_BYTES_MAX) {
+      this.#stream.write(header);
+      this.#stream.write(body);
+    } else this.#stream.write(Buffer.concat([header, body]));
+    if (answer.keepOpen !== true) this.#stream.end();
+  }
+}
+
+const responseHeaders = {
+  ":status": 200,
+  "content-type": "application/grpc",
+  "grpc-accept-encoding": "identity,gzip",
+} as const;
+
+function failed(status: number, message: string): RpcAnswer {
+  return { status, message, body: new Uint8Array(0) };
+}
+
+function text(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function metadataOf(headers: IncomingHttpHeaders): ReadonlyMap<string, string> {
+  const metadata = new Map<string, string>();
+  for (const [name, value] of Object.entries(headers)) {
+    const first = text(value);
+    if (first !== undefined && !name.startsWith(":")) metadata.set(name, first);
+  }
+  return metadata;
+}
