@@ -1,7 +1,15 @@
 //! Vector, sparse and scalar indexes; safe Rust.
 #![forbid(unsafe_code)]
 
+pub mod catalog;
+pub mod flat;
+mod format;
+pub mod params;
+pub mod progress;
 pub mod scalar;
+pub mod sparse;
+pub mod storage;
+mod top_k;
 pub mod vector;
 
 use thiserror::Error;

@@ -1,33 +1,9 @@
 //! What every vector index offers, and what it needs of the rows.
 
+pub use elanus_kernels::{Element, Metric};
+
 use crate::IndexError;
-
-/// Element type of dense and binary vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Element {
-    F32,
-    F16,
-    Bf16,
-    I8,
-    Bit,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    L2,
-    Ip,
-    Cosine,
-    Hamming,
-    Jaccard,
-}
-
-impl Metric {
-    /// Similarities: the larger the better.
-    #[must_use]
-    pub fn larger_is_better(self) -> bool {
-        matches!(self, Self::Ip | Self::Cosine)
-    }
-}
+pub use crate::params::SearchParams;
 
 /// The rows of one vector field of one segment, by row number. Rows are little-endian bytes without alignment.
 /// Null rows have no vector: `row` gives an empty slice and no search returns them.
@@ -40,6 +16,11 @@ pub trait VectorRows: Send + Sync {
     /// Dimensions (bits for binary).
     fn dim(&self) -> usize;
     fn row(&self, row: u32) -> &[u8];
+    /// A stretch of rows that lie one after the other, starting at `row`: its bytes and how many rows (at least 1)
+    /// it has. For a stretch of null rows the bytes are empty. Longer stretches make a scan faster.
+    fn run(&self, row: u32) -> (&[u8], usize) {
+        (self.row(row), 1)
+    }
 }
 
 /// Rows of a sparse field: pairs (u32 index, f32 value), little-endian, ascending by index.
@@ -67,14 +48,6 @@ pub struct Query<'a> {
     pub params: &'a SearchParams,
 }
 
-/// Checked search parameters; each index reads its own.
-#[derive(Clone, Debug, Default)]
-pub struct SearchParams {
-    pub ef: Option<usize>,
-    pub nprobe: Option<usize>,
-    pub drop_ratio_search: Option<f32>,
-}
-
 /// A hit: score in the metric's own direction and meaning (L2 is squared), row number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
@@ -82,13 +55,32 @@ pub struct Hit {
     pub row: u32,
 }
 
-/// An opened, immutable index over the rows of one field of one segment.
+/// An opened, immutable index over the dense or binary rows of one field of one segment.
 pub trait VectorIndex: Send + Sync {
     /// Appends at most `query.top_k` hits to `out`, best first; equal scores by ascending row.
     ///
     /// # Errors
     /// Parameters out of range, with Milvus's text (contract/indexes.md).
     fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError>;
+
+    /// Milvus's name of the type, for [`SearchParams::from_json`].
+    fn type_name(&self) -> &'static str;
+
+    fn metric(&self) -> Metric;
+
+    /// Bytes of heap memory, without mapped files.
+    fn memory_bytes(&self) -> usize;
+}
+
+/// An opened, immutable index over the sparse rows of one field of one segment; keeps what it needs of the rows.
+pub trait SparseIndex: Send + Sync {
+    /// As [`VectorIndex::search`]. Rows that share no dimension with the query never appear.
+    ///
+    /// # Errors
+    /// A malformed query vector.
+    fn search(&self, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError>;
+
+    fn type_name(&self) -> &'static str;
 
     /// Bytes of heap memory, without mapped files.
     fn memory_bytes(&self) -> usize;

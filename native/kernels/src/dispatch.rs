@@ -1,5 +1,7 @@
 //! Which kernel serves which metric and element on this processor. The only place that asks what the processor can.
 
+use std::sync::OnceLock;
+
 use crate::scalar;
 
 /// Element type of dense and binary vectors.
@@ -81,10 +83,11 @@ enum Level {
 pub struct Isa(Level);
 
 impl Isa {
-    /// The best level of this processor.
+    /// The best level of this processor; asked once per process.
     #[must_use]
     pub fn detect() -> Self {
-        Self::available()[0]
+        static DETECTED: OnceLock<Isa> = OnceLock::new();
+        *DETECTED.get_or_init(|| Self::available()[0])
     }
 
     #[must_use]

@@ -1,0 +1,185 @@
+//! Index types by name: which build, which reader.
+
+use serde::{Deserialize, Serialize};
+
+use crate::format::{self, File};
+use crate::progress::Progress;
+use crate::storage::Storage;
+use crate::vector::{Element, Hit, Metric, Query, SparseIndex, SparseRows, VectorIndex, VectorRows};
+use crate::{IndexError, flat};
+
+/// What an index is built over.
+#[derive(Clone, Copy)]
+pub enum Rows<'a> {
+    Dense(&'a dyn VectorRows),
+    Sparse(&'a dyn SparseRows),
+}
+
+/// An opened index.
+pub enum Index {
+    Dense(Box<dyn VectorIndex>),
+    Sparse(Box<dyn SparseIndex>),
+}
+
+impl Index {
+    /// Bytes of heap memory, without mapped files.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Dense(index) => index.memory_bytes(),
+            Self::Sparse(index) => index.memory_bytes(),
+        }
+    }
+
+    /// Milvus's name of the type, for [`crate::vector::SearchParams::from_json`].
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Dense(index) => index.type_name(),
+            Self::Sparse(index) => index.type_name(),
+        }
+    }
+}
+
+/// The section `meta` of every index file, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub index_type: String,
+    pub metric: String,
+    pub element: String,
+    pub dim: usize,
+    pub rows: usize,
+}
+
+impl Meta {
+    fn of(index_type: &str, metric: Metric, rows: Rows<'_>) -> Self {
+        let (element, dim, count) = match rows {
+            Rows::Dense(rows) => (element_name(rows.element()), rows.dim(), rows.len()),
+            Rows::Sparse(rows) => ("sparse", 0, rows.len()),
+        };
+        Self {
+            index_type: index_type.to_owned(),
+            metric: metric.name().to_owned(),
+            element: element.to_owned(),
+            dim,
+            rows: count,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    pub(crate) fn metric(&self) -> Result<Metric, IndexError> {
+        Metric::from_name(&self.metric)
+            .ok_or_else(|| IndexError::Corrupt(format!("index file is damaged: metric {}", self.metric)))
+    }
+}
+
+fn element_name(element: Element) -> &'static str {
+    match element {
+        Element::F32 => "f32",
+        Element::F16 => "f16",
+        Element::Bf16 => "bf16",
+        Element::I8 => "i8",
+        Element::Bit => "bit",
+    }
+}
+
+/// Builds an index and gives its file. `metric` may be empty: then the type's default is taken (COSINE, HAMMING for
+/// binary, IP for sparse). `params` is a JSON object. Uses at most `threads` threads, the caller's among them.
+///
+/// # Errors
+/// Unknown type, metric or parameter values with Milvus's text; cancelled.
+pub fn build(
+    index_type: &str,
+    metric: &str,
+    params: &str,
+    rows: Rows<'_>,
+    progress: &Progress,
+    threads: usize,
+) -> Result<Vec<u8>, IndexError> {
+    progress.check()?;
+    let metric = metric_for(metric, rows)?;
+    let _ = (params, threads);
+    let index_type = real_type(index_type, rows)?;
+    let meta = Meta::of(index_type, metric, rows);
+    let file = format::write(&[("meta", &meta.encode())]);
+    progress.advance(1.0);
+    Ok(file)
+}
+
+fn metric_for(name: &str, rows: Rows<'_>) -> Result<Metric, IndexError> {
+    let supported: &[Metric] = match rows {
+        Rows::Sparse(_) => &[Metric::Ip],
+        Rows::Dense(rows) if rows.element() == Element::Bit => &[Metric::Hamming, Metric::Jaccard],
+        Rows::Dense(_) => &[Metric::Cosine, Metric::L2, Metric::Ip],
+    };
+    if name.is_empty() {
+        return Ok(supported[0]);
+    }
+    Metric::from_name(name).filter(|metric| supported.contains(metric)).ok_or_else(|| {
+        let names: Vec<&str> = supported.iter().map(|metric| metric.name()).collect();
+        let names = names.join(" ");
+        IndexError::Parameter(format!("metric type {name} not found or not supported, supported: [{names}]"))
+    })
+}
+
+/// Aliases and AUTOINDEX resolved, and checked against the kind of rows.
+fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
+    let fitting: &[(&str, &'static str)] = match rows {
+        Rows::Sparse(_) => &[
+            ("AUTOINDEX", "SPARSE_INVERTED_INDEX"),
+            ("SPARSE_INVERTED_INDEX", "SPARSE_INVERTED_INDEX"),
+            ("SPARSE_WAND", "SPARSE_INVERTED_INDEX"),
+        ],
+        Rows::Dense(rows) if rows.element() == Element::Bit => {
+            &[("AUTOINDEX", "BIN_FLAT"), ("BIN_FLAT", "BIN_FLAT"), ("HNSW", "HNSW")]
+        }
+        Rows::Dense(_) => {
+            &[("AUTOINDEX", "HNSW"), ("FLAT", "FLAT"), ("HNSW", "HNSW"), ("IVF_FLAT", "IVF_FLAT")]
+        }
+    };
+    let found = fitting.iter().find(|(own, _)| *own == name);
+    found.map(|(_, real)| *real).ok_or_else(|| IndexError::Parameter(format!("invalid index type: {name}")))
+}
+
+/// Opens and verifies an index file.
+///
+/// # Errors
+/// `Corrupt`, naming the damaged block or part.
+pub fn open(storage: Storage) -> Result<Index, IndexError> {
+    let file = File::open(storage)?;
+    let meta: Meta = serde_json::from_slice(file.section("meta")?)
+        .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section meta: {error}")))?;
+    let metric = meta.metric()?;
+    match meta.index_type.as_str() {
+        "FLAT" | "HNSW" | "IVF_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric }))),
+        "BIN_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "BIN_FLAT", metric }))),
+        other => Err(IndexError::Corrupt(format!("index file is damaged: index type {other} is not known"))),
+    }
+}
+
+/// FLAT and BIN_FLAT keep nothing: the rows are the index.
+struct Flat {
+    type_name: &'static str,
+    metric: Metric,
+}
+
+impl VectorIndex for Flat {
+    fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
+        flat::search(rows, self.metric, query, out)
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+}
