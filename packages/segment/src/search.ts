@@ -1,0 +1,83 @@
+/** Reads over a set of segments: one native call each, and the merge of partial hits. */
+import type { NativeSegment } from "@elanus/engine/addon";
+import type { Metric } from "@elanus/model/catalog";
+import type { FieldId } from "@elanus/model/id";
+import type { Outcome } from "@elanus/model/outcome";
+import type { QueryPlan, SearchPlan } from "@elanus/model/plan";
+import type { Timestamp } from "@elanus/model/time";
+import { attempt, attemptNow, type NativeEngine } from "./native-engine.ts";
+
+/** The segments one read looks at, and the moment it sees. */
+export interface SegmentScope {
+  readonly segments: readonly NativeSegment[];
+  readonly snapshot: Timestamp;
+}
+
+export function searchSegments(
+  engine: NativeEngine,
+  scope: SegmentScope,
+  plan: SearchPlan,
+): Promise<Outcome<Uint8Array>> {
+  const { nq: _nq, filter, radius, rangeFilter, afterScore, ...rest } = plan;
+  return attempt(() =>
+    engine.addon.search(engine.pool, {
+      ...rest,
+      ...scope,
+      ...(filter === undefined ? {} : { filter }),
+      ...(radius === undefined ? {} : { radius }),
+      ...(rangeFilter === undefined ? {} : { rangeFilter }),
+      ...(afterScore === undefined ? {} : { afterScore }),
+    }),
+  );
+}
+
+export function querySegments(
+  engine: NativeEngine,
+  scope: SegmentScope,
+  plan: QueryPlan,
+  bytesMax: number,
+): Promise<Outcome<Uint8Array>> {
+  const { filter, limit, fields } = plan;
+  return attempt(() =>
+    engine.addon.query(engine.pool, {
+      ...scope,
+      fields,
+      bytesMax,
+      ...(filter === undefined ? {} : { filter }),
+      ...(limit === undefined ? {} : { limit }),
+    }),
+  );
+}
+
+export function countSegments(
+  engine: NativeEngine,
+  scope: SegmentScope,
+  filter: Uint8Array | undefined,
+): Promise<Outcome<bigint>> {
+  return attempt(() =>
+    engine.addon.count(engine.pool, { ...scope, ...(filter === undefined ? {} : { filter }) }),
+  );
+}
+
+/** Fields of those hits that lie in `segments`. */
+export function retrieveHits(
+  engine: NativeEngine,
+  segments: readonly NativeSegment[],
+  hits: Uint8Array,
+  fields: readonly FieldId[],
+): Promise<Outcome<Uint8Array>> {
+  return attempt(() => engine.addon.retrieve(engine.pool, segments, hits, fields));
+}
+
+/** Best `topK` per query of hits over disjoint rows. */
+export function reduceHits(
+  engine: NativeEngine,
+  parts: readonly Uint8Array[],
+  topK: number,
+  metric: Metric,
+): Outcome<Uint8Array> {
+  const only = parts.length === 1 ? parts[0] : undefined;
+  return only === undefined
+    ? attemptNow(() => engine.addon.reduceHits(parts, topK, metric))
+    : { ok: true, value: only };
+}
