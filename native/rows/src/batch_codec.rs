@@ -20,6 +20,9 @@ const KIND_BYTES: u8 = 6;
 const KIND_ARRAY: u8 = 7;
 const KIND_FIXED: u8 = 8;
 
+/// What `$meta` holds where a row has no dynamic keys.
+pub(crate) const EMPTY_OBJECT: &str = "{}";
+
 /// Some fields of some rows: a query's answer, or what was fetched for hits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldRows {
@@ -106,7 +109,11 @@ fn filled(field: &Field, row_count: usize) -> Result<Column> {
     if let Some(value) = &field.default_value {
         return Ok(Column { values: repeated(field, value, row_count), validity: None });
     }
-    if field.nullable || field.dynamic || row_count == 0 {
+    if field.dynamic {
+        let empty = DefaultValue::Text(EMPTY_OBJECT.to_owned());
+        return Ok(Column { values: repeated(field, &empty, row_count), validity: None });
+    }
+    if field.nullable || row_count == 0 {
         return Ok(Column::nulls(field, row_count));
     }
     let message = format!("field {} ({}) is missing and has no default", field.name, field.id);

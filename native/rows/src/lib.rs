@@ -2,11 +2,17 @@
 #![forbid(unsafe_code)]
 
 pub mod batch_codec;
+mod checks;
 pub mod column;
 mod cursor;
 pub mod error;
+pub mod field_data;
 pub mod gather;
 pub mod hits;
+pub mod ingest;
 pub mod keys;
 pub mod metric;
+pub mod placeholders;
+mod proto;
+pub mod route;
 pub mod schema;

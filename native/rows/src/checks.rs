@@ -1,0 +1,256 @@
+//! Checks of the values of one column, in Milvus's words (contract/grpc.md 4.7, 5.2-5.4).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserializer, de};
+
+use crate::column::{Values, VarBytes};
+use crate::error::{NativeError, Result};
+use crate::schema::{DataType, Field, Schema};
+
+const JSON_BYTES_MAX: usize = 65_536;
+const SPARSE_PAIR: usize = 8;
+
+/// Checks the values that were sent for a field.
+pub(crate) fn check_values(schema: &Schema, field: &Field, values: &Values) -> Result<()> {
+    match (field.data_type, values) {
+        (DataType::Int8 | DataType::Int16, Values::Int32(v)) => check_range(field.data_type, v),
+        (DataType::Float, Values::Float(v)) => check_finite(v.iter().map(|&value| f64::from(value))),
+        (DataType::Double, Values::Double(v)) => check_finite(v.iter().copied()),
+        (DataType::VarChar, Values::Bytes(v)) => check_texts(field, v),
+        (DataType::Json, Values::Bytes(v)) => check_documents(schema, field, v),
+        (DataType::Array, Values::Array { offsets, elements }) => check_lists(field, offsets, elements),
+        (DataType::SparseFloatVector, Values::Bytes(v)) => v.iter().try_for_each(check_sparse_row),
+        (data_type, Values::Fixed { data, .. }) => check_elements(data_type, data),
+        _ => Ok(()),
+    }
+}
+
+fn invalid(message: String) -> NativeError {
+    NativeError::InvalidParameter(message)
+}
+
+fn check_range(data_type: DataType, values: &[i32]) -> Result<()> {
+    let (low, high) = match data_type {
+        DataType::Int8 => (i32::from(i8::MIN), i32::from(i8::MAX)),
+        DataType::Int16 => (i32::from(i16::MIN), i32::from(i16::MAX)),
+        _ => return Ok(()),
+    };
+    let Some(at) = values.iter().position(|value| !(low..=high).contains(value)) else { return Ok(()) };
+    Err(NativeError::Unexpected {
+        message: format!("the {at}th element ({}) out of range: [{low}, {high}]", values[at]),
+        expected: "integer doesn't overflow".to_owned(),
+        actual: "out of range".to_owned(),
+    })
+}
+
+fn check_finite(mut values: impl Iterator<Item = f64>) -> Result<()> {
+    values.find(|value| !value.is_finite()).map_or(Ok(()), |value| Err(not_finite(value)))
+}
+
+fn not_finite(value: f64) -> NativeError {
+    let shown = if value.is_nan() { "NaN" } else { if value > 0.0 { "+Inf" } else { "-Inf" } };
+    invalid(format!("value '{shown}' is not a number or infinity"))
+}
+
+fn check_elements(data_type: DataType, data: &[u8]) -> Result<()> {
+    match data_type {
+        DataType::FloatVector => check_finite_words(data, |bytes: [u8; 4]| f32::from_le_bytes(bytes).into()),
+        DataType::Float16Vector => check_finite_words(data, |bytes| half::f16::from_le_bytes(bytes).into()),
+        DataType::BFloat16Vector => check_finite_words(data, |bytes| half::bf16::from_le_bytes(bytes).into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_finite_words<const N: usize>(data: &[u8], read: impl Fn([u8; N]) -> f64) -> Result<()> {
+    check_finite(data.as_chunks::<N>().0.iter().map(|bytes| read(*bytes)))
+}
+
+fn check_texts(field: &Field, texts: &VarBytes) -> Result<()> {
+    let longest = field.length_max.unwrap_or(usize::MAX);
+    for (row, text) in texts.iter().enumerate() {
+        if text.len() > longest {
+            return Err(invalid(format!(
+                "length of varchar field {} exceeds max length, row number: {row}, length: {}, max length: {longest}",
+                field.name,
+                text.len()
+            )));
+        }
+        check_utf8(field, text)?;
+    }
+    Ok(())
+}
+
+fn check_utf8(field: &Field, text: &[u8]) -> Result<()> {
+    match std::str::from_utf8(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(invalid(format!("field {} holds a string that is not valid UTF-8", field.name))),
+    }
+}
+
+fn check_lists(field: &Field, offsets: &[u64], elements: &Values) -> Result<()> {
+    let capacity = field.capacity_max.unwrap_or(usize::MAX) as u64;
+    if let Some(row) = offsets.windows(2).position(|pair| pair[1] - pair[0] > capacity) {
+        let length = offsets[row + 1] - offsets[row];
+        return Err(NativeError::Unexpected {
+            message: format!("the length ({length}) of {row}th array exceeds max capacity ({capacity})"),
+            expected: "valid length array".to_owned(),
+            actual: "array length exceeds max capacity".to_owned(),
+        });
+    }
+    match (field.element_type, elements) {
+        (Some(element_type), Values::Int32(v)) => check_range(element_type, v),
+        (_, Values::Float(v)) => check_finite(v.iter().map(|&value| f64::from(value))),
+        (_, Values::Double(v)) => check_finite(v.iter().copied()),
+        (_, Values::Bytes(v)) => check_list_texts(field, offsets, v),
+        _ => Ok(()),
+    }
+}
+
+fn check_list_texts(field: &Field, offsets: &[u64], texts: &VarBytes) -> Result<()> {
+    let longest = field.length_max.unwrap_or(usize::MAX);
+    for (at, text) in texts.iter().enumerate() {
+        check_utf8(field, text)?;
+        if text.len() > longest {
+            let row = offsets.partition_point(|&offset| offset <= at as u64) - 1;
+            return Err(invalid(format!(
+                "length of Array array field \"{}\" exceeds max length, row number: {row}, array index: {}, length: {}, \
+                 max length: {longest}",
+                field.name,
+                at as u64 - offsets[row],
+                text.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A row of a sparse vector: pairs by ascending index.
+pub(crate) fn check_sparse_row(row: &[u8]) -> Result<()> {
+    let (pairs, rest) = row.as_chunks::<SPARSE_PAIR>();
+    if !rest.is_empty() {
+        return Err(invalid(format!("invalid data length in sparse float vector: {}", row.len())));
+    }
+    let mut previous = None;
+    for [a, b, c, d, e, f, g, h] in pairs.iter().copied() {
+        let (index, value) = (u32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]));
+        if index == u32::MAX {
+            return Err(invalid("invalid index in sparse float vector: must be less than 2^32-1".to_owned()));
+        }
+        if previous.is_some_and(|previous| previous >= index) {
+            return Err(invalid("unsorted or same indices in sparse float vector".to_owned()));
+        }
+        if !value.is_finite() {
+            return Err(not_finite(value.into()));
+        }
+        if value < 0.0 {
+            return Err(invalid("negative value in sparse float vector".to_owned()));
+        }
+        previous = Some(index);
+    }
+    Ok(())
+}
+
+fn check_documents(schema: &Schema, field: &Field, documents: &VarBytes) -> Result<()> {
+    for (row, document) in documents.iter().enumerate() {
+        check_document_length(field, document.len())?;
+        check_utf8(field, document)?;
+        if field.dynamic {
+            check_dynamic(schema, document)?;
+        } else if serde_json::from_slice::<IgnoredAny>(document).is_err() {
+            return Err(invalid(format!("row {row} of json field {} is not valid JSON", field.name)));
+        }
+    }
+    Ok(())
+}
+
+fn check_document_length(field: &Field, length: usize) -> Result<()> {
+    if length <= JSON_BYTES_MAX {
+        return Ok(());
+    }
+    let message = if field.dynamic {
+        format!("the length ({length}) of dynamic field exceeds max length ({JSON_BYTES_MAX})")
+    } else {
+        format!("the length ({length}) of json field ({}) exceeds max length ({JSON_BYTES_MAX})", field.name)
+    };
+    Err(NativeError::Unexpected {
+        message,
+        expected: "valid length string".to_owned(),
+        actual: "length exceeds max length".to_owned(),
+    })
+}
+
+/// A `$meta` document must be an object without the names that columns have.
+fn check_dynamic(schema: &Schema, document: &[u8]) -> Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    let checked = deserializer.deserialize_map(DynamicKeys { schema, refused: None });
+    match checked.and_then(|refused| deserializer.end().map(|()| refused)) {
+        Ok(None) => Ok(()),
+        Ok(Some(message)) => Err(invalid(message)),
+        Err(_) => Err(invalid("the dynamic field of a row is not a JSON object".to_owned())),
+    }
+}
+
+struct DynamicKeys<'s> {
+    schema: &'s Schema,
+    refused: Option<String>,
+}
+
+impl<'de> Visitor<'de> for DynamicKeys<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        while let Some(key) = map.next_key_seed(CowKey)? {
+            map.next_value::<IgnoredAny>()?;
+            self.refused = self.refused.or_else(|| refused_dynamic_key(self.schema, &key));
+        }
+        Ok(self.refused)
+    }
+}
+
+/// Why a key may not stand in `$meta`.
+pub(crate) fn refused_dynamic_key(schema: &Schema, key: &str) -> Option<String> {
+    let field = schema.by_name(key)?;
+    Some(if field.dynamic {
+        format!("cannot set json key to: {key}")
+    } else {
+        format!("dynamic field name cannot include the static field name: {key}")
+    })
+}
+
+/// Reads a key without copying it where it has no escapes.
+struct CowKey;
+
+impl<'de> de::DeserializeSeed<'de> for CowKey {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CowKey {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> std::result::Result<Self::Value, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> std::result::Result<Self::Value, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
+
+    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> std::result::Result<Self::Value, E> {
+        Err(E::custom("a key is not text"))
+    }
+}

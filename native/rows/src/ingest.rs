@@ -1,0 +1,272 @@
+//! From the columns of a write request to a batch of whole rows (contract/grpc.md 5.2, 8.1, 8.2).
+
+use std::collections::HashSet;
+
+use crate::batch_codec::{EMPTY_OBJECT, repeated};
+use crate::checks::check_values;
+use crate::column::{Batch, Bits, Column, Values, VarBytes};
+use crate::error::{NativeError, Result};
+use crate::field_data::{Payload, Sent};
+use crate::keys::Keys;
+use crate::schema::{DefaultValue, Field, Schema};
+
+/// No batch grows beyond this, whatever a small message claims about null rows.
+const BATCH_BYTES_MAX: usize = 2 << 30;
+
+/// How a write treats its keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteOptions {
+    /// First of a range of ids for an automatic key.
+    pub first_auto_id: Option<i64>,
+    /// The key must be sent and must not repeat.
+    pub upsert: bool,
+    /// Keep keys that the client sent although the key is automatic.
+    pub allow_insert_auto_id: bool,
+}
+
+/// Checked rows of one write.
+#[derive(Clone, Debug)]
+pub struct Ingested {
+    pub batch: Batch,
+    /// Keys that the client sent and that were replaced by new automatic ones (upsert).
+    pub replaced: Option<Keys>,
+}
+
+/// Checks and columnises the `FieldData` messages of a request.
+///
+/// # Errors
+/// `InvalidParameter` and its relatives in Milvus's words; `Internal` when an automatic key lacks its ids.
+pub fn from_field_data(
+    schema: &Schema,
+    messages: &[&[u8]],
+    row_count: usize,
+    options: WriteOptions,
+) -> Result<Ingested> {
+    if row_count == 0 || u32::try_from(row_count).is_err() {
+        return Err(NativeError::Unexpected {
+            message: "num_rows should be greater than 0".to_owned(),
+            expected: "greater than 0".to_owned(),
+            actual: row_count.to_string(),
+        });
+    }
+    let mut sent: Vec<Option<Sent<'_>>> = schema.fields.iter().map(|_| None).collect();
+    for message in messages {
+        let column = Sent::parse(message)?;
+        let position = position_of(schema, &column, messages.len())?;
+        if sent[position].is_some() {
+            let message = format!("duplicated field {} found", schema.fields[position].name);
+            return Err(NativeError::InvalidParameter(message));
+        }
+        sent[position] = Some(column);
+    }
+    let mut builder = BatchBuilder::new(schema, row_count, options);
+    for (field, column) in schema.fields.iter().zip(sent) {
+        let payload = column.map(|column| column.payload(field)).transpose()?;
+        builder.add(field, payload)?;
+    }
+    builder.finish()
+}
+
+fn position_of(schema: &Schema, sent: &Sent<'_>, message_count: usize) -> Result<usize> {
+    let position = schema.fields.iter().position(|field| {
+        if sent.is_dynamic || field.dynamic {
+            field.dynamic && (sent.is_dynamic || sent.name == field.name)
+        } else if sent.name.is_empty() {
+            i64::from(field.id) == sent.field_id
+        } else {
+            field.name == sent.name
+        }
+    });
+    position.ok_or_else(|| {
+        NativeError::InvalidParameter(if message_count > schema.fields.len() {
+            "more fieldData has pass in".to_owned()
+        } else {
+            format!("fieldName {} not exist in collection schema", sent.name)
+        })
+    })
+}
+
+/// Collects the columns of a batch in field order; both wire forms (messages, JSON) end here.
+pub(crate) struct BatchBuilder<'s> {
+    schema: &'s Schema,
+    row_count: usize,
+    options: WriteOptions,
+    columns: Vec<Column>,
+    replaced: Option<Keys>,
+    bytes: usize,
+}
+
+impl<'s> BatchBuilder<'s> {
+    pub(crate) fn new(schema: &'s Schema, row_count: usize, options: WriteOptions) -> Self {
+        Self { schema, row_count, options, columns: Vec::new(), replaced: None, bytes: 0 }
+    }
+
+    /// The next field's column: what was sent, or `None`.
+    pub(crate) fn add(&mut self, field: &Field, payload: Option<Payload>) -> Result<()> {
+        let column = if field.primary_key { self.key_column(field, payload)? } else { self.column(field, payload)? };
+        self.bytes += column.byte_size();
+        self.check_size(0)?;
+        self.columns.push(column);
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<Ingested> {
+        if self.options.upsert {
+            let own = self.columns.get(self.schema.primary_position()).map(Keys::of_column).transpose()?;
+            if let Some(keys) = self.replaced.as_ref().or(own.as_ref()) {
+                check_distinct(keys)?;
+            }
+        }
+        Ok(Ingested {
+            batch: Batch { row_count: self.row_count, columns: self.columns },
+            replaced: self.replaced,
+        })
+    }
+
+    fn check_size(&self, more: usize) -> Result<()> {
+        if self.bytes.saturating_add(more) <= BATCH_BYTES_MAX {
+            return Ok(());
+        }
+        Err(NativeError::ParameterTooLarge(format!("the rows of one request take more than {BATCH_BYTES_MAX} bytes")))
+    }
+
+    fn key_column(&mut self, field: &Field, payload: Option<Payload>) -> Result<Column> {
+        let WriteOptions { first_auto_id, upsert, allow_insert_auto_id } = self.options;
+        match (payload, field.auto_id) {
+            (None, _) if upsert => Err(NativeError::InvalidParameter(format!(
+                "must assign pk when upsert, primary field: {}",
+                field.name
+            ))),
+            (Some(payload), true) if upsert => {
+                let sent = self.column(field, Some(payload))?;
+                let Some(first) = first_auto_id else { return Ok(sent) };
+                self.replaced = Some(Keys::of_column(&sent)?);
+                Ok(auto_ids(field, first, self.row_count))
+            }
+            (Some(_), true) if !allow_insert_auto_id => Err(NativeError::InvalidParameter(format!(
+                "can not assign primary field data when auto id enabled and allow_insert_auto_id is false {}",
+                field.name
+            ))),
+            (None, true) => {
+                let first = first_auto_id.ok_or_else(|| NativeError::Internal("no ids for an automatic key".to_owned()));
+                Ok(auto_ids(field, first?, self.row_count))
+            }
+            (payload, _) => self.column(field, payload),
+        }
+    }
+
+    fn column(&mut self, field: &Field, payload: Option<Payload>) -> Result<Column> {
+        let filler = filler_of(field);
+        let Some(Payload { mut values, valid }) = payload else {
+            let Some(filler) = filler else { return Err(missing(field)) };
+            self.check_size(filler.values.byte_size().saturating_mul(self.row_count))?;
+            return Ok(filler.gather(&vec![0; self.row_count]));
+        };
+        check_values(self.schema, field, &values)?;
+        let Some(valid) = valid else {
+            check_row_count(field, values.len(), self.row_count)?;
+            return Ok(Column { values, validity: None });
+        };
+        let filler = filler.ok_or_else(|| wrong_valid_data(field, 0, valid.len()))?;
+        if valid.len() != self.row_count {
+            return Err(wrong_valid_data(field, self.row_count, valid.len()));
+        }
+        check_compact_length(&valid, values.len())?;
+        self.check_size(filler.values.byte_size().saturating_mul(self.row_count))?;
+        let fill_at = values.len() as u32;
+        values.append(&filler.values)?;
+        let rows = compact_positions(&valid, fill_at);
+        let null = filler.validity.is_some() && valid.contains(&false);
+        Ok(Column { values: values.gather(&rows), validity: null.then(|| bits_of(&valid)) })
+    }
+}
+
+/// Where each row's value stands: the valid ones one after the other, the others at `fill_at`.
+fn compact_positions(valid: &[bool], fill_at: u32) -> Vec<u32> {
+    let mut next = 0;
+    let position = |&is_valid: &bool| {
+        if !is_valid {
+            return fill_at;
+        }
+        next += 1;
+        next - 1
+    };
+    valid.iter().map(position).collect()
+}
+
+fn bits_of(valid: &[bool]) -> Bits {
+    let mut bits = Bits::default();
+    valid.iter().for_each(|&is_valid| bits.push(is_valid));
+    bits
+}
+
+/// One row that stands where nothing was sent: the default, else null; `None` when a value is required.
+fn filler_of(field: &Field) -> Option<Column> {
+    if let Some(value) = &field.default_value {
+        return Some(Column { values: repeated(field, value, 1), validity: None });
+    }
+    if field.dynamic {
+        let empty = DefaultValue::Text(EMPTY_OBJECT.to_owned());
+        return Some(Column { values: repeated(field, &empty, 1), validity: None });
+    }
+    field.nullable.then(|| Column::nulls(field, 1))
+}
+
+fn auto_ids(field: &Field, first: i64, count: usize) -> Column {
+    let ids = (0..count as i64).map(|i| first.wrapping_add(i));
+    let values = match Values::empty(field) {
+        Values::Bytes(_) => {
+            let mut texts = VarBytes::default();
+            ids.for_each(|id| texts.push(id.to_string().as_bytes()));
+            Values::Bytes(texts)
+        }
+        _ => Values::Int64(ids.collect()),
+    };
+    Column { values, validity: None }
+}
+
+fn missing(field: &Field) -> NativeError {
+    NativeError::InvalidParameter(format!("fieldSchema({}) has no corresponding fieldData pass in", field.name))
+}
+
+fn wrong_valid_data(field: &Field, expected: usize, actual: usize) -> NativeError {
+    NativeError::Unexpected {
+        message: format!("the length of valid_data of field({}) is wrong", field.name),
+        expected: expected.to_string(),
+        actual: actual.to_string(),
+    }
+}
+
+fn check_row_count(field: &Field, actual: usize, expected: usize) -> Result<()> {
+    if actual == expected {
+        return Ok(());
+    }
+    Err(NativeError::Unexpected {
+        message: format!(
+            "the num_rows ({actual}) of field ({}) is not equal to passed num_rows ({expected})",
+            field.name
+        ),
+        expected: expected.to_string(),
+        actual: actual.to_string(),
+    })
+}
+
+fn check_compact_length(valid: &[bool], actual: usize) -> Result<()> {
+    let expected = valid.iter().filter(|&&is_valid| is_valid).count();
+    if actual == expected {
+        return Ok(());
+    }
+    Err(NativeError::Unexpected {
+        message: "the length of field is wrong".to_owned(),
+        expected: expected.to_string(),
+        actual: actual.to_string(),
+    })
+}
+
+fn check_distinct(keys: &Keys) -> Result<()> {
+    let mut seen = HashSet::with_capacity(keys.len());
+    if keys.iter().all(|key| seen.insert(key)) {
+        return Ok(());
+    }
+    Err(NativeError::InvalidParameter("duplicate primary keys are not allowed in the same batch".to_owned()))
+}
