@@ -1,0 +1,147 @@
+/** The sealed segments that are open on this node, by id. */
+import type { NativeSchema, NativeSegment } from "@elanus/engine/addon";
+import type { SealedSegmentMeta, SegmentFile } from "@elanus/model/catalog";
+import type { LoadSegment } from "@elanus/model/contract/query-node";
+import type { SegmentId } from "@elanus/model/id";
+import { fail, type Outcome, succeed } from "@elanus/model/outcome";
+import type { ObjectStore } from "@elanus/platform/ports/objects";
+import { attemptNow, compileSchema, type NativeEngine } from "@elanus/segment/native-engine";
+import { attachIndexes, type OpenSegment, openSealed } from "@elanus/segment/sealed";
+import { KeyedSerial } from "../serial.ts";
+import { exportIsDue, loadStep, newerMeta } from "./state/residency.ts";
+
+interface Resident {
+  meta: SealedSegmentMeta;
+  open: OpenSegment;
+}
+
+export class ResidentSegments {
+  readonly #engine: NativeEngine;
+  readonly #objects: ObjectStore;
+  readonly #residents = new Map<SegmentId, Resident>();
+  readonly #loads = new KeyedSerial<SegmentId>();
+  readonly #schemas = new Map<string, NativeSchema>();
+  #closed = false;
+
+  constructor(engine: NativeEngine, objects: ObjectStore) {
+    this.#engine = engine;
+    this.#objects = objects;
+  }
+
+  get count(): number {
+    return this.#residents.size;
+  }
+
+  load(request: LoadSegment): Promise<Outcome<void>> {
+    return this.#loads.run(request.meta.id, () => this.#load(request));
+  }
+
+  async #load(request: LoadSegment): Promise<Outcome<void>> {
+    if (this.#closed) return fail({ kind: "notReady", message: "the query node is stopping" });
+    const { id } = request.meta;
+    const known = this.#residents.get(id);
+    const step = loadStep(
+      known && { meta: known.meta, deletedCount: known.open.native.deletedCount },
+      request.meta,
+    );
+    if (step.kind === "open" || known === undefined) return this.#open(request);
+    if (step.deletes !== undefined) {
+      const imported = await this.#importDeletes(known.open.native, step.deletes);
+      if (!imported.ok) return imported;
+    }
+    const attached = await attachIndexes(this.#engine, this.#objects, known.open, request);
+    if (!attached.ok) return attached;
+    known.open = attached.value;
+    known.meta = newerMeta(known.meta, request.meta);
+    return this.#carry(known, request.carryFrom);
+  }
+
+  async #open(request: LoadSegment): Promise<Outcome<void>> {
+    const schema = this.#schemaOf(request);
+    const native = await openSealed(this.#engine, this.#objects, schema, request.meta);
+    if (!native.ok) return native;
+    const bare = { native: native.value, attached: new Map() };
+    const attached = await attachIndexes(this.#engine, this.#objects, bare, request);
+    if (!attached.ok) {
+      native.value.close();
+      return attached;
+    }
+    const resident = { meta: request.meta, open: attached.value };
+    const carried = this.#carry(resident, request.carryFrom);
+    if (!carried.ok || this.#closed) {
+      native.value.close();
+      return carried.ok ? fail({ kind: "notReady", message: "the query node is stopping" }) : carried;
+    }
+    this.#residents.set(request.meta.id, resident);
+    return succeed(undefined);
+  }
+
+  /** A tombstone of a source holds for the same row here whenever it came, so all of them are carried. */
+  #carry(target: Resident, sources: readonly SegmentId[]): Outcome<void> {
+    for (const id of sources) {
+      const source = this.#residents.get(id);
+      if (source === undefined || id === target.meta.id) continue;
+      const carried = attemptNow(() => target.open.native.carryDeletes(source.open.native, 0n));
+      if (!carried.ok) return carried;
+    }
+    return succeed(undefined);
+  }
+
+  async #importDeletes(native: NativeSegment, file: SegmentFile): Promise<Outcome<void>> {
+    const content = await this.#objects.get(file.key);
+    if (!content.ok) return content;
+    const bytes = content.value;
+    const intact =
+      bytes !== undefined && bytes.length === file.bytes && this.#engine.addon.crc32c(bytes) === file.crc32c;
+    if (!intact) {
+      return fail({ kind: "fileCorrupt", file: file.key, message: "the delete file is missing or damaged" });
+    }
+    return attemptNow(() => native.importDeletes(bytes), file.key);
+  }
+
+  #schemaOf(request: LoadSegment): NativeSchema {
+    const key = `${request.meta.collection}:${request.schema.version}`;
+    const known = this.#schemas.get(key);
+    if (known !== undefined) return known;
+    const compiled = compileSchema(this.#engine, request.schema);
+    this.#schemas.set(key, compiled);
+    return compiled;
+  }
+
+  /** Waits for a running load of the same segment, so that a late load cannot bring it back. */
+  async release(ids: readonly SegmentId[]): Promise<void> {
+    for (const id of ids) {
+      await this.#loads.run(id, () => {
+        this.#residents.get(id)?.open.native.close();
+        this.#residents.delete(id);
+      });
+    }
+    if (this.#residents.size === 0) this.#schemas.clear();
+  }
+
+  /** All of them, or a failure that names the first that is missing: rows are never left out in silence. */
+  find(ids: readonly SegmentId[]): Outcome<readonly NativeSegment[]> {
+    const found: NativeSegment[] = [];
+    for (const id of ids) {
+      const resident = this.#residents.get(id);
+      if (resident === undefined) return fail({ kind: "notReady", message: `segment ${id} is not open here` });
+      found.push(resident.open.native);
+    }
+    return succeed(found);
+  }
+
+  exportDeletes(id: SegmentId): Outcome<{ bytes: Uint8Array; deletedCount: number; newest: bigint } | undefined> {
+    const resident = this.#residents.get(id);
+    if (resident === undefined) return fail({ kind: "notReady", message: `segment ${id} is not open here` });
+    const { native } = resident.open;
+    if (!exportIsDue({ meta: resident.meta, deletedCount: native.deletedCount })) return succeed(undefined);
+    return attemptNow(() => native.exportDeletes());
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const resident of this.#residents.values()) resident.open.native.close();
+    this.#residents.clear();
+    this.#schemas.clear();
+  }
+}
