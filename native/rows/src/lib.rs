@@ -1,6 +1,7 @@
 //! Columnar row batches: schema, columns, protobuf field data and JSON in and out.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod batch_codec;
 mod checks;
 pub mod column;
@@ -10,9 +11,13 @@ pub mod field_data;
 pub mod gather;
 pub mod hits;
 pub mod ingest;
+mod json_out;
 pub mod keys;
 pub mod metric;
 pub mod placeholders;
 mod proto;
+pub mod query_answer;
+pub mod rank;
 pub mod route;
 pub mod schema;
+pub mod search_answer;
