@@ -97,5 +97,6 @@ export function provesDurable(seed: number, lost: LogPosition, tail: Buffer): bo
 function checksum(seed: number, header: Buffer, payload: Uint8Array): number {
   const ofLength = crc32(header.subarray(0, 4), seed);
   const ofHeader = crc32(header.subarray(8, RECORD_HEADER_BYTES), ofLength);
-  return crc32(payload, ofHeader);
+  // Of no bytes zlib gives its start value 0, not the sum so far.
+  return payload.byteLength === 0 ? ofHeader : crc32(payload, ofHeader);
 }

@@ -1,0 +1,68 @@
+/** Every driver against its port's contract. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+import { diskContract } from "../contract/disk-contract.ts";
+import { logContract } from "../contract/log-contract.ts";
+import { metaContract } from "../contract/meta-contract.ts";
+import { objectsContract } from "../contract/objects-contract.ts";
+import { valueOf } from "../contract/outcomes.ts";
+import type { Disk } from "../ports/disk.ts";
+import { nodeDisk } from "./disk/node.ts";
+import { fileLog } from "./log/file.ts";
+import { memoryLog } from "./log/memory.ts";
+import { openJournalMeta } from "./meta/journal.ts";
+import { openLmdbMeta } from "./meta/lmdb.ts";
+import { memoryMeta } from "./meta/memory.ts";
+import { openFileObjects } from "./objects/file.ts";
+import { memoryObjects } from "./objects/memory.ts";
+
+const folders: string[] = [];
+
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "elanus-drivers-"));
+  folders.push(folder);
+  return folder;
+}
+
+diskContract("node", async () => nodeDisk(newFolder()));
+
+logContract("memory", async () => ({ store: memoryLog() }));
+for (const segmentBytesMax of [100, 1_000_000]) {
+  logContract(`files of ${segmentBytesMax} bytes`, async () => {
+    const disk = nodeDisk(newFolder());
+    const open = () => fileLog(disk, "log", { segmentBytesMax });
+    return { store: open(), reopen: async () => open() };
+  });
+}
+
+objectsContract("memory", async () => ({ store: memoryObjects() }));
+objectsContract("files", async () => {
+  const disk = nodeDisk(newFolder());
+  const open = () => valueOf(openFileObjects(disk, "objects"));
+  return { store: await open(), reopen: open };
+});
+
+metaContract("memory", async () => ({ store: memoryMeta() }));
+metaContract("lmdb", async () => {
+  const path = join(newFolder(), "catalog.mdb");
+  const open = () => valueOf(openLmdbMeta(path));
+  return { store: await open(), reopen: open };
+});
+for (const snapshotEvery of [1, 3, 1_000]) {
+  metaContract(`journal with a snapshot every ${snapshotEvery}`, async () => {
+    const disk = nodeDisk(newFolder());
+    const open = () => openJournal(disk, snapshotEvery);
+    return { store: await open(), reopen: open };
+  });
+}
+
+async function openJournal(disk: Disk, snapshotEvery: number) {
+  const objects = await valueOf(openFileObjects(disk, "catalog"));
+  return valueOf(openJournalMeta({ log: fileLog(disk, "log", { segmentBytesMax: 200 }), objects, snapshotEvery }));
+}
