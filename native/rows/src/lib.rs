@@ -11,6 +11,7 @@ pub mod field_data;
 pub mod gather;
 pub mod hits;
 pub mod ingest;
+pub mod json_in;
 mod json_out;
 pub mod keys;
 pub mod metric;
