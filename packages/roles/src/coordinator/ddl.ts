@@ -1,0 +1,114 @@
+/**
+ * Runs DDL: one decision and one transaction at a time, then the log entries. The lock covers decision and
+ * transaction only; log entries and calls to nodes happen outside it.
+ */
+import type { DatabaseInfo } from "@elanus/model/catalog";
+import { fail, succeed, type Outcome } from "@elanus/model/outcome";
+import type { MetaOp } from "@elanus/platform/ports/meta";
+import type { Broadcaster } from "./broadcast.ts";
+import { SerialQueue } from "./serial-queue.ts";
+import { DEFAULT_DATABASE, type Catalog, type Change, type LogIntent } from "./state/catalog.ts";
+import { changeOps, firstDatabase, manifestPointerKey, type CoordinatorStore, type StoredCatalog } from "./store.ts";
+import type { OracleTask } from "./oracle.ts";
+
+export class DdlTask {
+  readonly #store: CoordinatorStore;
+  readonly #broadcaster: Broadcaster;
+  readonly #queue = new SerialQueue();
+  #catalog: Catalog;
+  #version: number;
+  /** A transaction failed with an unknown outcome: the catalog is read anew before the next decision. */
+  #doubtful = false;
+
+  constructor(store: CoordinatorStore, broadcaster: Broadcaster, stored: StoredCatalog) {
+    this.#store = store;
+    this.#broadcaster = broadcaster;
+    this.#catalog = stored.catalog;
+    this.#version = stored.version;
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Creates what a new data folder begins with. */
+  async ensureDefaults(oracle: OracleTask): Promise<Outcome<void>> {
+    if (this.#catalog.database(DEFAULT_DATABASE).ok) return succeed(undefined);
+    const at = await oracle.now();
+    if (!at.ok) return at;
+    const database: DatabaseInfo = firstDatabase(at.value);
+    const done = await this.run(() => succeed({ change: { putDatabases: [database] }, result: undefined }));
+    return done.ok ? succeed(undefined) : done;
+  }
+
+  /** Decides on the newest catalog and makes the change durable and, if it concerns the logs, logged. */
+  async run<T>(decide: (catalog: Catalog) => Outcome<{ change: Change; result: T }>): Promise<Outcome<T>> {
+    const committed = await this.#queue.run(() => this.#decideAndCommit(decide));
+    if (!committed.ok) return committed;
+    const sent = await this.#broadcaster.drain();
+    return sent.ok ? succeed(committed.value) : sent;
+  }
+
+  /** The same for decisions that answer nothing. */
+  change(decide: (catalog: Catalog) => Outcome<Change>): Promise<Outcome<void>> {
+    return this.run((catalog) => {
+      const decided = decide(catalog);
+      return decided.ok ? succeed({ change: decided.value, result: undefined }) : decided;
+    });
+  }
+
+  /** Runs `read` when no decision is half done. */
+  settled<T>(read: (catalog: Catalog) => Promise<T>): Promise<T> {
+    return this.#queue.run(() => read(this.#catalog));
+  }
+
+  async #decideAndCommit<T>(decide: (catalog: Catalog) => Outcome<{ change: Change; result: T }>): Promise<Outcome<T>> {
+    const current = await this.#reloadIfDoubtful();
+    if (!current.ok) return current;
+    const decided = decide(this.#catalog);
+    if (!decided.ok) return decided;
+    const { change, result } = decided.value;
+    if (Object.keys(change).length === 0) return succeed(result);
+    const intent = this.#intentOf(change);
+    const version = this.#version + 1;
+    const ops = [...changeOps(change, intent, version), ...this.#manifestOps(change)];
+    const done = await this.#store.transact(ops);
+    if (!done.ok) {
+      this.#doubtful = true;
+      return done;
+    }
+    if (!done.value) return fail({ kind: "internal", message: "a catalog transaction without conditions was refused" });
+    this.#version = version;
+    this.#catalog.apply(change);
+    if (intent !== undefined) this.#broadcaster.add(intent);
+    return succeed(result);
+  }
+
+  #intentOf(change: Change): LogIntent | undefined {
+    if (change.entries === undefined) return undefined;
+    return { sequence: this.#broadcaster.nextSequence(), ...change.entries };
+  }
+
+  #manifestOps(change: Change): MetaOp[] {
+    return (change.removeCollections ?? []).flatMap((id) => (
+      (this.#catalog.collections.get(id)?.shards ?? []).map((shard): MetaOp => (
+        { kind: "delete", key: manifestPointerKey(shard) }
+      ))
+    ));
+  }
+
+  async #reloadIfDoubtful(): Promise<Outcome<void>> {
+    if (!this.#doubtful) return succeed(undefined);
+    const stored = await this.#store.loadCatalog();
+    if (!stored.ok) return stored;
+    this.#catalog = stored.value.catalog;
+    this.#version = Math.max(stored.value.version, this.#version + 1);
+    this.#broadcaster.restore(stored.value.intents);
+    this.#doubtful = false;
+    return succeed(undefined);
+  }
+}

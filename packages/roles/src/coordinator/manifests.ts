@@ -1,0 +1,187 @@
+/**
+ * The shards' manifests: an immutable object per version and a pointer in the catalog store, moved by
+ * compare-and-set and fenced by the term of the channel's owner.
+ */
+import type { IndexBuildState, SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
+import type { ManifestCommit } from "@elanus/model/contract/coordinator";
+import type { ChannelName, CollectionId, IndexId, NodeId, SegmentId, ShardId, Term } from "@elanus/model/id";
+import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
+import type { MetaCondition } from "@elanus/platform/ports/meta";
+import type { ObjectStore } from "@elanus/platform/ports/objects";
+import { decodeManifest, encodeManifest } from "@elanus/segment/manifest";
+import type { OracleTask } from "./oracle.ts";
+import { SerialQueue } from "./serial-queue.ts";
+import { channelOf, type CollectionRecord } from "./state/catalog.ts";
+import { committed, emptyManifest, manifestKey, objectsOf, withIndexState } from "./state/manifest.ts";
+import { encodeRecord } from "./state/record-text.ts";
+import { manifestPointerKey, type CoordinatorStore } from "./store.ts";
+
+interface ManifestPointer {
+  readonly version: number;
+  readonly key: string;
+}
+interface ChannelOwner {
+  readonly term: Term;
+  readonly node: NodeId;
+}
+interface Held {
+  readonly manifest: ShardManifest;
+  readonly pointer: ManifestPointer | undefined;
+}
+
+export class ManifestBook {
+  readonly #store: CoordinatorStore;
+  readonly #objects: ObjectStore;
+  readonly #oracle: OracleTask;
+  readonly #held = new Map<ShardId, Held>();
+  readonly #queues = new Map<ShardId, SerialQueue>();
+  readonly #owners = new Map<ChannelName, ChannelOwner>();
+  /** Objects that garbage collection has deleted; a commit that comes too late must not name them. */
+  readonly #deleted = new Set<string>();
+
+  constructor(store: CoordinatorStore, objects: ObjectStore, oracle: OracleTask) {
+    this.#store = store;
+    this.#objects = objects;
+    this.#oracle = oracle;
+  }
+
+  async load(collections: Iterable<CollectionRecord>): Promise<Outcome<void>> {
+    const owners = await this.#store.list<ChannelOwner>("channel/");
+    if (!owners.ok) return owners;
+    for (const { key, value } of owners.value) this.#owners.set(key.slice("channel/".length) as ChannelName, value);
+    for (const collection of collections) {
+      for (const shard of collection.shards) {
+        const held = await this.#loadShard(shard);
+        if (!held.ok) return held;
+      }
+    }
+    return succeed(undefined);
+  }
+
+  of(shard: ShardId): ShardManifest {
+    return this.#held.get(shard)?.manifest ?? emptyManifest(shard);
+  }
+
+  ofCollection(collection: CollectionRecord): ShardManifest[] {
+    return collection.shards.map((shard) => this.of(shard));
+  }
+
+  forget(shard: ShardId): void {
+    this.#held.delete(shard);
+    this.#queues.delete(shard);
+  }
+
+  termOf(channel: ChannelName): Term {
+    return this.#owners.get(channel)?.term ?? (0 as Term);
+  }
+
+  /** Raises the terms of a node's channels: whatever an earlier owner still sends is refused from here on. */
+  async claim(channels: readonly ChannelName[], node: NodeId): Promise<Outcome<void>> {
+    const claimed = channels.map((channel) => ({ channel, owner: { term: (this.termOf(channel) + 1) as Term, node } }));
+    const ops = claimed.map(({ channel, owner }) => ({
+      kind: "put" as const, key: `channel/${channel}`, value: encodeRecord(owner),
+    }));
+    const done = await this.#store.transact(ops);
+    if (!done.ok) return done;
+    for (const { channel, owner } of claimed) this.#owners.set(channel, owner);
+    return succeed(undefined);
+  }
+
+  commit(collection: CollectionId, commit: ManifestCommit, sources: readonly SealedSegmentMeta[] = []): Promise<Outcome<ShardManifest>> {
+    return this.#queueOf(commit.shard).run(async () => {
+      const channel = channelOf(commit.shard);
+      if (commit.term !== undefined && commit.term !== this.termOf(channel)) return fail({ kind: "fenced", channel });
+      const late = commit.add.flatMap(objectsOf).find((key) => this.#deleted.has(key));
+      if (late !== undefined) return fail({ kind: "internal", message: `object ${late} was collected as garbage` });
+      const next = committed(this.of(commit.shard), commit, sources);
+      if (!next.ok || next.value === this.of(commit.shard)) return next;
+      return this.#write(collection, next.value, commit.term === undefined ? undefined : channel);
+    });
+  }
+
+  setIndexState(collection: CollectionId, shard: ShardId, entry: {
+    readonly segment: SegmentId;
+    readonly index: IndexId;
+    readonly state: IndexBuildState;
+  }): Promise<Outcome<ShardManifest | undefined>> {
+    return this.change(collection, shard, (manifest) => withIndexState(manifest, entry.segment, entry.index, entry.state));
+  }
+
+  /** Writes what `edit` makes of the newest manifest; undefined: nothing to change. */
+  change(
+    collection: CollectionId,
+    shard: ShardId,
+    edit: (manifest: ShardManifest) => ShardManifest | undefined,
+  ): Promise<Outcome<ShardManifest | undefined>> {
+    return this.#queueOf(shard).run(async () => {
+      const next = edit(this.of(shard));
+      return next === undefined ? succeed(undefined) : this.#write(collection, next, undefined);
+    });
+  }
+
+  /** Keys of every object that some manifest needs, the manifests themselves included. */
+  referenced(): Set<string> {
+    const keys = new Set<string>();
+    for (const { manifest, pointer } of this.#held.values()) {
+      if (pointer !== undefined) keys.add(pointer.key);
+      for (const segment of manifest.segments) for (const key of objectsOf(segment)) keys.add(key);
+    }
+    return keys;
+  }
+
+  markDeleted(key: string): void {
+    this.#deleted.add(key);
+  }
+
+  async #loadShard(shard: ShardId): Promise<Outcome<void>> {
+    const pointer = await this.#store.read<ManifestPointer>(manifestPointerKey(shard));
+    if (!pointer.ok) return pointer;
+    if (pointer.value === undefined) {
+      this.#held.set(shard, { manifest: emptyManifest(shard), pointer: undefined });
+      return succeed(undefined);
+    }
+    const { key } = pointer.value;
+    const bytes = await this.#objects.get(key);
+    if (!bytes.ok) return bytes;
+    if (bytes.value === undefined) return fail({ kind: "fileCorrupt", file: key, message: "manifest object is missing" });
+    const manifest = decodeManifest(bytes.value, key);
+    if (!manifest.ok) return manifest;
+    this.#held.set(shard, { manifest: manifest.value, pointer: pointer.value });
+    return succeed(undefined);
+  }
+
+  /** `fencedBy`: also require that the channel still has the owner whose term was checked. */
+  async #write(
+    collection: CollectionId,
+    manifest: ShardManifest,
+    fencedBy: ChannelName | undefined,
+  ): Promise<Outcome<ShardManifest>> {
+    const old = this.#held.get(manifest.shard)?.pointer;
+    invariant(manifest.version === (old?.version ?? 0) + 1, "manifest versions have no gaps");
+    const unique = await this.#oracle.allocateIds(1);
+    if (!unique.ok) return unique;
+    const key = manifestKey(collection, manifest.shard, manifest.version, unique.value.first);
+    const stored = await this.#objects.put(key, [encodeManifest(manifest)]);
+    if (!stored.ok) return stored;
+    const pointer: ManifestPointer = { version: manifest.version, key };
+    const pointerKey = manifestPointerKey(manifest.shard);
+    const conditions: MetaCondition[] = [{ key: pointerKey, value: old === undefined ? undefined : encodeRecord(old) }];
+    const owner = fencedBy === undefined ? undefined : this.#owners.get(fencedBy);
+    if (owner !== undefined) conditions.push({ key: `channel/${fencedBy}`, value: encodeRecord(owner) });
+    const done = await this.#store.transact([{ kind: "put", key: pointerKey, value: encodeRecord(pointer) }], conditions);
+    if (!done.ok) {
+      // Whether it happened is unknown: what is stored decides.
+      await this.#loadShard(manifest.shard);
+      return done;
+    }
+    if (!done.value) return fail({ kind: "fenced", channel: channelOf(manifest.shard) });
+    this.#held.set(manifest.shard, { manifest, pointer });
+    return succeed(manifest);
+  }
+
+  #queueOf(shard: ShardId): SerialQueue {
+    const queue = this.#queues.get(shard) ?? new SerialQueue();
+    this.#queues.set(shard, queue);
+    return queue;
+  }
+}

@@ -1,0 +1,122 @@
+/** Decisions on index definitions, and what DescribeIndex says of their building. */
+import type { IndexInfo, ShardManifest } from "@elanus/model/catalog";
+import type { CollectionRef, CreateIndex, IndexProgress } from "@elanus/model/contract/coordinator";
+import type { IndexId } from "@elanus/model/id";
+import { fail, succeed, type Outcome } from "@elanus/model/outcome";
+import { DataType, isVector, type FieldSchema } from "@elanus/model/schema";
+import type { Timestamp } from "@elanus/model/time";
+import { indexNamed, NO_CHANGE, type Catalog, type Change, type CollectionRecord } from "./catalog.ts";
+import { indexStateOf, type Attempts } from "./index-jobs.ts";
+import { indexNameError, invalid } from "./names.ts";
+
+/** Settings of how an index is held; two indexes that differ only here are the same. */
+const HOLDING_KEYS: ReadonlySet<string> = new Set([
+  "mmap.enabled", "mmap_enabled", "indexoffsetcache.enabled", "warmup", "index_type", "metric_type",
+]);
+
+export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId, at: Timestamp): Outcome<Change> {
+  const bad = indexNameError(request.name);
+  if (bad !== undefined) return fail(bad);
+  const found = catalog.resolve(request);
+  if (!found.ok) return found;
+  const record = found.value;
+  const field = record.schema.fields.find((candidate) => candidate.name === request.field);
+  if (field === undefined) return fail(invalid(`cannot create index on non-exist field: ${request.field}`));
+  const index: IndexInfo = {
+    id, field: field.id, type: request.type, params: request.params, userParams: request.userParams, createdAt: at,
+    name: request.name === "" ? defaultName(field, request) : request.name,
+    ...(request.metric === undefined ? {} : { metric: request.metric }),
+  };
+  const twin = indexNamed(record, index.name);
+  if (twin !== undefined) {
+    if (twin.field === index.field && sameIndex(twin, index)) return succeed(NO_CHANGE);
+    return fail(invalid("at most one distinct index is allowed per field"));
+  }
+  const rival = record.indexes.find((other) => other.field === field.id && samePath(other, index));
+  if (rival !== undefined) {
+    return fail(invalid("CreateIndex failed: creating multiple indexes on same field is not supported"));
+  }
+  return succeed({ putCollections: [{ ...record, indexes: [...record.indexes, index] }] });
+}
+
+function defaultName(field: FieldSchema, request: CreateIndex): string {
+  const path = request.params["json_path"];
+  return field.type === DataType.json && typeof path === "string" ? `${field.name}${path}` : field.name;
+}
+
+/** JSON fields may have an index per path. */
+function samePath(left: IndexInfo, right: IndexInfo): boolean {
+  return left.params["json_path"] === right.params["json_path"];
+}
+
+function sameIndex(left: IndexInfo, right: IndexInfo): boolean {
+  if (left.type !== right.type || !sameMetric(left, right)) return false;
+  const facts = (index: IndexInfo): string => JSON.stringify(
+    Object.entries(index.params).filter(([key]) => !HOLDING_KEYS.has(key)).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+  return facts(left) === facts(right);
+}
+
+/** AUTOINDEX without a metric takes whatever metric is there. */
+function sameMetric(left: IndexInfo, right: IndexInfo): boolean {
+  const asks = (index: IndexInfo): boolean => index.userParams.some((param) => param.key === "metric_type");
+  return left.metric === right.metric || !asks(right);
+}
+
+export function dropIndex(catalog: Catalog, ref: CollectionRef, name: string): Outcome<Change> {
+  const found = catalog.resolve(ref);
+  if (!found.ok) return found;
+  const record = found.value;
+  const matches = name === "" ? record.indexes : record.indexes.filter((index) => index.name === name);
+  const [index] = matches;
+  if (index === undefined) return succeed(NO_CHANGE);
+  if (matches.length > 1) {
+    return fail({ kind: "indexDuplicate", message: "there are multiple indexes, please specify the index name" });
+  }
+  const field = record.schema.fields.find((candidate) => candidate.id === index.field);
+  if (field !== undefined && isVector(field.type) && record.load.kind !== "released") {
+    return fail(invalid(`vector index cannot be dropped on loaded collection: ${record.id}`));
+  }
+  return succeed({ putCollections: [{ ...record, indexes: record.indexes.filter((other) => other.id !== index.id) }] });
+}
+
+export interface ProgressInput {
+  readonly record: CollectionRecord;
+  readonly name: string;
+  /** Only segments up to it decide the state; 0n: the index' creation. */
+  readonly at: Timestamp;
+  readonly manifests: readonly ShardManifest[];
+  readonly attempts: Attempts;
+  readonly indexRowsMin: number;
+}
+
+export function describeIndexes(input: ProgressInput): Outcome<readonly IndexProgress[]> {
+  const { record, name } = input;
+  const chosen = name === "" ? record.indexes : record.indexes.filter((index) => index.name === name);
+  if (chosen.length === 0) {
+    const index = name === "" ? {} : { index: name };
+    return fail({ kind: "indexNotFound", collection: record.schema.name, ...index });
+  }
+  return succeed(chosen.map((index) => progressOf(index, input)));
+}
+
+function progressOf(index: IndexInfo, input: ProgressInput): IndexProgress {
+  const until = input.at === 0n ? index.createdAt : input.at;
+  let totalRows = 0;
+  let indexedRows = 0;
+  let state: IndexProgress["state"] = "finished";
+  let failReason = "";
+  for (const segment of input.manifests.flatMap((manifest) => manifest.segments)) {
+    totalRows += segment.rowCount;
+    const built = indexStateOf(segment, index.id, input.attempts, input.indexRowsMin);
+    if (built.kind === "finished" || built.kind === "notNeeded") {
+      indexedRows += segment.rowCount;
+    } else if (built.kind === "failed") {
+      state = "failed";
+      failReason = built.reason;
+    } else if (state !== "failed" && segment.timestampMin <= until) {
+      state = "inProgress";
+    }
+  }
+  return { index, totalRows, indexedRows, pendingRows: totalRows - indexedRows, state, failReason };
+}

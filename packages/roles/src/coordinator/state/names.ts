@@ -1,0 +1,98 @@
+/** Rules for names of databases, collections, aliases, partitions, fields and indexes, with the refusals' texts. */
+import type { DbError } from "@elanus/model/error";
+
+const NAME_BYTES_MAX = 255;
+const FIRST = /^[A-Za-z_]/;
+const WORD = /^[A-Za-z0-9_]*$/;
+const encoder = new TextEncoder();
+
+/** Words of the filter language that cannot name a field. */
+const KEYWORDS: ReadonlySet<string> = new Set([
+  "in", "not", "like", "and", "or", "is", "null", "true", "false", "exists", "isnull", "isnotnull", "json_contains",
+  "json_contains_all", "json_contains_any", "array_contains", "array_contains_all", "array_contains_any",
+  "array_length", "text_match", "phrase_match",
+]);
+const RESERVED: ReadonlySet<string> = new Set(["RowID", "Timestamp", "$meta", "$namespace_id", "__virtual_pk__"]);
+
+export function collectionNameError(name: string): DbError | undefined {
+  return plainNameError(name, "name");
+}
+
+export function aliasNameError(alias: string): DbError | undefined {
+  return plainNameError(alias, "alias");
+}
+
+function plainNameError(name: string, noun: "name" | "alias"): DbError | undefined {
+  if (name === "") return invalid(`collection ${noun} should not be empty`);
+  const head = `Invalid collection ${noun}: ${name}. `;
+  if (byteLength(name) > NAME_BYTES_MAX) {
+    return invalid(`${head}the length of a collection ${noun} must be less than 255 characters`);
+  }
+  if (!FIRST.test(name)) {
+    return invalid(`${head}the first character of a collection ${noun} must be an underscore or letter`);
+  }
+  if (!WORD.test(name)) {
+    return invalid(`${head}collection ${noun} can only contain numbers, letters and underscores`);
+  }
+  return undefined;
+}
+
+export function databaseNameError(name: string): DbError | undefined {
+  const refuse = (message: string): DbError => ({ kind: "invalidDatabaseName", database: name, message });
+  if (name === "") return refuse("database name couldn't be empty");
+  if (byteLength(name) > NAME_BYTES_MAX) return refuse("the length of a database name must be less than 255 characters");
+  if (!FIRST.test(name)) return refuse("the first character of a database name must be an underscore or letter");
+  if (!WORD.test(name)) return refuse("database name can only contain numbers, letters and underscores");
+  return undefined;
+}
+
+export function partitionNameError(name: string): DbError | undefined {
+  const head = `Invalid partition name: ${name}. `;
+  if (name === "") return invalid(`${head}Partition name should not be empty.`);
+  if (byteLength(name) > NAME_BYTES_MAX) {
+    return invalid(`${head}The length of a partition name must be less than 255 characters.`);
+  }
+  if (!/^[A-Za-z0-9_]/.test(name)) {
+    return invalid(`${head}The first character of a partition name must be an underscore or letter.`);
+  }
+  if (!/^[A-Za-z0-9_-]*$/.test(name)) {
+    return invalid(`${head}Partition name can only contain numbers, letters and underscores.`);
+  }
+  return undefined;
+}
+
+export function fieldNameError(name: string): DbError | undefined {
+  const refuse = (why: string): DbError => ({ kind: "fieldNameInvalid", field: name, message: why });
+  const head = `Invalid field name: ${name}. `;
+  if (name === "") return refuse("field name should not be empty");
+  if (byteLength(name) > NAME_BYTES_MAX) {
+    return refuse(`${head}The length of a field name must be less than 255 characters.`);
+  }
+  if (RESERVED.has(name)) return refuse(`${head}${name} is a system field name.`);
+  if (!FIRST.test(name)) return refuse(`${head}The first character of a field name must be an underscore or letter.`);
+  if (!WORD.test(name)) {
+    return refuse(`${head}Field name can only contain numbers, letters, and underscores.`);
+  }
+  if (KEYWORDS.has(name.toLowerCase())) return refuse(`${head}${name} is keyword in milvus.`);
+  return undefined;
+}
+
+export function indexNameError(name: string): DbError | undefined {
+  const head = `Invalid index name: ${name}. `;
+  if (byteLength(name) > NAME_BYTES_MAX) return invalid(`${head}The length of a index name must be less than 255 characters.`);
+  if (name !== "" && !FIRST.test(name)) {
+    return invalid(`${head}The first character of an index name must be an underscore or letter.`);
+  }
+  if (!/^[A-Za-z0-9_[\]]*$/.test(name)) {
+    return invalid(`${head}Index name can only contain numbers, letters, and underscores.`);
+  }
+  return undefined;
+}
+
+export function invalid(message: string): DbError {
+  return { kind: "invalidParameter", message };
+}
+
+function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
