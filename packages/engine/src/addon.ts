@@ -108,6 +108,11 @@ export interface NativeRows {
   /** Encoded keys (docs/formats/row-batch.md). */
   keys(): Uint8Array;
   /**
+   * Upsert into a collection with automatic keys, with `firstAutoId`: the keys that the client sent, encoded.
+   * `ids` and `keys` are the new ones.
+   */
+  replacedKeys(): Uint8Array | undefined;
+  /**
    * Rows by shard (hash of the key) and partition (hash of the partition key; ordinal 0 without one), encoded.
    * A key that stands twice keeps its last row only.
    */
