@@ -1,0 +1,185 @@
+//! Row batches as handles, keys and query vectors as bytes.
+
+use std::sync::Arc;
+
+use elanus_rows::batch_codec::{decode_batch, encode_batch};
+use elanus_rows::column::{Batch, VarBytes};
+use elanus_rows::error::NativeError;
+use elanus_rows::ingest::{self, Ingested, WriteOptions};
+use elanus_rows::keys::{Key, Keys};
+use elanus_rows::schema::Schema;
+use elanus_rows::{placeholders, query_answer, route};
+use napi::bindgen_prelude::{BigInt, Either, Uint8Array};
+use napi_derive::napi;
+
+use crate::failure::{Thrown, now, wrong_argument};
+use crate::numbers;
+use crate::schema::SchemaHandle;
+
+#[napi(object, js_name = "WriteOptions")]
+pub struct WriteOptionsObject {
+    pub first_auto_id: Option<BigInt>,
+    pub upsert: bool,
+    pub allow_insert_auto_id: bool,
+}
+
+impl WriteOptionsObject {
+    fn read(&self) -> Result<WriteOptions, NativeError> {
+        let first = self.first_auto_id.as_ref().map(|id| numbers::signed(id, "firstAutoId")).transpose()?;
+        Ok(WriteOptions {
+            first_auto_id: first,
+            upsert: self.upsert,
+            allow_insert_auto_id: self.allow_insert_auto_id,
+        })
+    }
+}
+
+#[napi(object)]
+pub struct RoutedRows {
+    pub shard: u32,
+    pub partition: u32,
+    pub rows: Uint8Array,
+}
+
+#[napi(js_name = "Rows")]
+pub struct RowsHandle {
+    schema: Arc<Schema>,
+    batch: Batch,
+    replaced: Option<Keys>,
+}
+
+#[napi]
+impl RowsHandle {
+    #[napi]
+    pub fn from_field_data(
+        schema: &SchemaHandle,
+        fields: Vec<Uint8Array>,
+        row_count: f64,
+        options: WriteOptionsObject,
+    ) -> Result<Self, Thrown> {
+        now(|| {
+            let messages: Vec<&[u8]> = fields.iter().map(AsRef::as_ref).collect();
+            let row_count = numbers::count(row_count, "rowCount")?;
+            let ingested = ingest::from_field_data(&schema.schema, &messages, row_count, options.read()?)?;
+            Ok(Self::of(schema, ingested))
+        })
+    }
+
+    #[napi]
+    pub fn decode(schema: &SchemaHandle, bytes: &[u8]) -> Result<Self, Thrown> {
+        now(|| {
+            let batch = decode_batch(&schema.schema, bytes)?;
+            Ok(Self { schema: Arc::clone(&schema.schema), batch, replaced: None })
+        })
+    }
+
+    #[napi(getter)]
+    pub fn row_count(&self) -> u32 {
+        self.batch.row_count as u32
+    }
+
+    #[napi(getter)]
+    pub fn byte_size(&self) -> f64 {
+        self.batch.byte_size() as f64
+    }
+
+    #[napi]
+    pub fn encode(&self) -> Result<Uint8Array, Thrown> {
+        now(|| Ok(encode_batch(&self.schema, &self.batch).into()))
+    }
+
+    /// Milvus `IDs` message, in row order.
+    #[napi]
+    pub fn ids(&self) -> Result<Uint8Array, Thrown> {
+        now(|| Ok(query_answer::encode_ids(&self.own_keys()?).into()))
+    }
+
+    #[napi]
+    pub fn keys(&self) -> Result<Uint8Array, Thrown> {
+        now(|| Ok(self.own_keys()?.encode().into()))
+    }
+
+    /// Keys that the client sent and that new automatic ones replaced (upsert); absent otherwise.
+    #[napi]
+    pub fn replaced_keys(&self) -> Result<Option<Uint8Array>, Thrown> {
+        now(|| Ok(self.replaced.as_ref().map(|keys| keys.encode().into())))
+    }
+
+    #[napi]
+    pub fn route(&self, shard_count: u32, partition_count: u32) -> Result<Vec<RoutedRows>, Thrown> {
+        now(|| {
+            let routed = route::route(&self.schema, &self.batch, shard_count as usize, partition_count as usize)?;
+            let parts = routed.into_iter().map(|part| RoutedRows {
+                shard: part.shard as u32,
+                partition: part.partition as u32,
+                rows: encode_batch(&self.schema, &part.rows).into(),
+            });
+            Ok(parts.collect())
+        })
+    }
+}
+
+impl RowsHandle {
+    pub fn of(schema: &SchemaHandle, ingested: Ingested) -> Self {
+        Self { schema: Arc::clone(&schema.schema), batch: ingested.batch, replaced: ingested.replaced }
+    }
+
+    fn own_keys(&self) -> Result<Keys, NativeError> {
+        Keys::of_column(&self.batch.columns[self.schema.primary_position()])
+    }
+}
+
+/// Encoded keys from literals: all integers or all text.
+#[napi]
+pub fn encode_keys(values: Vec<Either<BigInt, String>>) -> Result<Uint8Array, Thrown> {
+    now(|| Ok(keys_of_literals(&values)?.encode().into()))
+}
+
+#[napi]
+pub fn route_keys(keys: &[u8], shard_count: u32) -> Result<Vec<Option<Uint8Array>>, Thrown> {
+    now(|| {
+        let keys = Keys::decode(keys)?;
+        let parts = keys.split(shard_count as usize);
+        let encode = |part: &Vec<u32>| (!part.is_empty()).then(|| keys.gather(part).encode().into());
+        Ok(parts.iter().map(encode).collect())
+    })
+}
+
+/// Partition ordinals that partition-key values hash to, ascending, without repeats.
+#[napi]
+pub fn partitions_of_keys(values: Vec<Either<BigInt, String>>, partition_count: u32) -> Result<Vec<u32>, Thrown> {
+    now(|| {
+        let keys = keys_of_literals(&values)?;
+        let mut ordinals: Vec<u32> =
+            keys.iter().map(|key| route::bucket(key, partition_count as usize) as u32).collect();
+        ordinals.sort_unstable();
+        ordinals.dedup();
+        Ok(ordinals)
+    })
+}
+
+#[napi(object)]
+pub struct PlaceholderFacts {
+    pub nq: u32,
+}
+
+#[napi]
+pub fn check_placeholders(schema: &SchemaHandle, field: u32, message: &[u8]) -> Result<PlaceholderFacts, Thrown> {
+    now(|| {
+        let vectors: VarBytes = placeholders::decode(&schema.schema, schema.field(field)?, message)?;
+        Ok(PlaceholderFacts { nq: vectors.len() as u32 })
+    })
+}
+
+fn keys_of_literals(values: &[Either<BigInt, String>]) -> Result<Keys, NativeError> {
+    let text = matches!(values.first(), Some(Either::B(_)));
+    let mut keys = Keys::empty(text);
+    for value in values {
+        match value {
+            Either::A(number) if !text => keys.push(Key::Int(numbers::signed(number, "key")?))?,
+            Either::B(word) if text => keys.push(Key::Text(word.as_bytes()))?,
+            _ => return Err(wrong_argument("keys of two kinds")),
+        }
+    }
+    Ok(keys)
+}
