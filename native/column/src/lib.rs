@@ -1,1 +1,24 @@
 //! Memory and sealed segments, key index, deletes, search, retrieval, Parquet.
+#![forbid(unsafe_code)]
+
+pub mod accounting;
+mod attached;
+pub mod build;
+mod chunk;
+mod deaths;
+mod delete_file;
+pub mod file;
+mod growing;
+mod keys;
+mod layout;
+mod merge;
+mod part;
+pub mod query;
+mod sealed;
+pub mod search;
+pub mod segment;
+
+pub use accounting::{MemoryUse, memory_use};
+pub use delete_file::DeleteFile;
+pub use file::{FileSource, SegmentFile};
+pub use segment::Segment;

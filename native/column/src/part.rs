@@ -1,0 +1,233 @@
+//! A stretch of rows of one segment, wherever they lie: what searches, queries and merges read.
+
+use std::sync::Arc;
+
+use elanus_filter::{ColumnSource, ColumnView, Program};
+use elanus_index::vector::{Element, SparseRows, VectorRows};
+use elanus_rows::column::{Bits, Column, Values};
+use elanus_rows::error::{NativeError, Result};
+use elanus_rows::keys::Key;
+use elanus_rows::schema::{DataType, Field, Schema};
+
+use crate::chunk::Chunk;
+use crate::keys::key_at;
+use crate::sealed::vectors::VectorFile;
+use crate::sealed::{Sealed, absent};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Memory(Arc<Chunk>),
+    Sealed(Arc<Sealed>),
+}
+
+/// Values of one field of one source.
+#[derive(Clone, Copy)]
+pub(crate) enum Data<'a> {
+    Column(&'a Column),
+    Vectors(&'a VectorFile),
+    /// The field came after these rows.
+    Absent,
+}
+
+impl Source {
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Memory(chunk) => chunk.rows(),
+            Self::Sealed(sealed) => sealed.rows(),
+        }
+    }
+
+    /// Row number in the segment of the first row.
+    pub(crate) fn base(&self) -> u32 {
+        match self {
+            Self::Memory(chunk) => chunk.base,
+            Self::Sealed(_) => 0,
+        }
+    }
+
+    pub(crate) fn data(&self, schema: &Schema, position: usize) -> Result<Data<'_>> {
+        match self {
+            Self::Memory(chunk) => Ok(chunk.columns.get(position).map_or(Data::Absent, Data::Column)),
+            Self::Sealed(sealed) if schema.fields[position].data_type.is_vector() => {
+                Ok(sealed.vectors(position).map_or(Data::Absent, Data::Vectors))
+            }
+            Self::Sealed(sealed) => sealed.column(position).map(Data::Column),
+        }
+    }
+
+    /// A scalar column.
+    pub(crate) fn column(&self, position: usize) -> Result<&Column> {
+        match self {
+            Self::Memory(chunk) => {
+                chunk.columns.get(position).ok_or_else(|| NativeError::Internal("a column is missing".into()))
+            }
+            Self::Sealed(sealed) => sealed.column(position),
+        }
+    }
+
+    pub(crate) fn stamps(&self) -> Result<&[u64]> {
+        match self {
+            Self::Memory(chunk) => Ok(&chunk.stamps),
+            Self::Sealed(sealed) => sealed.stamps(),
+        }
+    }
+
+    pub(crate) fn key(&self, schema: &Schema, row: u32) -> Result<Key<'_>> {
+        key_at(self.column(schema.primary_position())?, row as usize)
+    }
+
+    /// The rows `rows` (numbers within this source) of a field.
+    pub(crate) fn gather(&self, schema: &Schema, position: usize, rows: &[u32]) -> Result<Column> {
+        let field = &schema.fields[position];
+        Ok(match self.data(schema, position)? {
+            Data::Column(column) => column.gather(rows),
+            Data::Vectors(file) => gather_vectors(field, file, rows),
+            Data::Absent => absent(field, rows.len()),
+        })
+    }
+}
+
+fn gather_vectors(field: &Field, file: &VectorFile, rows: &[u32]) -> Column {
+    let mut column = Column::empty(field);
+    let validity = file.validity().map(|bits| bits.gather(rows)).filter(|bits| bits.count_ones() < bits.len());
+    match &mut column.values {
+        Values::Fixed { width, data } => {
+            data.reserve(rows.len() * *width);
+            for &row in rows {
+                match file.row(row as usize) {
+                    [] => data.resize(data.len() + *width, 0),
+                    bytes => data.extend_from_slice(bytes),
+                }
+            }
+        }
+        Values::Bytes(values) => rows.iter().for_each(|&row| values.push(file.row(row as usize))),
+        _ => {}
+    }
+    column.validity = validity;
+    column
+}
+
+/// A source, with the rows of it that a read may look at.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) source: Source,
+    /// `None`: all rows.
+    pub(crate) allowed: Option<Bits>,
+}
+
+impl Part {
+    pub(crate) fn count(&self) -> usize {
+        self.allowed.as_ref().map_or_else(|| self.source.rows(), Bits::count_ones)
+    }
+
+    /// Keeps the rows for which the filter is true.
+    pub(crate) fn filter(&mut self, schema: &Schema, program: &Program) -> Result<()> {
+        let columns = Columns { source: &self.source, schema };
+        self.allowed = Some(program.evaluate(&columns, None, self.allowed.as_ref())?);
+        Ok(())
+    }
+}
+
+/// The columns of a source as a filter reads them.
+struct Columns<'a> {
+    source: &'a Source,
+    schema: &'a Schema,
+}
+
+impl ColumnSource for Columns<'_> {
+    fn row_count(&self) -> usize {
+        self.source.rows()
+    }
+
+    fn column(&self, _run: usize, field: u32) -> Result<Option<ColumnView<'_>>> {
+        let Some(position) = self.schema.position(field) else { return Ok(None) };
+        Ok(match self.source.data(self.schema, position)? {
+            Data::Column(column) => Some(ColumnView::from(column)),
+            Data::Vectors(file) => Some(ColumnView {
+                values: elanus_filter::ViewValues::Opaque,
+                validity: file.validity(),
+            }),
+            Data::Absent => None,
+        })
+    }
+}
+
+/// Rows of a vector field, as indexes and exact search read them.
+pub(crate) struct Vectors<'a> {
+    data: Data<'a>,
+    rows: usize,
+    element: Element,
+    dim: usize,
+}
+
+impl<'a> Vectors<'a> {
+    pub(crate) fn new(schema: &Schema, source: &'a Source, position: usize) -> Result<Self> {
+        let field = &schema.fields[position];
+        let element = match field.data_type {
+            DataType::Float16Vector => Element::F16,
+            DataType::BFloat16Vector => Element::Bf16,
+            DataType::Int8Vector => Element::I8,
+            DataType::BinaryVector => Element::Bit,
+            // A sparse field's rows are read through `SparseRows`, which asks for no element.
+            _ => Element::F32,
+        };
+        Ok(Self { data: source.data(schema, position)?, rows: source.rows(), element, dim: field.dim })
+    }
+}
+
+impl VectorRows for Vectors<'_> {
+    fn len(&self) -> usize {
+        self.rows
+    }
+
+    fn element(&self) -> Element {
+        self.element
+    }
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn row(&self, row: u32) -> &[u8] {
+        vector(self.data, row as usize)
+    }
+
+    fn run(&self, row: u32) -> (&[u8], usize) {
+        let row = row as usize;
+        match self.data {
+            Data::Vectors(file) => file.run(row),
+            Data::Column(Column { values: Values::Fixed { width, data }, validity: None }) => {
+                (&data[row * width..], self.rows - row)
+            }
+            Data::Column(Column { values: Values::Fixed { width, data }, validity: Some(bits) }) => {
+                let valid = bits.get(row);
+                let count = (row..self.rows).take_while(|&i| bits.get(i) == valid).count();
+                (if valid { &data[row * width..(row + count) * width] } else { &[] }, count)
+            }
+            _ => (&[], self.rows - row),
+        }
+    }
+}
+
+impl SparseRows for Vectors<'_> {
+    fn len(&self) -> usize {
+        self.rows
+    }
+
+    fn row(&self, row: u32) -> &[u8] {
+        vector(self.data, row as usize)
+    }
+}
+
+/// The bytes of one vector; empty when null.
+pub(crate) fn vector(data: Data<'_>, row: usize) -> &[u8] {
+    match data {
+        Data::Vectors(file) => file.row(row),
+        Data::Column(column) if column.is_valid(row) => match &column.values {
+            Values::Fixed { width, data } => &data[row * width..(row + 1) * width],
+            Values::Bytes(values) => values.get(row),
+            _ => &[],
+        },
+        _ => &[],
+    }
+}

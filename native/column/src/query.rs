@@ -1,0 +1,236 @@
+//! Reads without a vector: by filter, by key, by hit.
+
+use std::sync::Arc;
+
+use elanus_filter::{KeyList, Program};
+use elanus_rows::batch_codec::FieldRows;
+use elanus_rows::column::{Bits, Column, VarBytes};
+use elanus_rows::error::{NativeError, Result};
+use elanus_rows::hits::Hits;
+use elanus_rows::keys::{Key, Keys};
+use elanus_rows::schema::Schema;
+
+use crate::part::{Part, Source};
+use crate::segment::Segment;
+
+/// One query; `filter` is an encoded program.
+#[derive(Clone, Debug)]
+pub struct QueryRequest<'a> {
+    pub segments: &'a [Arc<Segment>],
+    pub snapshot: u64,
+    pub filter: Option<&'a [u8]>,
+    pub limit: Option<usize>,
+    /// Field ids; the primary key is always answered.
+    pub fields: &'a [u32],
+    /// Refuse answers above this.
+    pub bytes_max: usize,
+}
+
+/// Rows picked from sources: (source, row within it).
+#[derive(Default)]
+struct Picked {
+    sources: Vec<Source>,
+    rows: Vec<(u32, u32)>,
+}
+
+/// The rows that pass the filter, by ascending key.
+///
+/// # Errors
+/// `ParameterTooLarge` above `bytes_max`; a wrong filter or field; a file that turns out damaged.
+pub fn query(request: &QueryRequest<'_>) -> Result<FieldRows> {
+    let schema = schema_of(request.segments)?;
+    let program = request.filter.map(|bytes| Program::decode(&schema, bytes)).transpose()?;
+    let mut picked = Picked::default();
+    for segment in request.segments {
+        pick(segment, request, program.as_ref(), &mut picked)?;
+    }
+    sort_by_key(&schema, &mut picked, request.limit)?;
+    let mut fields = vec![schema.primary().id];
+    fields.extend(request.fields.iter().filter(|&&id| id != schema.primary().id));
+    let columns = gather(&schema, &picked, &fields, request.bytes_max)?;
+    Ok(FieldRows { row_count: picked.rows.len(), positions: Vec::new(), columns })
+}
+
+/// How many rows pass the filter.
+///
+/// # Errors
+/// As `query`.
+pub fn count(segments: &[Arc<Segment>], snapshot: u64, filter: Option<&[u8]>) -> Result<u64> {
+    let Some(first) = segments.first() else { return Ok(0) };
+    let program = filter.map(|bytes| Program::decode(first.schema(), bytes)).transpose()?;
+    let mut total = 0;
+    for segment in segments {
+        total += narrow(segment, snapshot, program.as_ref())?.iter().map(Part::count).sum::<usize>();
+    }
+    Ok(total as u64)
+}
+
+/// `fields` of those hits that lie in `segments`.
+///
+/// # Errors
+/// A row number beyond its segment; a wrong field; a file that turns out damaged.
+pub fn retrieve(segments: &[Arc<Segment>], hits: &Hits, fields: &[u32]) -> Result<FieldRows> {
+    let schema = schema_of(segments)?;
+    let mut picked = Picked::default();
+    let mut positions = Vec::new();
+    for segment in segments {
+        let first = picked.sources.len();
+        let sources = segment.sources()?;
+        for (position, &row) in hits.rows.iter().enumerate().filter(|&(i, _)| hits.segments[i] == segment.id()) {
+            let source = sources.partition_point(|source| source.base() <= row).checked_sub(1);
+            let source = source.filter(|&i| ((row - sources[i].base()) as usize) < sources[i].rows());
+            let source = source.ok_or_else(|| {
+                NativeError::Internal(format!("segment {} has no row {row}", segment.id()))
+            })?;
+            picked.rows.push(((first + source) as u32, row - sources[source].base()));
+            positions.push(position as u32);
+        }
+        picked.sources.extend(sources);
+    }
+    let columns = gather(&schema, &picked, fields, usize::MAX)?;
+    Ok(FieldRows { row_count: positions.len(), positions, columns })
+}
+
+/// The parts of a segment with the rows that `snapshot` sees and the filter accepts.
+pub(crate) fn narrow(segment: &Segment, snapshot: u64, program: Option<&Program>) -> Result<Vec<Part>> {
+    let Some(program) = program else { return segment.view(snapshot) };
+    if let Some(restriction) = program.primary_keys() {
+        let mut parts = parts_of(segment.find(&keys_of(restriction.keys), snapshot)?);
+        if !restriction.exact {
+            parts.iter_mut().try_for_each(|part| part.filter(segment.schema(), program))?;
+        }
+        return Ok(parts);
+    }
+    let mut parts = segment.view(snapshot)?;
+    parts.iter_mut().try_for_each(|part| part.filter(segment.schema(), program))?;
+    Ok(parts)
+}
+
+fn schema_of(segments: &[Arc<Segment>]) -> Result<Arc<Schema>> {
+    let first = segments.first().ok_or_else(|| NativeError::Internal("a read needs a segment".into()))?;
+    Ok(Arc::clone(first.schema()))
+}
+
+fn keys_of(list: KeyList) -> Keys {
+    match list {
+        KeyList::Ints(keys) => Keys::Int(keys),
+        KeyList::Texts(keys) => Keys::Text(keys.iter().map(String::as_bytes).collect::<VarBytes>()),
+    }
+}
+
+/// Found rows as parts, one for each source.
+fn parts_of(found: Vec<(Source, u32)>) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (source, row) in found {
+        let known = parts.iter_mut().find(|part| part.source.base() == source.base());
+        let bits = match known {
+            Some(part) => &mut part.allowed,
+            None => {
+                let bits = Bits::with_value(source.rows(), false);
+                parts.push(Part { source, allowed: Some(bits) });
+                let last = parts.len() - 1;
+                &mut parts[last].allowed
+            }
+        };
+        if let Some(bits) = bits {
+            bits.set(row as usize, true);
+        }
+    }
+    parts
+}
+
+/// Adds the matching rows of one segment.
+fn pick(
+    segment: &Segment,
+    request: &QueryRequest<'_>,
+    program: Option<&Program>,
+    picked: &mut Picked,
+) -> Result<()> {
+    let exact = program.and_then(Program::primary_keys).filter(|restriction| restriction.exact);
+    if let Some(restriction) = exact {
+        for (source, row) in segment.find(&keys_of(restriction.keys), request.snapshot)? {
+            picked.rows.push((picked.sources.len() as u32, row));
+            picked.sources.push(source);
+        }
+        return Ok(());
+    }
+    for part in narrow(segment, request.snapshot, program)? {
+        let number = picked.sources.len() as u32;
+        // Sealed rows lie in key order, so the first ones are the ones.
+        let limit = match part.source {
+            Source::Sealed(_) => request.limit.unwrap_or(usize::MAX),
+            Source::Memory(_) => usize::MAX,
+        };
+        match &part.allowed {
+            Some(bits) => picked.rows.extend(bits.iter_ones().take(limit).map(|row| (number, row as u32))),
+            None => picked.rows.extend((0..part.source.rows().min(limit)).map(|row| (number, row as u32))),
+        }
+        picked.sources.push(part.source);
+    }
+    Ok(())
+}
+
+fn sort_by_key(schema: &Schema, picked: &mut Picked, limit: Option<usize>) -> Result<()> {
+    let mut keyed: Vec<(Key<'_>, (u32, u32))> = picked
+        .rows
+        .iter()
+        .map(|&(source, row)| Ok((picked.sources[source as usize].key(schema, row)?, (source, row))))
+        .collect::<Result<_>>()?;
+    if let Some(limit) = limit.filter(|&limit| limit > 0 && limit < keyed.len()) {
+        keyed.select_nth_unstable(limit - 1);
+    }
+    keyed.truncate(limit.unwrap_or(usize::MAX));
+    keyed.sort_unstable();
+    picked.rows = keyed.into_iter().map(|(_, place)| place).collect();
+    Ok(())
+}
+
+/// The columns `fields` of the picked rows, in their order.
+fn gather(schema: &Schema, picked: &Picked, fields: &[u32], bytes_max: usize) -> Result<Vec<(u32, Column)>> {
+    let mut by_source: Vec<Vec<u32>> = vec![Vec::new(); picked.sources.len()];
+    for &(source, row) in &picked.rows {
+        by_source[source as usize].push(row);
+    }
+    // Where each picked row lands when the sources' rows stand one behind the other.
+    let mut next = Vec::with_capacity(by_source.len());
+    let mut total = 0_u32;
+    for rows in &by_source {
+        next.push(total);
+        total += rows.len() as u32;
+    }
+    let places: Vec<u32> = picked
+        .rows
+        .iter()
+        .map(|&(source, _)| {
+            let place = next[source as usize];
+            next[source as usize] += 1;
+            place
+        })
+        .collect();
+    let in_order = places.iter().enumerate().all(|(i, &place)| place == i as u32);
+    let mut columns = Vec::with_capacity(fields.len());
+    let mut bytes = 0;
+    for &id in fields {
+        let position = schema
+            .position(id)
+            .ok_or_else(|| NativeError::SchemaMismatch(format!("field {id} is not in the schema")))?;
+        let field = &schema.fields[position];
+        let width = field.data_type.vector_width(field.dim).unwrap_or(0);
+        check_size(bytes + width.saturating_mul(picked.rows.len()), bytes_max)?;
+        let mut column = Column::empty(field);
+        for (source, rows) in picked.sources.iter().zip(&by_source).filter(|(_, rows)| !rows.is_empty()) {
+            column.append(&source.gather(schema, position, rows)?)?;
+        }
+        bytes += column.byte_size();
+        check_size(bytes, bytes_max)?;
+        columns.push((id, if in_order { column } else { column.gather(&places) }));
+    }
+    Ok(columns)
+}
+
+fn check_size(bytes: usize, bytes_max: usize) -> Result<()> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(NativeError::ParameterTooLarge(format!("the answer has more than {bytes_max} bytes, ask for fewer rows")))
+}
