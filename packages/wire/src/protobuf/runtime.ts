@@ -28,6 +28,8 @@ export interface Method<Request, Response> {
   readonly request: Codec<Request>;
   readonly response: Codec<Response>;
   readonly streaming: boolean;
+  /** The response's field of type Status, or "self" when it is one. */
+  readonly statusField: string | undefined;
 }
 
 /** The bytes are not a message of the expected type. */

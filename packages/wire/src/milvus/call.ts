@@ -1,0 +1,45 @@
+/** One decoded call on its way to a handler. */
+import type { ProxyContract } from "@elanus/model/contract/proxy";
+import type { CollectionRef } from "@elanus/model/contract/coordinator";
+import type { Limits } from "@elanus/model/limits";
+import { type Outcome, succeed } from "@elanus/model/outcome";
+import type { Clock } from "@elanus/platform/ports/world";
+import type { Init } from "../protobuf/runtime.ts";
+import { checkCollectionName } from "./names.ts";
+
+/** What all calls share. */
+export interface Environment {
+  readonly proxy: ProxyContract;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /** What GetVersion answers. */
+  readonly version: string;
+  readonly deployMode: "STANDALONE" | "DISTRIBUTED";
+  /** For GetMetrics and GetComponentStates. */
+  readonly nodeId: number;
+  readonly startedAtMs: number;
+}
+
+export interface Call {
+  readonly env: Environment;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Absolute, by the clock. */
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}
+
+export type Handler<Request, Response> = (request: Request, call: Call) => Promise<Outcome<Init<Response>>>;
+
+export const DEFAULT_DATABASE = "default";
+
+/** A request's own database, else the connection's, else the default one. */
+export function databaseOf(call: Call, named: string): string {
+  if (named !== "") return named;
+  const header = call.metadata.get("dbname") ?? "";
+  return header === "" ? DEFAULT_DATABASE : header;
+}
+
+export function refOf(call: Call, database: string, collection: string): Outcome<CollectionRef> {
+  const checked = checkCollectionName(collection);
+  return checked.ok ? succeed({ database: databaseOf(call, database), name: collection }) : checked;
+}

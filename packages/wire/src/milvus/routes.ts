@@ -1,0 +1,177 @@
+/** Every call of Milvus's services: served, or refused by name. The method tables come from the descriptors. */
+import type { DbError } from "@elanus/model/error";
+import type { Outcome } from "@elanus/model/outcome";
+import {
+  ClientTelemetryServiceMethods, ClientTelemetryServiceName, MilvusServiceMethods, MilvusServiceName, ProxyServiceMethods, ProxyServiceName,
+} from "../gen/services.ts";
+import { decode, encode, type Init, type Method } from "../protobuf/runtime.ts";
+import * as admin from "./admin.ts";
+import * as alias from "./alias.ts";
+import type { Call, Handler } from "./call.ts";
+import * as collection from "./collection.ts";
+import * as connect from "./connect.ts";
+import * as data from "./data.ts";
+import * as database from "./database.ts";
+import * as flush from "./flush.ts";
+import * as index from "./index.ts";
+import * as load from "./load.ts";
+import * as partition from "./partition.ts";
+import * as query from "./query.ts";
+import * as search from "./search.ts";
+import { failureStatus, GrpcStatus, type StatusMessage, statusOf } from "./status.ts";
+
+/** What a call comes to: an encoded response, or a gRPC status. */
+export type RouteAnswer =
+  | { readonly kind: "message"; readonly body: Uint8Array }
+  | { readonly kind: "grpcStatus"; readonly status: number; readonly message: string };
+
+export type Route = (body: Uint8Array, call: Call) => Promise<RouteAnswer>;
+
+type Handlers<Methods> = {
+  readonly [Name in keyof Methods]?: Methods[Name] extends Method<infer Request, infer Response> ? Handler<Request, Response> : never;
+};
+
+const milvusHandlers: Handlers<typeof MilvusServiceMethods> = {
+  Connect: connect.connect,
+  GetVersion: connect.getVersion,
+  CheckHealth: connect.checkHealth,
+  GetComponentStates: connect.getComponentStates,
+  AllocTimestamp: connect.allocTimestamp,
+  CreateDatabase: database.createDatabase,
+  DropDatabase: database.dropDatabase,
+  ListDatabases: database.listDatabases,
+  DescribeDatabase: database.describeDatabase,
+  AlterDatabase: database.alterDatabase,
+  CreateCollection: collection.createCollection,
+  DropCollection: collection.dropCollection,
+  HasCollection: collection.hasCollection,
+  DescribeCollection: collection.describeCollection,
+  BatchDescribeCollection: collection.batchDescribeCollection,
+  ShowCollections: collection.showCollections,
+  AlterCollection: collection.alterCollection,
+  RenameCollection: collection.renameCollection,
+  GetCollectionStatistics: collection.getCollectionStatistics,
+  CreatePartition: partition.createPartition,
+  DropPartition: partition.dropPartition,
+  HasPartition: partition.hasPartition,
+  ShowPartitions: partition.showPartitions,
+  GetPartitionStatistics: partition.getPartitionStatistics,
+  CreateAlias: alias.createAlias,
+  DropAlias: alias.dropAlias,
+  AlterAlias: alias.alterAlias,
+  DescribeAlias: alias.describeAlias,
+  ListAliases: alias.listAliases,
+  LoadCollection: load.loadCollection,
+  LoadPartitions: load.loadPartitions,
+  ReleaseCollection: load.releaseCollection,
+  ReleasePartitions: load.releasePartitions,
+  GetLoadingProgress: load.getLoadingProgress,
+  GetLoadState: load.getLoadState,
+  GetReplicas: load.getReplicas,
+  CreateIndex: index.createIndex,
+  DropIndex: index.dropIndex,
+  DescribeIndex: index.describeIndex,
+  GetIndexStatistics: index.getIndexStatistics,
+  GetIndexState: index.getIndexState,
+  GetIndexBuildProgress: index.getIndexBuildProgress,
+  Insert: data.insert,
+  Upsert: data.upsert,
+  Delete: data.remove,
+  Search: search.search,
+  HybridSearch: search.hybridSearch,
+  Query: query.query,
+  Flush: flush.flush,
+  GetFlushState: flush.getFlushState,
+  FlushAll: flush.flushAll,
+  GetFlushAllState: flush.getFlushAllState,
+  GetPersistentSegmentInfo: admin.getPersistentSegmentInfo,
+  GetQuerySegmentInfo: admin.getQuerySegmentInfo,
+  ManualCompaction: admin.manualCompaction,
+  GetCompactionState: admin.getCompactionState,
+  GetCompactionStateWithPlans: admin.getCompactionStateWithPlans,
+  GetMetrics: admin.getMetrics,
+  Dummy: admin.dummy,
+};
+
+const telemetryHandlers: Handlers<typeof ClientTelemetryServiceMethods> = { ClientHeartbeat: connect.clientHeartbeat };
+
+/** Clients fall back to an older call when they read gRPC's UNIMPLEMENTED for these. */
+const unimplementedForClients = new Set([
+  "AlterCollectionSchema", "CreateNamespace", "DescribeNamespace", "ListNamespaces", "DropNamespace", "HasNamespace", "GetNamespaceStats",
+  "Prewarm", "DescribePrewarmTask", "AddUserTags", "DeleteUserTags", "GetUserTags", "ListUsersWithTag", "BatchUpdateManifest",
+  "CreateReplicateStream", "DumpMessages",
+]);
+
+/** Calls that Milvus itself refuses for good, with its own code. */
+const withdrawn: ReadonlyMap<string, StatusMessage> = new Map([
+  ["ListIndexedSegment", failureStatus(2, "unimp: service unavailable")],
+  ["DescribeSegmentIndexData", failureStatus(2, "unimp: service unavailable")],
+  ["CalcDistance", failureStatus(2, "CalcDistance deprecated: service unavailable")],
+  ["ReplicateMessage", failureStatus(2, "not supported in streaming mode: service unavailable")],
+]);
+
+export interface KnownGap {
+  readonly call: string;
+  readonly answer: "status" | "grpc";
+}
+
+const routes = new Map<string, Route>();
+const gaps: KnownGap[] = [];
+
+register(MilvusServiceName, MilvusServiceMethods, milvusHandlers);
+register(ClientTelemetryServiceName, ClientTelemetryServiceMethods, telemetryHandlers);
+for (const name of Object.keys(ProxyServiceMethods)) gaps.push({ call: `${ProxyServiceName}/${name}`, answer: "grpc" });
+
+/** By path, `/package.Service/Method`. */
+export const milvusRoutes: ReadonlyMap<string, Route> = routes;
+
+/** The calls not served yet, as conformance/known-gaps.yaml lists them. */
+export const knownGaps: readonly KnownGap[] = gaps;
+
+function register<Methods extends object>(service: string, methods: Methods, handlers: Handlers<Methods>): void {
+  for (const [name, method] of Object.entries(methods) as [string, Method<unknown, unknown>][]) {
+    const handler = handlers[name as keyof Methods] as Handler<unknown, unknown> | undefined;
+    routes.set(`/${service}/${name}`, handler === undefined ? refusal(method) : served(method, handler));
+    if (handler === undefined && !withdrawn.has(name)) {
+      gaps.push({ call: `${service}/${name}`, answer: answersWithGrpc(method) ? "grpc" : "status" });
+    }
+  }
+}
+
+function answersWithGrpc(method: Method<unknown, unknown>): boolean {
+  return method.streaming || method.statusField === undefined || unimplementedForClients.has(method.name);
+}
+
+function refusal(method: Method<unknown, unknown>): Route {
+  if (answersWithGrpc(method)) {
+    const message = `${method.name} is not implemented yet`;
+    return async () => ({ kind: "grpcStatus", status: GrpcStatus.unimplemented, message });
+  }
+  const status = withdrawn.get(method.name) ?? statusOf({ kind: "notImplemented", call: method.name });
+  const body = encode(method.response, withStatus(method, status));
+  return async () => ({ kind: "message", body });
+}
+
+function served(method: Method<unknown, unknown>, handler: Handler<unknown, unknown>): Route {
+  return async (body, call) => {
+    const request = decode(method.request, body);
+    const answer = await guarded(() => handler(request, call), method.name);
+    const message = answer.ok ? answer.value : withStatus(method, statusOf(answer.error));
+    return { kind: "message", body: encode(method.response, message) };
+  };
+}
+
+/** A broken invariant fails its own call and nothing else. */
+async function guarded<T>(work: () => Promise<Outcome<T>>, name: string): Promise<Outcome<T>> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const message = `${name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+    const error: DbError = { kind: "internal", message };
+    return { ok: false, error };
+  }
+}
+
+function withStatus(method: Method<unknown, unknown>, status: StatusMessage): Init<unknown> {
+  return method.statusField === "self" || method.statusField === undefined ? status : { [method.statusField]: status };
+}
