@@ -1,5 +1,6 @@
 //! Rows as bytes, for the log and between roles: docs/formats/row-batch.md.
 
+use crate::checks::check_sparse_row;
 use crate::column::{Batch, Bits, Column, Values};
 use crate::cursor::{Cursor, pad, put_blob, put_numbers, put_var_bytes};
 use crate::error::{NativeError, Result};
@@ -93,6 +94,10 @@ pub fn encode_batch(schema: &Schema, batch: &Batch) -> Vec<u8> {
 /// `FileCorrupt` when the bytes are anything else.
 pub fn decode_batch(schema: &Schema, bytes: &[u8]) -> Result<Batch> {
     let mut rows = FieldRows::decode(schema, bytes)?;
+    if rows.column(schema.primary().id).is_none() {
+        let message = "it does not hold the primary key".to_owned();
+        return Err(NativeError::FileCorrupt { file: "encoded rows".to_owned(), message });
+    }
     let columns = schema.fields.iter().map(|field| {
         let at = rows.columns.iter().position(|(id, _)| *id == field.id);
         at.map_or_else(|| filled(field, rows.row_count), |at| Ok(rows.columns.swap_remove(at).1))
@@ -252,7 +257,8 @@ fn check_column(cursor: &Cursor<'_>, field: &Field, column: &Column) -> Result<(
         return Err(cursor.damaged(&format!("the column of field {} is of another type", field.name)));
     }
     let text_is_utf8 = match &column.values {
-        Values::Bytes(strings) if !field.data_type.is_vector() => utf8_by_row(strings),
+        Values::Bytes(rows) if field.data_type.is_vector() => return rows.iter().try_for_each(check_sparse_row),
+        Values::Bytes(strings) => utf8_by_row(strings),
         Values::Array { elements, .. } => match elements.as_ref() {
             Values::Bytes(strings) => utf8_by_row(strings),
             _ => true,
@@ -266,4 +272,103 @@ fn check_column(cursor: &Cursor<'_>, field: &Field, column: &Column) -> Result<(
 fn utf8_by_row(strings: &crate::column::VarBytes) -> bool {
     std::str::from_utf8(&strings.data)
         .is_ok_and(|text| strings.offsets.iter().all(|&offset| text.is_char_boundary(offset as usize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixture::{any_batch, every_type};
+
+    #[test]
+    fn a_field_added_later_reads_as_its_default_or_null_and_a_dropped_one_is_gone() {
+        let older = r#"{"name":"c","dynamicFieldEnabled":false,"version":0,"fields":[
+            {"id":100,"name":"id","type":5,"primaryKey":true,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
+            {"id":101,"name":"gone","type":1,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false}]}"#;
+        let newer = r#"{"name":"c","dynamicFieldEnabled":true,"version":1,"fields":[
+            {"id":100,"name":"id","type":5,"primaryKey":true,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
+            {"id":102,"name":"rank","type":4,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false,"defaultValue":"9"},
+            {"id":103,"name":"note","type":21,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
+            {"id":104,"name":"$meta","type":23,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":true}]}"#;
+        let [older, newer] = [older, newer].map(|json| Schema::from_json(json).unwrap());
+        let batch = Batch {
+            row_count: 2,
+            columns: vec![
+                Column { values: Values::Int64(vec![1, 2]), validity: None },
+                Column { values: Values::Bool(vec![true, false]), validity: None },
+            ],
+        };
+        let read = decode_batch(&newer, &encode_batch(&older, &batch)).unwrap();
+        assert_eq!(read.columns[1].values, Values::Int32(vec![9, 9]));
+        assert!(!read.columns[2].is_valid(0));
+        let Values::Bytes(objects) = &read.columns[3].values else { panic!("no documents") };
+        assert_eq!(objects.get(1), b"{}");
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_refused() {
+        let schema = every_type();
+        let column = Column { values: Values::Bool(vec![true]), validity: None };
+        let rows = FieldRows { row_count: 1, positions: Vec::new(), columns: vec![(100, column)] };
+        assert!(FieldRows::decode(&schema, &rows.encode()).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn decoding_gives_back_what_was_encoded(batch in any_batch(0..20)) {
+            let schema = every_type();
+            let bytes = encode_batch(&schema, &batch);
+            prop_assert_eq!(bytes.len() % 8, 0);
+            prop_assert_eq!(decode_batch(&schema, &bytes).unwrap(), batch);
+        }
+
+        #[test]
+        fn damaged_bytes_never_panic_and_cut_ones_are_refused(
+            batch in any_batch(1..6),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let schema = every_type();
+            let mut bytes = encode_batch(&schema, &batch);
+            prop_assert!(decode_batch(&schema, &bytes[..cut.index(bytes.len())]).is_err());
+            for (at, to) in damage {
+                let i = at.index(bytes.len());
+                bytes[i] = to;
+            }
+            if let Ok(read) = decode_batch(&schema, &bytes) {
+                // What is accepted is whole: every later reader may walk it.
+                let rows: Vec<u32> = (0..read.row_count as u32).collect();
+                prop_assert_eq!(read.gather(&rows).row_count, read.row_count);
+                prop_assert!(read.columns.iter().all(|column| column.len() == read.row_count));
+            }
+        }
+
+        #[test]
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let schema = every_type();
+            let _ = decode_batch(&schema, &bytes);
+            let _ = decode_batch(&schema, &[b"EROW\x01\x00\x00\x00", bytes.as_slice()].concat());
+        }
+
+        #[test]
+        fn gathered_and_joined_columns_are_what_rows_say(
+            batch in any_batch(1..12),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let rows: Vec<u32> = picks.iter().map(|pick| pick.index(batch.row_count) as u32).collect();
+            let gathered = batch.gather(&rows);
+            let mut joined = Batch::empty(&every_type());
+            for &row in &rows {
+                joined.append(&batch.gather(&[row])).unwrap();
+            }
+            prop_assert_eq!(gathered.row_count, joined.row_count);
+            for (a, b) in gathered.columns.iter().zip(&joined.columns) {
+                prop_assert_eq!(&a.values, &b.values);
+                prop_assert!((0..a.len()).all(|row| a.is_valid(row) == b.is_valid(row)));
+            }
+        }
+    }
 }

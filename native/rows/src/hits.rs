@@ -186,3 +186,75 @@ impl Hits {
         count.checked_sub(1).map(|last| self.scores[last])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::Key;
+
+    /// Hits with distinct keys, dealt to `parts` nodes, each list best first.
+    fn dealt(parts: usize, nq: usize) -> impl Strategy<Value = Vec<Hits>> {
+        let hit = (0_u8..6, 0..parts);
+        prop::collection::vec(prop::collection::vec(hit, 0..30), nq).prop_map(move |queries| {
+            let mut nodes = vec![Hits::empty(nq, false); parts];
+            for (query, hits) in queries.iter().enumerate() {
+                let mut sorted: Vec<_> = hits.iter().enumerate().map(|(key, &(score, part))| (score, key, part)).collect();
+                sorted.sort_by_key(|&(score, key, _)| (score, key));
+                for (score, key, part) in sorted {
+                    let node = &mut nodes[part];
+                    node.keys.push(Key::Int(key as i64)).unwrap();
+                    node.scores.push(f32::from(score));
+                    node.segments.push(part as u64);
+                    node.rows.push(key as u32);
+                    node.counts[query] += 1;
+                }
+            }
+            nodes
+        })
+    }
+
+    fn listed(hits: &Hits, query: usize) -> Vec<(f32, Key<'_>)> {
+        let starts = hits.starts();
+        (starts[query]..starts[query + 1]).map(|i| (hits.scores[i], hits.keys.get(i))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn reduce_is_a_sort_of_everything(nodes in dealt(3, 2), top_k in 1_usize..12) {
+            let reduced = reduce(&nodes, top_k, "L2").unwrap();
+            for query in 0..2 {
+                let mut all: Vec<_> = nodes.iter().flat_map(|node| listed(node, query)).collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                all.truncate(top_k);
+                prop_assert_eq!(listed(&reduced, query), all);
+            }
+        }
+
+        #[test]
+        fn slice_is_skip_and_take(nodes in dealt(1, 2), offset in 0_usize..8, limit in 0_usize..8) {
+            let sliced = nodes[0].slice(offset, limit);
+            for query in 0..2 {
+                let all: Vec<_> = listed(&nodes[0], query).into_iter().skip(offset).take(limit).collect();
+                prop_assert_eq!(listed(&sliced, query), all);
+            }
+        }
+
+        #[test]
+        fn decoding_gives_back_what_was_encoded(nodes in dealt(1, 3)) {
+            prop_assert_eq!(&Hits::decode(&nodes[0].encode()).unwrap(), &nodes[0]);
+        }
+
+        #[test]
+        fn damaged_bytes_never_panic(
+            nodes in dealt(1, 2), at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = nodes[0].encode();
+            prop_assert!(Hits::decode(&bytes[..cut.index(bytes.len())]).is_err());
+            let i = at.index(bytes.len());
+            bytes[i] = to;
+            let _ = Hits::decode(&bytes).map(|hits| hits.slice(1, 2));
+        }
+    }
+}

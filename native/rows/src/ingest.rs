@@ -270,3 +270,134 @@ fn check_distinct(keys: &Keys) -> Result<()> {
     }
     Err(NativeError::InvalidParameter("duplicate primary keys are not allowed in the same batch".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixture::{any_batch, every_type};
+    use crate::json_in::from_json;
+    use crate::query_answer::{QueryEncoding, encode_json, encode_messages};
+    use crate::{batch_codec::FieldRows, field_data};
+
+    const SMALL: &str = r#"{"name":"c","dynamicFieldEnabled":true,"version":0,"fields":[
+        {"id":100,"name":"id","type":5,"primaryKey":true,"autoId":AUTO,"partitionKey":false,"nullable":false,"dynamic":false},
+        {"id":101,"name":"text","type":21,"lengthMax":4,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
+        {"id":102,"name":"rank","type":2,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false,"defaultValue":"5"},
+        {"id":103,"name":"vec","type":101,"dim":2,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
+        {"id":104,"name":"$meta","type":23,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":true}]}"#;
+
+    fn small(auto_id: bool) -> Schema {
+        Schema::from_json(&SMALL.replace("AUTO", if auto_id { "true" } else { "false" })).unwrap()
+    }
+
+    fn whole(schema: &Schema, batch: &Batch) -> FieldRows {
+        let columns = schema.fields.iter().map(|field| field.id).zip(batch.columns.iter().cloned()).collect();
+        FieldRows { row_count: batch.row_count, positions: Vec::new(), columns }
+    }
+
+    fn all_fields(schema: &Schema) -> QueryEncoding {
+        QueryEncoding { fields: schema.fields.iter().map(|field| field.id).collect(), ..Default::default() }
+    }
+
+    fn refused(schema: &Schema, json: &str, options: WriteOptions) -> String {
+        from_json(schema, json.as_bytes(), options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rows_miss_what_may_be_missing() {
+        let schema = small(false);
+        let json = r#"[{"id":1,"vec":[1,2],"color":"red","gone":null},{"id":"2","vec":[3,4],"text":"ab","rank":7}]"#;
+        let batch = from_json(&schema, json.as_bytes(), WriteOptions::default()).unwrap().batch;
+        assert!(!batch.columns[1].is_valid(0) && batch.columns[1].is_valid(1));
+        assert_eq!(batch.columns[2], Column { values: Values::Int32(vec![5, 7]), validity: None });
+        let Values::Bytes(objects) = &batch.columns[4].values else { panic!("no documents") };
+        assert_eq!(objects.iter().collect::<Vec<_>>(), [br#"{"color":"red"}"#.as_slice(), b"{}"]);
+    }
+
+    #[test]
+    fn wrong_rows_are_refused_by_name() {
+        let schema = small(false);
+        let plain = WriteOptions::default();
+        assert_eq!(refused(&schema, r#"[{"id":1}]"#, plain), "missing vector field: vec");
+        assert!(refused(&schema, r#"[{"vec":[1,2]}]"#, plain).contains("fieldSchema(id) has no corresponding fieldData"));
+        assert!(refused(&schema, r#"[{"id":1,"vec":[1,2,3]}]"#, plain).contains("the dim (3) of field data(vec)"));
+        assert!(refused(&schema, r#"[{"id":1,"vec":[1,2],"rank":200}]"#, plain).contains("out of range: [-128, 127]"));
+        let long = refused(&schema, r#"[{"id":1,"vec":[1,2],"text":"abcde"}]"#, plain);
+        assert_eq!(long, "length of varchar field text exceeds max length, row number: 0, length: 5, max length: 4");
+        assert!(refused(&schema, r#"[{"id":1,"vec":[1,2],"$meta":{}}]"#, plain).contains("invalid field name($meta)"));
+        assert!(refused(&schema, r#"[1]"#, plain).contains("rows must be JSON objects"));
+    }
+
+    #[test]
+    fn automatic_keys_are_filled_kept_or_replaced() {
+        let schema = small(true);
+        let sent = r#"[{"id":7,"vec":[1,2]},{"id":8,"vec":[1,2]}]"#;
+        let unsent = r#"[{"vec":[1,2]},{"vec":[1,2]}]"#;
+        let first = WriteOptions { first_auto_id: Some(100), ..Default::default() };
+        let upsert = WriteOptions { upsert: true, ..first };
+        let keys = |json: &str, options| from_json(&schema, json.as_bytes(), options).unwrap().batch.columns[0].values.clone();
+        assert_eq!(keys(unsent, first), Values::Int64(vec![100, 101]));
+        assert!(refused(&schema, sent, first).contains("can not assign primary field data when auto id enabled"));
+        assert_eq!(keys(sent, WriteOptions { allow_insert_auto_id: true, ..first }), Values::Int64(vec![7, 8]));
+        assert_eq!(keys(sent, upsert), Values::Int64(vec![100, 101]));
+        let replaced = from_json(&schema, sent.as_bytes(), upsert).unwrap().replaced;
+        assert_eq!(replaced, Some(Keys::Int(vec![7, 8])));
+        assert!(refused(&schema, unsent, upsert).contains("must assign pk when upsert, primary field: id"));
+        let twice = refused(&schema, &sent.replace('8', "7"), upsert);
+        assert_eq!(twice, "duplicate primary keys are not allowed in the same batch");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Rows written as an answer and sent back as a request are the same rows, as long as nothing is null:
+        /// answers pad null scalars, requests leave them out.
+        #[test]
+        fn an_answer_is_a_request(batch in any_batch(1..10)) {
+            let schema = every_type();
+            let mut batch = batch;
+            batch.columns.iter_mut().for_each(|column| column.validity = None);
+            batch.columns[0].values = Values::Int64((0..batch.row_count as i64).collect());
+            batch.columns[9].values = batch.columns[18].values.clone();
+            let parts = [whole(&schema, &batch)];
+            let messages = encode_messages(&schema, &parts, &all_fields(&schema)).unwrap();
+            let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+            let read = from_field_data(&schema, &messages, batch.row_count, WriteOptions::default()).unwrap().batch;
+            prop_assert_eq!(&read, &batch);
+            let json = encode_json(&schema, &parts, &all_fields(&schema)).unwrap();
+            let read = from_json(&schema, &json, WriteOptions::default()).unwrap().batch;
+            for (i, (a, b)) in read.columns.iter().zip(&batch.columns).enumerate() {
+                prop_assert_eq!(a, b, "column {}", i);
+            }
+        }
+
+        #[test]
+        fn damaged_messages_never_panic(
+            batch in any_batch(1..5),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let schema = every_type();
+            let mut messages = encode_messages(&schema, &[whole(&schema, &batch)], &all_fields(&schema)).unwrap();
+            for (message, at, to) in damage {
+                let i = message.index(messages.len());
+                let at = at.index(messages[i].len());
+                messages[i][at] = to;
+            }
+            let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+            if let Ok(read) = from_field_data(&schema, &messages, batch.row_count, WriteOptions::default()) {
+                prop_assert!(read.batch.columns.iter().all(|column| column.len() == batch.row_count));
+            }
+        }
+
+        #[test]
+        fn random_messages_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let schema = every_type();
+            let _ = from_field_data(&schema, &[&bytes], 2, WriteOptions::default());
+            let _ = from_json(&schema, &bytes, WriteOptions::default());
+            let _ = field_data::read_ids(&bytes);
+            let _ = crate::placeholders::decode(&schema, &schema.fields[12], &bytes);
+        }
+    }
+}

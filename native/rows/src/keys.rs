@@ -53,6 +53,12 @@ fn murmur3_of_i64(key: i64) -> u32 {
     hash ^ (hash >> 16)
 }
 
+/// Ordinal of the part (shard, partition) that a key belongs to.
+#[must_use]
+pub fn bucket(key: Key<'_>, parts: usize) -> usize {
+    if parts <= 1 { 0 } else { key.route_hash() as usize % parts }
+}
+
 impl Keys {
     #[must_use]
     pub fn empty(text: bool) -> Self {
@@ -142,12 +148,12 @@ impl Keys {
         (0..self.len()).filter(|&i| last.get(&self.get(i)) == Some(&i)).map(|i| i as u32).collect()
     }
 
-    /// Positions of the keys by `hash % parts`.
+    /// Positions of the keys by the part they belong to.
     #[must_use]
     pub fn split(&self, parts: usize) -> Vec<Vec<u32>> {
-        let mut split = vec![Vec::new(); parts];
+        let mut split = vec![Vec::new(); parts.max(1)];
         for (i, key) in self.iter().enumerate() {
-            split[key.route_hash() as usize % parts].push(i as u32);
+            split[bucket(key, parts)].push(i as u32);
         }
         split
     }
@@ -198,5 +204,74 @@ impl Keys {
         } else {
             Self::Int(cursor.numbers(count, i64::from_le_bytes)?)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(keys: &[&str]) -> Keys {
+        Keys::Text(keys.iter().map(|key| key.as_bytes()).collect())
+    }
+
+    /// Reference values of the public algorithms; a change here would move rows between shards.
+    #[test]
+    fn hashes_are_the_documented_ones() {
+        let known = [(0, 0x6385_2afc), (1, 0x5307_5d44), (-1, 0x6275_64e8), (42, 0x6f8f_913e), (1099511627776, 0x29f6_2f22)];
+        for (key, hash) in known {
+            assert_eq!(Key::Int(key).route_hash(), hash);
+        }
+        assert_eq!(Key::Text(b"123456789").route_hash(), 0xcbf4_3926);
+        let long = [b'x'; 300];
+        assert_eq!(Key::Text(&long).route_hash(), Key::Text(&long[..100]).route_hash());
+        assert_ne!(Key::Text(&long[..99]).route_hash(), Key::Text(&long[..100]).route_hash());
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_stays() {
+        assert_eq!(Keys::Int(vec![1, 2, 1, 3, 2]).last_positions(), [2, 3, 4]);
+        assert_eq!(texts(&["a", "b", "a"]).last_positions(), [1, 2]);
+    }
+
+    fn any_keys() -> impl Strategy<Value = Keys> {
+        prop_oneof![
+            prop::collection::vec(any::<i64>(), 0..50).prop_map(Keys::Int),
+            prop::collection::vec(".{0,12}", 0..50)
+                .prop_map(|texts| Keys::Text(texts.iter().map(String::as_bytes).collect())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_gives_back_what_was_encoded(keys in any_keys()) {
+            prop_assert_eq!(Keys::decode(&keys.encode()).unwrap(), keys);
+        }
+
+        #[test]
+        fn every_key_is_in_exactly_one_part(keys in any_keys(), parts in 1_usize..9) {
+            let mut seen: Vec<u32> = keys.split(parts).concat();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..keys.len() as u32).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn damaged_bytes_are_refused_or_other_keys_but_never_a_panic(
+            keys in any_keys(), at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = keys.encode();
+            let i = at.index(bytes.len());
+            bytes[i] = to;
+            let _ = Keys::decode(&bytes);
+            prop_assert!(Keys::decode(&bytes[..cut.index(bytes.len())]).is_err());
+        }
+
+        #[test]
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Keys::decode(&bytes);
+            let _ = Keys::decode(&[b"EKEY\x01\x02\x00\x00", bytes.as_slice()].concat());
+        }
     }
 }

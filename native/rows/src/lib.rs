@@ -8,6 +8,8 @@ pub mod column;
 mod cursor;
 pub mod error;
 pub mod field_data;
+#[cfg(test)]
+mod fixture;
 pub mod gather;
 pub mod hits;
 pub mod ingest;

@@ -127,3 +127,65 @@ fn check_weights(weights: &[f32], expected: usize) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{Key, Keys};
+
+    fn hits(found: &[(i64, f32)]) -> Hits {
+        Hits {
+            counts: vec![found.len() as u32],
+            scores: found.iter().map(|&(_, score)| score).collect(),
+            segments: vec![1; found.len()],
+            rows: vec![0; found.len()],
+            keys: Keys::Int(found.iter().map(|&(key, _)| key).collect()),
+        }
+    }
+
+    fn fused(parts: &[Hits], fusion: &Fusion, metrics: [&str; 2]) -> Vec<(i64, f32)> {
+        let metrics = metrics.map(str::to_owned);
+        let fused = fuse(parts, fusion, &metrics, 10).unwrap();
+        let keys = fused.keys.iter().map(|key| if let Key::Int(key) = key { key } else { 0 });
+        keys.zip(fused.scores.iter().copied()).collect()
+    }
+
+    #[test]
+    fn rrf_adds_reciprocal_ranks_and_breaks_ties_by_key() {
+        let parts = [hits(&[(1, 0.9), (2, 0.8)]), hits(&[(2, 5.0), (3, 4.0), (1, 3.0)])];
+        let fused = fused(&parts, &Fusion::Rrf { k: 60.0 }, ["IP", "IP"]);
+        let [first, second, third] = [1.0 / 61.0_f32, 1.0 / 62.0, 1.0 / 63.0];
+        assert_eq!(fused, [(2, second + first), (1, first + third), (3, second)]);
+        let tied = [hits(&[(9, 1.0)]), hits(&[(4, 1.0)])];
+        let metrics = ["IP", "IP"].map(str::to_owned);
+        assert_eq!(fuse(&tied, &Fusion::Rrf { k: 60.0 }, &metrics, 10).unwrap().keys, Keys::Int(vec![4, 9]));
+    }
+
+    #[test]
+    fn raw_weights_keep_the_direction_of_their_metrics() {
+        let weights = Fusion::Weighted { weights: vec![0.5, 0.25], normalise: false };
+        let distances = [hits(&[(1, 1.0), (2, 4.0)]), hits(&[(2, 2.0), (1, 8.0)])];
+        assert_eq!(fused(&distances, &weights, ["L2", "L2"]), [(1, 2.5), (2, 2.5)]);
+        let similarities = [hits(&[(1, 4.0), (2, 1.0)]), hits(&[(2, 2.0)])];
+        assert_eq!(fused(&similarities, &weights, ["IP", "IP"]), [(1, 2.0), (2, 1.0)]);
+    }
+
+    #[test]
+    fn mixed_or_normalised_scores_are_brought_to_one_scale() {
+        let weights = |normalise| Fusion::Weighted { weights: vec![1.0, 1.0], normalise };
+        let parts = [hits(&[(1, 1.0)]), hits(&[(2, 1.0)])];
+        assert_eq!(fused(&parts, &weights(false), ["IP", "L2"]), [(1, 1.0), (2, 0.5)]);
+        let normalised = fused(&parts, &weights(true), ["COSINE", "IP"]);
+        assert_eq!(normalised, [(1, 1.0), (2, 0.75)]);
+    }
+
+    #[test]
+    fn wrong_parameters_are_refused_in_milvus_words() {
+        let parts = [hits(&[]), hits(&[])];
+        let metrics = ["IP", "IP"].map(str::to_owned);
+        let refused = |fusion: Fusion| fuse(&parts, &fusion, &metrics, 1).unwrap_err().to_string();
+        assert!(refused(Fusion::Rrf { k: 0.0 }).contains("k should be in range (0, 16384)"));
+        assert!(refused(Fusion::Weighted { weights: vec![0.5], normalise: true }).contains("length of weights param mismatch"));
+        assert!(refused(Fusion::Weighted { weights: vec![0.5, 1.5], normalise: true }).contains("should be in range [0, 1]"));
+    }
+}

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::column::Batch;
 use crate::error::Result;
-use crate::keys::{Key, Keys};
+pub use crate::keys::bucket;
+use crate::keys::Keys;
 use crate::schema::Schema;
 
 /// Rows of one shard and one partition, both as ordinals.
@@ -39,10 +40,4 @@ pub fn route(schema: &Schema, batch: &Batch, shards: usize, partitions: usize) -
     }
     let routed = groups.into_iter().map(|((shard, partition), rows)| Routed { shard, partition, rows: batch.gather(&rows) });
     Ok(routed.collect())
-}
-
-/// Ordinal of the part that a key belongs to.
-#[must_use]
-pub fn bucket(key: Key<'_>, parts: usize) -> usize {
-    if parts <= 1 { 0 } else { key.route_hash() as usize % parts }
 }
