@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::format::{self, File};
+use crate::hnsw::{self, Hnsw};
+use crate::params::Params;
 use crate::progress::Progress;
 use crate::storage::Storage;
 use crate::vector::{Element, Hit, Metric, Query, SparseIndex, SparseRows, VectorIndex, VectorRows};
@@ -74,6 +76,12 @@ impl Meta {
         Metric::from_name(&self.metric)
             .ok_or_else(|| IndexError::Corrupt(format!("index file is damaged: metric {}", self.metric)))
     }
+
+    pub(crate) fn element(&self) -> Result<Element, IndexError> {
+        let all = [Element::F32, Element::F16, Element::Bf16, Element::I8, Element::Bit];
+        let found = all.into_iter().find(|&element| element_name(element) == self.element);
+        found.ok_or_else(|| IndexError::Corrupt(format!("index file is damaged: element {}", self.element)))
+    }
 }
 
 fn element_name(element: Element) -> &'static str {
@@ -85,6 +93,9 @@ fn element_name(element: Element) -> &'static str {
         Element::Bit => "bit",
     }
 }
+
+/// What AUTOINDEX means for dense vectors (contract/indexes.md 18).
+const AUTOINDEX_PARAMS: &str = r#"{"M": 18, "efConstruction": 240}"#;
 
 /// Builds an index and gives its file. `metric` may be empty: then the type's default is taken (COSINE, HAMMING for
 /// binary, IP for sparse). `params` is a JSON object. Uses at most `threads` threads, the caller's among them.
@@ -101,12 +112,18 @@ pub fn build(
 ) -> Result<Vec<u8>, IndexError> {
     progress.check()?;
     let metric = metric_for(metric, rows)?;
-    let _ = (params, threads);
-    let index_type = real_type(index_type, rows)?;
-    let meta = Meta::of(index_type, metric, rows);
-    let file = format::write(&[("meta", &meta.encode())]);
-    progress.advance(1.0);
-    Ok(file)
+    let real_type = real_type(index_type, rows)?;
+    let params = if index_type == "AUTOINDEX" { AUTOINDEX_PARAMS } else { params };
+    let params = Params::parse(params)?;
+    let meta = Meta::of(real_type, metric, rows);
+    match (real_type, rows) {
+        ("HNSW", Rows::Dense(rows)) => hnsw::build_file(&meta, metric, &params, rows, progress, threads),
+        _ => {
+            let file = format::write(&[("meta", &meta.encode())]);
+            progress.advance(1.0);
+            Ok(file)
+        }
+    }
 }
 
 fn metric_for(name: &str, rows: Rows<'_>) -> Result<Metric, IndexError> {
@@ -154,7 +171,8 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
         .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section meta: {error}")))?;
     let metric = meta.metric()?;
     match meta.index_type.as_str() {
-        "FLAT" | "HNSW" | "IVF_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric }))),
+        "HNSW" => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
+        "FLAT" | "IVF_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric }))),
         "BIN_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "BIN_FLAT", metric }))),
         other => Err(IndexError::Corrupt(format!("index file is damaged: index type {other} is not known"))),
     }

@@ -4,6 +4,8 @@
 pub mod catalog;
 pub mod flat;
 mod format;
+mod hnsw;
+mod parallel;
 pub mod params;
 pub mod progress;
 pub mod scalar;

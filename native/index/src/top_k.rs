@@ -45,6 +45,11 @@ impl Bounds {
         self.low.is_none_or(|low| low <= key) && self.high.is_none_or(|high| key < high)
     }
 
+    /// Whether a key lies on the far side of the range.
+    pub(crate) fn ends_before(self, key: f32) -> bool {
+        self.high.is_some_and(|high| key >= high)
+    }
+
     pub(crate) fn limited(self) -> bool {
         self.low.is_some() || self.high.is_some()
     }
@@ -99,14 +104,6 @@ impl TopK {
         let (_, &mut worst, _) = self.buffer.select_nth_unstable(self.k - 1);
         self.threshold = worst;
         self.buffer.truncate(self.k);
-    }
-
-    /// The largest key that can still enter; infinite until k are known.
-    pub(crate) fn worst_key(&mut self) -> f32 {
-        if self.k > 0 && self.buffer.len() > self.k {
-            self.halve();
-        }
-        if self.threshold == u64::MAX { f32::INFINITY } else { unpack(self.threshold).0 }
     }
 
     pub(crate) fn finish(mut self, direction: Direction, out: &mut Vec<Hit>) {

@@ -174,13 +174,24 @@ impl DistanceKernel {
     /// Fixes the query.
     #[must_use]
     pub fn scorer<'q>(&self, query: &'q [u8]) -> Scorer<'q> {
-        let scale = if self.metric == Metric::Cosine {
-            // Against itself the kernel gives q·q / length(q): the length.
-            let length = (self.one)(query, query);
-            if length > 0.0 { 1.0 / length } else { 0.0 }
-        } else {
-            1.0
-        };
+        self.scorer_scaled(query, self.scale_of(query))
+    }
+
+    /// The part of [`Self::scorer`] that costs as much as a comparison, for a query that is kept.
+    #[must_use]
+    pub fn scale_of(&self, query: &[u8]) -> f32 {
+        if self.metric != Metric::Cosine {
+            return 1.0;
+        }
+        // Against itself the kernel gives q·q / length(q): the length.
+        let length = (self.one)(query, query);
+        if length > 0.0 { 1.0 / length } else { 0.0 }
+    }
+
+    /// A scorer for a query whose [`Self::scale_of`] is known.
+    #[inline]
+    #[must_use]
+    pub fn scorer_scaled<'q>(&self, query: &'q [u8], scale: f32) -> Scorer<'q> {
         Scorer { one: self.one, four: self.four, query, scale, cosine: self.metric == Metric::Cosine }
     }
 }

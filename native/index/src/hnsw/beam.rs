@@ -1,0 +1,145 @@
+//! The state of one walk: the best nodes so far in one sorted array (as in NSG, Fu et al., VLDB 2019), and which
+//! nodes have been met.
+
+const EXPANDED: u32 = 1 << 31;
+const PASSAGE: u32 = 1 << 30;
+const NODE: u32 = PASSAGE - 1;
+
+/// A graph has fewer nodes than this.
+pub(crate) const NODES_MAX: usize = NODE as usize;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub key: f32,
+    tagged: u32,
+}
+
+impl Entry {
+    pub(crate) fn node(self) -> u32 {
+        self.tagged & NODE
+    }
+
+    /// Walked through, but not allowed as a result.
+    pub(crate) fn is_passage(self) -> bool {
+        self.tagged & PASSAGE != 0
+    }
+}
+
+/// The `capacity` nearest nodes met, ascending by key, each knowing whether its neighbours have been looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Beam {
+    entries: Vec<Entry>,
+    capacity: usize,
+    cursor: usize,
+}
+
+impl Beam {
+    pub(crate) fn reset(&mut self, capacity: usize) {
+        self.entries.clear();
+        self.capacity = capacity.max(1);
+        self.cursor = 0;
+    }
+
+    #[inline]
+    pub(crate) fn offer(&mut self, key: f32, node: u32, passage: bool) {
+        if self.entries.len() >= self.capacity {
+            if self.entries.last().is_some_and(|last| key >= last.key) {
+                return;
+            }
+            self.entries.pop();
+        }
+        let at = self.entries.partition_point(|entry| entry.key <= key);
+        self.entries.insert(at, Entry { key, tagged: node | if passage { PASSAGE } else { 0 } });
+        self.cursor = self.cursor.min(at);
+    }
+
+    /// The nearest node not looked at yet, marked as looked at.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<u32> {
+        while let Some(entry) = self.entries.get_mut(self.cursor) {
+            self.cursor += 1;
+            if entry.tagged & EXPANDED == 0 {
+                entry.tagged |= EXPANDED;
+                return Some(entry.tagged & NODE);
+            }
+        }
+        None
+    }
+
+    /// The node that `next` will probably give.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u32> {
+        self.entries.get(self.cursor).map(|entry| entry.node())
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= self.capacity
+    }
+}
+
+/// A set of nodes that is emptied in no time: a byte a node tells in which walk the node was met last.
+#[derive(Debug, Default)]
+pub(crate) struct Visited {
+    marks: Vec<u8>,
+    epoch: u8,
+}
+
+impl Visited {
+    pub(crate) fn reset(&mut self, nodes: usize) {
+        if self.marks.len() < nodes {
+            self.marks.resize(nodes, 0);
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 {
+            self.marks.fill(0);
+            self.epoch = 1;
+        }
+    }
+
+    /// False when the node was in the set already. Nodes outside the graph are never new.
+    #[inline]
+    pub(crate) fn insert(&mut self, node: u32) -> bool {
+        match self.marks.get_mut(node as usize) {
+            Some(mark) if *mark != self.epoch => {
+                *mark = self.epoch;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Beam, Visited};
+
+    #[test]
+    fn beam_keeps_the_nearest_and_goes_back_for_nearer_ones() {
+        let mut beam = Beam::default();
+        beam.reset(3);
+        for (key, node) in [(5.0, 5), (1.0, 1), (3.0, 3)] {
+            beam.offer(key, node, false);
+        }
+        assert_eq!(beam.next(), Some(1));
+        assert_eq!(beam.next(), Some(3));
+        beam.offer(0.5, 7, true);
+        beam.offer(9.0, 9, false);
+        assert_eq!(beam.next(), Some(7));
+        assert_eq!(beam.next(), None);
+        assert_eq!(beam.entries().iter().map(|entry| entry.node()).collect::<Vec<_>>(), [7, 1, 3]);
+        assert!(beam.entries()[0].is_passage() && beam.is_full());
+    }
+
+    #[test]
+    fn visited_forgets_between_walks_even_when_the_epoch_turns_over() {
+        let mut visited = Visited::default();
+        for _ in 0..600 {
+            visited.reset(4);
+            assert!(visited.insert(2) && !visited.insert(2) && !visited.insert(4));
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The parts of an HNSW index in its file, and their check on opening.
+
+use std::ops::Range;
+
+use elanus_kernels::memory::{as_f32s, as_u32s, u32s_as_bytes};
+use serde::{Deserialize, Serialize};
+
+use super::beam::NODES_MAX;
+use super::build::{Graph, Shape, build};
+use super::codes::{Codes, Encoder, codes_suffice, stride};
+use super::order::{Blocks, breadth_first, connect};
+use super::space::RowSpace;
+use super::walk::{Links, NONE};
+use crate::IndexError;
+use crate::catalog::Meta;
+use crate::format::{self, File};
+use crate::params::Params;
+use crate::progress::Progress;
+use crate::vector::{Element, Metric, VectorRows};
+
+/// Below this many dimensions the rows are as small as their codes.
+const CODES_DIM_MIN: usize = 16;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GraphMeta {
+    pub nodes: usize,
+    pub m: usize,
+    pub ef_construction: usize,
+    /// Words of a block of level 0.
+    pub slots: usize,
+    pub entry: u32,
+    /// Nodes of each level above 0, from level 1 up.
+    pub levels: Vec<usize>,
+    /// Whether walks see codes; otherwise they see the rows.
+    pub codes: bool,
+}
+
+/// Builds the file of an index over all rows that are not null.
+pub(crate) fn build_file(
+    meta: &Meta,
+    metric: Metric,
+    params: &Params,
+    rows: &dyn VectorRows,
+    progress: &Progress,
+    threads: usize,
+) -> Result<Vec<u8>, IndexError> {
+    let m = params.integer("M", 2, 2048)?.unwrap_or(30);
+    let ef_construction = params.integer("efConstruction", 1, i32::MAX)?.unwrap_or(360);
+    if params.flag("refine")? == Some(true) {
+        return Err(IndexError::Parameter("refine is not supported for this index".to_owned()));
+    }
+    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let row_of: Vec<u32> = (0..count).filter(|&row| !rows.row(row).is_empty()).collect();
+    if row_of.len() > NODES_MAX {
+        return Err(IndexError::Parameter(format!("HNSW holds at most {NODES_MAX} rows")));
+    }
+    let shape = Shape { nodes: row_of.len(), m, ef_construction: ef_construction.min(row_of.len()).max(1) };
+    let encoder = Encoder::train(rows, &row_of, metric);
+    let mut codes = None;
+    if rows.element() != Element::Bit && rows.dim() >= CODES_DIM_MIN && !row_of.is_empty() {
+        let bytes = encoder.encode_all(rows, &row_of, threads, progress)?;
+        let trusted = codes_suffice(rows, &row_of, &Codes::new(&bytes, rows.dim(), metric), metric);
+        codes = trusted.then_some(bytes);
+    }
+    progress.advance(0.05);
+    let mut graph = if let Some(bytes) = &codes {
+        let space = Codes::new(bytes, rows.dim(), metric);
+        grow(&space, shape, threads, progress)?
+    } else {
+        let space = RowSpace::new(rows, &row_of, metric)
+            .ok_or_else(|| IndexError::Parameter(format!("metric type {} does not fit", metric.name())))?;
+        grow(&space, shape, threads, progress)?
+    };
+    let parts = Parts { meta, shape, encoder: &encoder, codes: codes.as_deref(), row_of: &row_of };
+    let file = parts.lay_out(&mut graph);
+    progress.advance(1.0);
+    Ok(file)
+}
+
+fn grow<S: super::space::Space>(
+    space: &S,
+    shape: Shape,
+    threads: usize,
+    progress: &Progress,
+) -> Result<Graph, IndexError> {
+    let mut graph = build(space, shape, threads, progress, (0.05, 0.9))?;
+    if shape.nodes > 0 {
+        connect(space, shape, &mut graph);
+    }
+    Ok(graph)
+}
+
+struct Parts<'a> {
+    meta: &'a Meta,
+    shape: Shape,
+    encoder: &'a Encoder,
+    codes: Option<&'a [u8]>,
+    row_of: &'a [u32],
+}
+
+impl Parts<'_> {
+    /// Renumbers the nodes breadth-first and writes everything in that order.
+    fn lay_out(&self, graph: &mut Graph) -> Vec<u8> {
+        let order = breadth_first(self.shape, graph);
+        let mut number = vec![0u32; order.len()];
+        for (new, &old) in order.iter().enumerate() {
+            number[old as usize] = new as u32;
+        }
+        let row_of: Vec<u32> = order.iter().map(|&old| self.row_of[old as usize]).collect();
+        let links = self.renumbered_links(graph, &order, &number);
+        graph.links = vec![];
+        let (levels, upper) = self.upper_levels(graph, &order, &number);
+        let stride = stride(self.encoder.dim);
+        let codes: Vec<u8> = match self.codes {
+            None => vec![],
+            Some(bytes) => {
+                let records = order.iter().map(|&old| &bytes[old as usize * stride..(old as usize + 1) * stride]);
+                records.flatten().copied().collect()
+            }
+        };
+        let graph_meta = GraphMeta {
+            nodes: self.shape.nodes,
+            m: self.shape.m,
+            ef_construction: self.shape.ef_construction,
+            slots: self.shape.slots(),
+            entry: number.get(graph.entry as usize).copied().unwrap_or(0),
+            levels,
+            codes: self.codes.is_some(),
+        };
+        let mean: Vec<u8> = self.encoder.mean.iter().flat_map(|value| value.to_le_bytes()).collect();
+        format::write(&[
+            ("meta", &self.meta.encode()),
+            ("graph", &serde_json::to_vec(&graph_meta).unwrap_or_default()),
+            ("mean", &mean),
+            ("rows", u32s_as_bytes(&row_of)),
+            ("links", u32s_as_bytes(&links)),
+            ("upper", u32s_as_bytes(&upper)),
+            ("codes", &codes),
+        ])
+    }
+
+    fn renumbered_links(&self, graph: &Graph, order: &[u32], number: &[u32]) -> Vec<u32> {
+        let slots = self.shape.slots();
+        let blocks = order.iter().flat_map(|&old| &graph.links[old as usize * slots..(old as usize + 1) * slots]);
+        blocks.map(|&word| if word == NONE { NONE } else { number[word as usize] }).collect()
+    }
+
+    /// For each level from 1 up: its nodes ascending, then a block of `m` words a node, whose entries are positions
+    /// in this very level.
+    fn upper_levels(&self, graph: &Graph, order: &[u32], number: &[u32]) -> (Vec<usize>, Vec<u32>) {
+        let top = graph.levels.get(graph.entry as usize).copied().unwrap_or(0);
+        let (mut counts, mut words) = (vec![], vec![]);
+        for level in 1..=top {
+            let members: Vec<u32> = order.iter().copied().filter(|&old| graph.levels[old as usize] >= level).collect();
+            counts.push(members.len());
+            let nodes: Vec<u32> = members.iter().map(|&old| number[old as usize]).collect();
+            words.extend_from_slice(&nodes);
+            for &old in &members {
+                let list = graph.upper_at[old as usize] as usize + usize::from(level) - 1;
+                let block = &graph.upper[list * self.shape.m..(list + 1) * self.shape.m];
+                let position = |word: u32| nodes.binary_search(&number[word as usize]).map_or(NONE, |at| at as u32);
+                words.extend(block.iter().map(|&word| if word == NONE { NONE } else { position(word) }));
+            }
+        }
+        (counts, words)
+    }
+}
+
+/// An opened index.
+pub(crate) struct Hnsw {
+    file: File,
+    pub metric: Metric,
+    pub element: Element,
+    pub rows: usize,
+    pub graph: GraphMeta,
+    pub encoder: Encoder,
+    row_of: Range<usize>,
+    links: Range<usize>,
+    codes: Range<usize>,
+    /// Of each level above 0: where its nodes and its blocks lie.
+    upper: Vec<(Range<usize>, Range<usize>)>,
+}
+
+/// One level above 0, numbered by position.
+pub(crate) struct UpperLevel<'a> {
+    pub nodes: &'a [u32],
+    blocks: Blocks<'a>,
+}
+
+impl Links for UpperLevel<'_> {
+    fn collect(&self, node: u32, out: &mut Vec<u32>) {
+        self.blocks.collect(node, out);
+    }
+
+    fn prefetch(&self, _: u32) {}
+}
+
+fn corrupt(what: &str) -> IndexError {
+    IndexError::Corrupt(format!("index file is damaged: {what}"))
+}
+
+impl Hnsw {
+    pub(crate) fn open(file: File, meta: &Meta) -> Result<Self, IndexError> {
+        let graph: GraphMeta = serde_json::from_slice(file.section("graph")?)
+            .map_err(|error| corrupt(&format!("section graph: {error}")))?;
+        let mean = as_f32s(file.section("mean")?).ok_or_else(|| corrupt("section mean"))?.to_vec();
+        let metric = meta.metric()?;
+        let encoder = Encoder { metric, element: meta.element()?, mean, dim: meta.dim };
+        let (row_of, links, codes) = (file.range("rows")?, file.range("links")?, file.range("codes")?);
+        let upper = upper_ranges(&graph, file.range("upper")?)?;
+        let element = encoder.element;
+        let index = Self { file, metric, element, rows: meta.rows, graph, encoder, row_of, links, codes, upper };
+        index.check()?;
+        Ok(index)
+    }
+
+    fn words(&self, range: &Range<usize>) -> &[u32] {
+        as_u32s(&self.file.bytes()[range.clone()]).unwrap_or(&[])
+    }
+
+    pub(crate) fn row_of(&self) -> &[u32] {
+        self.words(&self.row_of)
+    }
+
+    pub(crate) fn base(&self) -> Blocks<'_> {
+        Blocks { words: self.words(&self.links), slots: self.graph.slots }
+    }
+
+    pub(crate) fn codes(&self) -> Codes<'_> {
+        Codes::new(&self.file.bytes()[self.codes.clone()], self.encoder.dim, self.metric)
+    }
+
+    /// Levels above 0, the highest first.
+    pub(crate) fn upper_levels(&self) -> impl Iterator<Item = UpperLevel<'_>> {
+        self.upper.iter().rev().map(|(nodes, blocks)| UpperLevel {
+            nodes: self.words(nodes),
+            blocks: Blocks { words: self.words(blocks), slots: self.graph.m },
+        })
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.file.heap_bytes() + self.encoder.mean.len() * 4
+    }
+
+    /// What checksums cannot tell: that every number stays inside the graph.
+    fn check(&self) -> Result<(), IndexError> {
+        let nodes = self.graph.nodes;
+        let fits = |section: &str, holds: bool| {
+            if holds { Ok(()) } else { Err(corrupt(&format!("section {section} does not fit the graph"))) }
+        };
+        let inside = |words: &[u32], limit: usize| words.iter().all(|&word| word == NONE || (word as usize) < limit);
+        fits("graph", nodes <= NODES_MAX && self.graph.slots > 0 && self.graph.m > 0)?;
+        fits("graph", nodes == 0 || (self.graph.entry as usize) < nodes)?;
+        fits("rows", self.row_of().len() == nodes && self.row_of().iter().all(|&row| (row as usize) < self.rows))?;
+        let links = self.base().words;
+        fits("links", nodes.checked_mul(self.graph.slots) == Some(links.len()) && inside(links, nodes))?;
+        let code_bytes = if self.graph.codes { nodes.checked_mul(stride(self.encoder.dim)) } else { Some(0) };
+        fits("codes", code_bytes == Some(self.codes.len()))?;
+        fits("mean", self.encoder.mean.is_empty() || self.encoder.mean.len() == self.encoder.dim)?;
+        for level in self.upper_levels() {
+            let ascending = level.nodes.is_sorted_by(|a, b| a < b);
+            fits("upper", ascending && level.nodes.last().is_none_or(|&last| (last as usize) < nodes))?;
+            fits("upper", inside(level.blocks.words, level.nodes.len()))?;
+        }
+        Ok(())
+    }
+}
+
+type LevelRanges = Vec<(Range<usize>, Range<usize>)>;
+
+fn upper_ranges(graph: &GraphMeta, section: Range<usize>) -> Result<LevelRanges, IndexError> {
+    let mut at = section.start;
+    let mut ranges = vec![];
+    for &count in &graph.levels {
+        let nodes = count.checked_mul(4).and_then(|bytes| at.checked_add(bytes));
+        let blocks = count.checked_mul(graph.m).and_then(|words| words.checked_mul(4));
+        let end = nodes.zip(blocks).and_then(|(nodes, bytes)| nodes.checked_add(bytes));
+        match (nodes, end) {
+            (Some(nodes), Some(end)) if end <= section.end => {
+                ranges.push((at..nodes, nodes..end));
+                at = end;
+            }
+            _ => return Err(corrupt("section upper does not fit the graph")),
+        }
+    }
+    Ok(ranges)
+}

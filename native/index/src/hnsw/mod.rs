@@ -1,0 +1,15 @@
+//! HNSW: a graph of near neighbours, walked from far to near.
+//!
+//! `codes` is the form of the vectors the walk sees, `space` its distances, `beam` and `walk` the walk itself,
+//! `build` and `order` make the graph, `file` lays it out, `search` answers queries and decides how.
+
+mod beam;
+mod build;
+mod codes;
+mod file;
+mod order;
+mod search;
+mod space;
+mod walk;
+
+pub(crate) use file::{Hnsw, build_file};

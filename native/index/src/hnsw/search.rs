@@ -1,0 +1,248 @@
+//! Answers a query: decides between graph and exact scan, walks, and compares the best few with the rows themselves.
+
+use std::cell::RefCell;
+
+use elanus_kernels::memory::prefetch;
+use elanus_kernels::{BitsetView, DistanceKernel};
+
+use super::codes::CodeQuery;
+use super::file::Hnsw;
+use super::space::{RowSpace, Space};
+use super::walk::{Scratch, descend, walk, walk_two_hops};
+use crate::IndexError;
+use crate::flat;
+use crate::top_k::{Bounds, Direction, TopK};
+use crate::vector::{Hit, Metric, Query, VectorIndex, VectorRows};
+
+/// What one thread needs for its searches, in any index.
+#[derive(Default)]
+struct Workspace {
+    scratch: Scratch,
+    near: Vec<u32>,
+    values: Vec<f32>,
+    code_query: CodeQuery,
+    candidates: Vec<u32>,
+}
+
+thread_local! {
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+}
+
+/// The beam of a range search that names no `ef`.
+const RANGE_EF: usize = 512;
+/// More candidates than asked for, because codes confuse near neighbours.
+const SPARE_CANDIDATES: usize = 24;
+/// From this share of allowed rows on, a walk goes through the others as if they were allowed.
+const THROUGH_SHARE: f32 = 0.5;
+/// So many exact comparisons cost less than any walk.
+const EXACT_ROWS: usize = 2_000;
+/// Comparisons of a walk for each place in its beam, about; an exact comparison costs as much as `EXACT_COST` of them.
+const WALK_COST: usize = 40;
+const EXACT_COST: usize = 2;
+
+/// How a query is answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Plan {
+    /// Every allowed row is compared.
+    Exact,
+    /// All nodes are walked, allowed ones are kept.
+    Through { width: usize },
+    /// Allowed nodes are walked, others are reached over.
+    TwoHops { width: usize },
+}
+
+impl Hnsw {
+    fn plan(&self, query: &Query<'_>, ef: usize) -> Plan {
+        let nodes = self.graph.nodes;
+        let allowed = query.allowed.map_or(nodes, |_| query.allowed_count.min(nodes));
+        let share = allowed as f32 / nodes.max(1) as f32;
+        let few = EXACT_ROWS.max(ef.saturating_mul(WALK_COST) / EXACT_COST);
+        if allowed <= few || query.top_k.saturating_mul(2) >= allowed {
+            Plan::Exact
+        } else if query.allowed.is_none() {
+            Plan::Through { width: ef }
+        } else if share >= THROUGH_SHARE {
+            Plan::Through { width: (ef as f32 / share) as usize }
+        } else {
+            Plan::TwoHops { width: ef }
+        }
+    }
+
+    fn check_rows(&self, rows: &dyn VectorRows) -> Result<(), IndexError> {
+        if rows.len() != self.rows || rows.element() != self.element || rows.dim() != self.encoder.dim {
+            let text = format!(
+                "index covers {} rows of {} dimensions, the segment has {} of {}",
+                self.rows,
+                self.encoder.dim,
+                rows.len(),
+                rows.dim()
+            );
+            return Err(IndexError::Corrupt(text));
+        }
+        Ok(())
+    }
+
+    /// Walks with the given width and leaves rows in `workspace.candidates`, the nearest first. True when nodes
+    /// farther away may have been pushed out of the beam.
+    fn candidates(&self, rows: &dyn VectorRows, query: &Query<'_>, plan: Plan, workspace: &mut Workspace) -> bool {
+        if self.graph.codes {
+            let mut code_query = std::mem::take(&mut workspace.code_query);
+            self.encoder.query(query.vector, &mut workspace.values, &mut code_query);
+            let full = self.walk(&self.codes(), &code_query, query, plan, workspace);
+            workspace.code_query = code_query;
+            full
+        } else if let Some(space) = RowSpace::new(rows, self.row_of(), self.metric) {
+            self.walk(&space, &space.query(query.vector), query, plan, workspace)
+        } else {
+            false
+        }
+    }
+
+    fn walk<S: Space>(
+        &self,
+        space: &S,
+        vector: &S::Query,
+        query: &Query<'_>,
+        plan: Plan,
+        workspace: &mut Workspace,
+    ) -> bool {
+        let Workspace { scratch, near, candidates, .. } = workspace;
+        let row_of = self.row_of();
+        let bits = query.allowed.map(BitsetView::new);
+        let allowed = |node: u32| {
+            bits.is_none_or(|bits| row_of.get(node as usize).is_some_and(|&row| bits.contains(row)))
+        };
+        let entry = self.descend(space, vector, near);
+        let base = self.base();
+        match plan {
+            Plan::Exact => {}
+            Plan::Through { width } => {
+                scratch.start(self.graph.nodes, width);
+                scratch.enter(space, vector, entry, !allowed(entry));
+                walk(space, &base, vector, scratch, allowed);
+            }
+            Plan::TwoHops { width } => {
+                scratch.start(self.graph.nodes, width);
+                scratch.enter(space, vector, entry, !allowed(entry));
+                walk_two_hops(space, &base, vector, scratch, self.graph.m * 2, allowed);
+            }
+        }
+        candidates.clear();
+        let kept = scratch.beam.entries().iter().filter(|entry| !entry.is_passage());
+        candidates.extend(kept.filter_map(|entry| row_of.get(entry.node() as usize)));
+        scratch.beam.is_full()
+    }
+
+    /// From the top level down to a node of level 0 near the query.
+    fn descend<S: Space>(&self, space: &S, vector: &S::Query, near: &mut Vec<u32>) -> u32 {
+        let mut node = self.graph.entry;
+        for level in self.upper_levels() {
+            let Ok(start) = level.nodes.binary_search(&node) else { continue };
+            let node_of = |position: u32| level.nodes.get(position as usize).copied().unwrap_or(0);
+            node = node_of(descend(space, &level, vector, start as u32, node_of, near));
+        }
+        node
+    }
+
+    fn exact(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
+        flat::search(rows, self.metric, query, out)
+    }
+
+    fn search_graph(
+        &self,
+        rows: &dyn VectorRows,
+        query: &Query<'_>,
+        kernel: &DistanceKernel,
+        workspace: &mut Workspace,
+        out: &mut Vec<Hit>,
+    ) -> Result<(), IndexError> {
+        let direction = Direction::of(self.metric);
+        let bounds = Bounds::of(query, direction);
+        let spare = if self.graph.codes { SPARE_CANDIDATES } else { 0 };
+        let default_ef = if bounds.limited() { RANGE_EF } else { 16 };
+        let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k)).max(query.top_k + spare);
+        let scorer = kernel.scorer(query.vector);
+        loop {
+            let plan = self.plan(query, ef);
+            if plan == Plan::Exact {
+                return self.exact(rows, query, out);
+            }
+            let full = self.candidates(rows, query, plan, workspace);
+            let compared = match (bounds.limited(), self.graph.codes) {
+                (true, _) => usize::MAX,
+                (false, true) => (query.top_k * 2).max(query.top_k + spare),
+                (false, false) => query.top_k,
+            };
+            let mut rerank = Rerank { top: TopK::new(query.top_k), found: 0, worst: f32::NEG_INFINITY };
+            let candidates = workspace.candidates.get(..compared).unwrap_or(&workspace.candidates);
+            for (index, &row) in candidates.iter().enumerate() {
+                if let Some(&later) = candidates.get(index + 2) {
+                    let bytes = rows.row(later);
+                    prefetch(bytes, 0, bytes.len());
+                }
+                rerank.offer(direction.key(scorer.score(rows.row(row))), row, bounds);
+            }
+            if rerank.found >= query.top_k {
+                rerank.top.finish(direction, out);
+                return Ok(());
+            }
+            // A range search is done when it has seen everything near enough; any other must have k hits.
+            let beyond = bounds.limited() && (!full || bounds.ends_before(rerank.worst));
+            if beyond || query.params.disable_fallback_brute_force {
+                rerank.top.finish(direction, out);
+                return Ok(());
+            }
+            if !bounds.limited() {
+                return self.exact(rows, query, out);
+            }
+            ef = ef.saturating_mul(4);
+        }
+    }
+}
+
+/// Exact keys of the candidates.
+struct Rerank {
+    top: TopK,
+    found: usize,
+    worst: f32,
+}
+
+impl Rerank {
+    #[inline]
+    fn offer(&mut self, key: f32, row: u32, bounds: Bounds) {
+        self.worst = self.worst.max(key);
+        if bounds.admit(key) {
+            self.found += 1;
+            self.top.offer(key, row);
+        }
+    }
+}
+
+impl VectorIndex for Hnsw {
+    fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
+        self.check_rows(rows)?;
+        let kernel = flat::kernel_for(rows, self.metric, query.vector)?;
+        if let Some(ef) = query.params.ef.filter(|&ef| ef < query.top_k) {
+            return Err(IndexError::Parameter(format!("ef({ef}) should be larger than k({})", query.top_k)));
+        }
+        if query.top_k == 0 {
+            return Ok(());
+        }
+        WORKSPACE.with(|workspace| match workspace.try_borrow_mut() {
+            Ok(mut workspace) => self.search_graph(rows, query, &kernel, &mut workspace, out),
+            Err(_) => self.search_graph(rows, query, &kernel, &mut Workspace::default(), out),
+        })
+    }
+
+    fn type_name(&self) -> &'static str {
+        "HNSW"
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.heap_bytes()
+    }
+}

@@ -1,0 +1,154 @@
+//! Best-first walks over one level of the graph.
+
+use super::beam::{Beam, Visited};
+use super::space::Space;
+
+/// An empty slot of a neighbour block; what follows it is empty too.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// How many vectors ahead of the comparison are asked for.
+const AHEAD: usize = 4;
+
+/// Neighbour lists of one level.
+pub(crate) trait Links {
+    /// Appends the neighbours of `node` to `out`.
+    fn collect(&self, node: u32, out: &mut Vec<u32>);
+
+    /// Asks for the block of `node` to be in the cache soon.
+    fn prefetch(&self, node: u32);
+}
+
+/// Everything a walk writes to; kept between walks, so that none allocates.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub visited: Visited,
+    pub beam: Beam,
+    near: Vec<u32>,
+    hops: Vec<u32>,
+    second: Vec<u32>,
+}
+
+impl Scratch {
+    /// Prepares for a walk of at most `width` nodes kept.
+    pub(crate) fn start(&mut self, nodes: usize, width: usize) {
+        self.visited.reset(nodes);
+        self.beam.reset(width);
+    }
+
+    /// Puts a first node into the beam.
+    pub(crate) fn enter<S: Space>(&mut self, space: &S, query: &S::Query, node: u32, passage: bool) {
+        if self.visited.insert(node) {
+            self.beam.offer(space.distance(query, node), node, passage);
+        }
+    }
+}
+
+/// Walks until every node of the beam has been looked at. Nodes that are not `allowed` are walked through and kept as
+/// passages.
+pub(crate) fn walk<S: Space, L: Links>(
+    space: &S,
+    links: &L,
+    query: &S::Query,
+    scratch: &mut Scratch,
+    allowed: impl Fn(u32) -> bool,
+) {
+    while let Some(node) = scratch.beam.next() {
+        scratch.near.clear();
+        links.collect(node, &mut scratch.near);
+        let visited = &mut scratch.visited;
+        scratch.near.retain(|&neighbour| visited.insert(neighbour));
+        compare(space, query, &scratch.near, &mut scratch.beam, |node| !allowed(node));
+        if let Some(next) = scratch.beam.peek() {
+            links.prefetch(next);
+        }
+    }
+}
+
+/// Walks through allowed nodes only, reaching over one that is not allowed to its neighbours (ACORN-1, Patel et al.,
+/// SIGMOD 2024). Where even those are not allowed, the first ones serve as passages, so that the walk can leave a
+/// region that the filter has emptied. `enough` bounds the comparisons of one step.
+pub(crate) fn walk_two_hops<S: Space, L: Links>(
+    space: &S,
+    links: &L,
+    query: &S::Query,
+    scratch: &mut Scratch,
+    enough: usize,
+    allowed: impl Fn(u32) -> bool,
+) {
+    while let Some(node) = scratch.beam.next() {
+        let Scratch { visited, beam, near, hops, second } = scratch;
+        near.clear();
+        hops.clear();
+        second.clear();
+        links.collect(node, second);
+        for &neighbour in second.iter() {
+            if visited.insert(neighbour) {
+                if allowed(neighbour) {
+                    near.push(neighbour);
+                } else {
+                    links.prefetch(neighbour);
+                    hops.push(neighbour);
+                }
+            }
+        }
+        for &hop in hops.iter() {
+            if near.len() >= enough {
+                break;
+            }
+            second.clear();
+            links.collect(hop, second);
+            near.extend(second.iter().filter(|&&beyond| allowed(beyond) && visited.insert(beyond)));
+        }
+        if near.is_empty() {
+            compare(space, query, hops, beam, |_| true);
+        } else {
+            compare(space, query, near, beam, |_| false);
+        }
+    }
+}
+
+#[inline]
+fn compare<S: Space>(
+    space: &S,
+    query: &S::Query,
+    nodes: &[u32],
+    beam: &mut Beam,
+    passage: impl Fn(u32) -> bool,
+) {
+    for &node in nodes.iter().take(AHEAD) {
+        space.prefetch(node);
+    }
+    for (index, &node) in nodes.iter().enumerate() {
+        if let Some(&later) = nodes.get(index + AHEAD) {
+            space.prefetch(later);
+        }
+        beam.offer(space.distance(query, node), node, passage(node));
+    }
+}
+
+/// Moves to a nearer neighbour as long as there is one; gives the last node.
+pub(crate) fn descend<S: Space, L: Links>(
+    space: &S,
+    links: &L,
+    query: &S::Query,
+    start: u32,
+    node_of: impl Fn(u32) -> u32,
+    near: &mut Vec<u32>,
+) -> u32 {
+    let mut best = start;
+    let mut best_key = space.distance(query, node_of(start));
+    loop {
+        near.clear();
+        links.collect(best, near);
+        let before = best;
+        for &neighbour in near.iter() {
+            let key = space.distance(query, node_of(neighbour));
+            if key < best_key {
+                (best, best_key) = (neighbour, key);
+            }
+        }
+        if best == before {
+            return best;
+        }
+    }
+}
