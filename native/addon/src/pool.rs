@@ -14,8 +14,8 @@ use crate::failure::{Thrown, guarded, rejection, thrown};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What a heavy call answers: the value itself, or a promise of it.
-pub type Answer<'env, T> = Result<Either<T, Object<'env>>, Thrown>;
+/// What a heavy call answers: the value itself, or a promise of it. (The macro wants to see the `Result` around it.)
+pub type Answer<'env, T> = Either<T, Object<'env>>;
 
 #[napi(js_name = "Pool")]
 pub struct Pool {
@@ -57,7 +57,7 @@ impl Pool {
     }
 
     /// Runs `work` here or on a thread; `T` crosses back to JavaScript.
-    pub fn run<'env, T, W>(&self, env: &'env Env, work: W) -> Answer<'env, T>
+    pub fn run<'env, T, W>(&self, env: &'env Env, work: W) -> Result<Answer<'env, T>, Thrown>
     where
         T: ToNapiValue + Send + 'static,
         W: FnOnce() -> Result<T, NativeError> + Send + 'static,

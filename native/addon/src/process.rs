@@ -51,6 +51,6 @@ pub struct MemoryUse {
 
 #[napi]
 pub fn memory_use() -> MemoryUse {
-    let bytes = elanus_column::memory::memory_use();
+    let bytes = elanus_column::memory_use();
     MemoryUse { growing: bytes.growing as f64, sealed: bytes.sealed as f64, index: bytes.index as f64 }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use elanus_column::build::{self, BuildRequest};
-use elanus_column::query::{self, CountRequest, QueryRequest};
+use elanus_column::query::{self, QueryRequest};
 use elanus_column::search::{self, SearchRequest};
-use elanus_column::segment::Segment;
+use elanus_column::Segment;
 use elanus_index::progress::Progress;
 use elanus_rows::error::NativeError;
+use elanus_rows::hits::Hits;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, ClassInstance, FromNapiValue, Object, Uint8Array, ValidateNapiValue};
 use napi_derive::napi;
@@ -18,10 +19,44 @@ use crate::pool::{Answer, Pool};
 use crate::segment::{SegmentHandle, segments_of};
 
 #[napi]
-pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Answer<'env, Uint8Array> {
-    let request = now(|| {
-        let fields = Fields(&request);
-        Ok(SearchRequest {
+pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Uint8Array>, Thrown> {
+    let asked = now(|| SearchArguments::read(&Fields(&request)))?;
+    pool.run(env, move || {
+        let request = SearchRequest {
+            segments: &asked.segments,
+            field: asked.field,
+            metric: &asked.metric,
+            placeholders: &asked.placeholders,
+            top_k: asked.top_k,
+            snapshot: asked.snapshot,
+            filter: asked.filter.as_deref(),
+            params: &asked.params,
+            radius: asked.radius,
+            range_filter: asked.range_filter,
+            after_score: asked.after_score,
+        };
+        Ok(search::search(&request)?.encode().into())
+    })
+}
+
+/// A search's arguments, owned, on their way to a thread.
+struct SearchArguments {
+    segments: Vec<Arc<Segment>>,
+    field: u32,
+    metric: String,
+    placeholders: Vec<u8>,
+    top_k: usize,
+    snapshot: u64,
+    filter: Option<Vec<u8>>,
+    params: String,
+    radius: Option<f32>,
+    range_filter: Option<f32>,
+    after_score: Option<f32>,
+}
+
+impl SearchArguments {
+    fn read(fields: &Fields<'_, '_>) -> Result<Self, NativeError> {
+        Ok(Self {
             segments: fields.segments()?,
             field: fields.required("field")?,
             metric: fields.required("metric")?,
@@ -34,38 +69,34 @@ pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Answer<'env
             range_filter: fields.float("rangeFilter")?,
             after_score: fields.float("afterScore")?,
         })
-    })?;
-    pool.run(env, move || Ok(search::search(&request)?.into()))
+    }
 }
 
 #[napi]
-pub fn query<'env>(env: &'env Env, pool: &Pool, request: Object) -> Answer<'env, Uint8Array> {
-    let request = now(|| {
-        let fields = Fields(&request);
+pub fn query<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Uint8Array>, Thrown> {
+    let fields = Fields(&request);
+    let (scope, limit, wanted, bytes_max) = now(|| {
         let limit = fields.optional::<f64>("limit")?.map(|limit| numbers::count(limit, "limit")).transpose()?;
-        Ok(QueryRequest {
-            segments: fields.segments()?,
-            snapshot: fields.snapshot()?,
-            filter: fields.bytes("filter")?,
-            limit,
-            fields: fields.required("fields")?,
-            bytes_max: numbers::count(fields.required("bytesMax")?, "bytesMax")?,
-        })
+        let bytes_max = numbers::count(fields.required("bytesMax")?, "bytesMax")?;
+        Ok((fields.scope()?, limit, fields.required::<Vec<u32>>("fields")?, bytes_max))
     })?;
-    pool.run(env, move || Ok(query::query(&request)?.into()))
+    pool.run(env, move || {
+        let request = QueryRequest {
+            segments: &scope.segments,
+            snapshot: scope.snapshot,
+            filter: scope.filter.as_deref(),
+            limit,
+            fields: &wanted,
+            bytes_max,
+        };
+        Ok(query::query(&request)?.encode().into())
+    })
 }
 
 #[napi]
-pub fn count<'env>(env: &'env Env, pool: &Pool, request: Object) -> Answer<'env, u64> {
-    let request = now(|| {
-        let fields = Fields(&request);
-        Ok(CountRequest {
-            segments: fields.segments()?,
-            snapshot: fields.snapshot()?,
-            filter: fields.bytes("filter")?,
-        })
-    })?;
-    pool.run(env, move || query::count(&request))
+pub fn count<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, u64>, Thrown> {
+    let scope = now(|| Fields(&request).scope())?;
+    pool.run(env, move || query::count(&scope.segments, scope.snapshot, scope.filter.as_deref()))
 }
 
 #[napi]
@@ -75,10 +106,9 @@ pub fn retrieve<'env>(
     segments: Vec<ClassInstance<SegmentHandle>>,
     hits: &[u8],
     fields: Vec<u32>,
-) -> Answer<'env, Uint8Array> {
-    let segments = now(|| segments_of(&segments))?;
-    let hits = hits.to_vec();
-    pool.run(env, move || Ok(query::retrieve(&segments, &hits, &fields)?.into()))
+) -> Result<Answer<'env, Uint8Array>, Thrown> {
+    let (segments, hits) = now(|| Ok((segments_of(&segments)?, Hits::decode(hits)?)))?;
+    pool.run(env, move || Ok(query::retrieve(&segments, &hits, &fields)?.encode().into()))
 }
 
 #[napi(object, js_name = "NativeBuild")]
@@ -122,17 +152,26 @@ pub fn build_index<'env>(
     segment: &SegmentHandle,
     build: BuildObject,
     progress: &ProgressHandle,
-) -> Answer<'env, Uint8Array> {
+) -> Result<Answer<'env, Uint8Array>, Thrown> {
     let segment = now(|| segment.segment())?;
     let progress = Arc::clone(&progress.progress);
-    let request = BuildRequest {
-        field: build.field,
-        index_type: build.index_type,
-        metric: build.metric.unwrap_or_default(),
-        params: build.params,
-        threads: build.threads as usize,
-    };
-    pool.run(env, move || Ok(build::build_index(&segment, &request, &progress)?.into()))
+    pool.run(env, move || {
+        let request = BuildRequest {
+            field: build.field,
+            index_type: &build.index_type,
+            metric: build.metric.as_deref().unwrap_or_default(),
+            params: &build.params,
+            threads: build.threads as usize,
+        };
+        Ok(build::build_index(&segment, &request, &progress)?.into())
+    })
+}
+
+/// Where and when a read looks.
+struct Scope {
+    segments: Vec<Arc<Segment>>,
+    snapshot: u64,
+    filter: Option<Vec<u8>>,
 }
 
 /// Properties of a request object, which holds handles that a plain struct cannot carry.
@@ -149,6 +188,10 @@ impl Fields<'_, '_> {
 
     fn segments(&self) -> Result<Vec<Arc<Segment>>, NativeError> {
         segments_of(&self.required::<Vec<ClassInstance<SegmentHandle>>>("segments")?)
+    }
+
+    fn scope(&self) -> Result<Scope, NativeError> {
+        Ok(Scope { segments: self.segments()?, snapshot: self.snapshot()?, filter: self.bytes("filter")? })
     }
 
     fn snapshot(&self) -> Result<u64, NativeError> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use elanus_column::segment::{FileSource, Segment, SegmentFile};
+use elanus_column::{FileSource, Segment, SegmentFile};
 use elanus_rows::batch_codec::decode_batch;
 use elanus_rows::error::NativeError;
 use elanus_rows::keys::Keys;
@@ -57,13 +57,13 @@ impl SegmentHandle {
         schema: &SchemaHandle,
         id: BigInt,
         files: Vec<FileObject>,
-    ) -> Answer<'env, Self> {
+    ) -> Result<Answer<'env, SegmentHandle>, Thrown> {
         let (id, files) = now(|| {
             let files = files.into_iter().map(FileObject::read).collect::<Result<Vec<_>, _>>()?;
             Ok((numbers::unsigned(&id, "segment id")?, files))
         })?;
         let schema = Arc::clone(&schema.schema);
-        pool.run(env, move || Ok(Self::of(&schema, Segment::open(Arc::clone(&schema), id, files)?)))
+        pool.run(env, move || Ok(SegmentHandle::of(&schema, Segment::open(Arc::clone(&schema), id, files)?)))
     }
 
     #[napi]
@@ -72,15 +72,15 @@ impl SegmentHandle {
         pool: &Pool,
         schema: &SchemaHandle,
         id: BigInt,
-        sources: Vec<ClassInstance<Self>>,
+        sources: Vec<ClassInstance<SegmentHandle>>,
         drop_before: BigInt,
-    ) -> Answer<'env, Self> {
+    ) -> Result<Answer<'env, SegmentHandle>, Thrown> {
         let (id, sources, drop_before) = now(|| {
             let id = numbers::unsigned(&id, "segment id")?;
             Ok((id, segments_of(&sources)?, numbers::unsigned(&drop_before, "dropBefore")?))
         })?;
         let schema = Arc::clone(&schema.schema);
-        pool.run(env, move || Ok(Self::of(&schema, Segment::merge(Arc::clone(&schema), id, &sources, drop_before)?)))
+        pool.run(env, move || Ok(SegmentHandle::of(&schema, Segment::merge(Arc::clone(&schema), id, &sources, drop_before)?)))
     }
 
     #[napi(getter)]
@@ -117,7 +117,7 @@ impl SegmentHandle {
     pub fn append(&self, rows: &[u8], at: BigInt) -> Result<(), Thrown> {
         self.read(|segment| {
             let batch = decode_batch(&self.schema, rows)?;
-            segment.append(&batch, numbers::unsigned(&at, "timestamp")?)
+            segment.append(batch, numbers::unsigned(&at, "timestamp")?)
         })
     }
 
@@ -135,7 +135,7 @@ impl SegmentHandle {
     }
 
     #[napi]
-    pub fn encode_group<'env>(&self, env: &'env Env, pool: &Pool, group: String) -> Answer<'env, Uint8Array> {
+    pub fn encode_group<'env>(&self, env: &'env Env, pool: &Pool, group: String) -> Result<Answer<'env, Uint8Array>, Thrown> {
         let segment = now(|| self.segment())?;
         pool.run(env, move || Ok(segment.encode_group(&group)?.into()))
     }
@@ -172,7 +172,7 @@ impl SegmentHandle {
         pool: &Pool,
         index_id: BigInt,
         file: FileObject,
-    ) -> Answer<'env, ()> {
+    ) -> Result<Answer<'env, ()>, Thrown> {
         let (segment, id, file) =
             now(|| Ok((self.segment()?, numbers::unsigned(&index_id, "index id")?, file.read()?)))?;
         pool.run(env, move || segment.attach_index(id, file))
