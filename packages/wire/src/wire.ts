@@ -5,7 +5,7 @@
 import type { ProxyContract } from "@elanus/model/contract/proxy";
 import type { Limits } from "@elanus/model/limits";
 import type { RpcAnswer, RpcRequest, TransportHandlers } from "@elanus/platform/ports/transport";
-import type { Clock } from "@elanus/platform/ports/world";
+import type { Clock, Random, Telemetry } from "@elanus/platform/ports/world";
 import { healthRoutes } from "./health.ts";
 import type { Call, Environment } from "./milvus/call.ts";
 import { milvusRoutes, type RouteAnswer } from "./milvus/routes.ts";
@@ -17,6 +17,9 @@ export interface WireOptions {
   readonly proxy: ProxyContract;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly telemetry: Telemetry;
+  /** For the trace ids of REST answers. */
+  readonly random: Random;
   /** What GetVersion answers; clients derive features from it. */
   readonly version: string;
   readonly deployMode?: "STANDALONE" | "DISTRIBUTED";

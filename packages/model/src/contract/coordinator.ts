@@ -22,7 +22,8 @@ export interface CreateCollection extends CollectionRef {
 
 export interface CreateIndex extends CollectionRef {
   readonly field: string;
-  readonly name: string;
+  /** Name of the index (`name` is the collection's); empty: the field's name. */
+  readonly index: string;
   readonly type: string;
   readonly metric?: Metric;
   readonly params: IndexInfo["params"];

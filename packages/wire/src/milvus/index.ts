@@ -25,7 +25,7 @@ export const createIndex: Handler<milvus.CreateIndexRequest, common.Status> = as
   const created = await call.env.proxy.catalog.createIndex({
     ...ref.value,
     field: request.fieldName,
-    name: request.indexName,
+    index: request.indexName,
     type,
     ...(metric === undefined || metric === "" ? {} : { metric: metric.toUpperCase() as Metric }),
     params: rest,

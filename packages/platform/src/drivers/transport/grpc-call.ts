@@ -2,6 +2,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { gunzip } from "node:zlib";
 import type { ListenOptions, RpcAnswer, TransportHandlers } from "../../ports/transport.ts";
+import type { Clock } from "../../ports/world.ts";
 import { type FrameProblem, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
 import { encodeStatusMessage, parseTimeoutMs } from "./grpc-text.ts";
 
@@ -14,6 +15,13 @@ const TIMER_MS_MAX = 2_147_483_647;
 /** Smaller answers are sent in one piece with their frame header. */
 const SINGLE_WRITE_BYTES_MAX = 64 * 1024;
 
+/** What all calls of a listener share. */
+export interface Door {
+  readonly options: ListenOptions;
+  readonly handlers: TransportHandlers;
+  readonly clock: Clock;
+}
+
 export class GrpcCall {
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
@@ -24,13 +32,13 @@ export class GrpcCall {
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: ListenOptions, handlers: TransportHandlers) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, door: Door) {
     this.#stream = stream;
     this.#headers = headers;
-    this.#options = options;
-    this.#handlers = handlers;
+    this.#options = door.options;
+    this.#handlers = door.handlers;
     const timeoutMs = parseTimeoutMs(text(headers["grpc-timeout"]));
-    this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    this.#deadlineMs = timeoutMs === undefined ? undefined : door.clock.nowMs() + timeoutMs;
     if (timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX) this.#timer = setTimeout(() => this.#expire(), timeoutMs);
   }
 

@@ -7,7 +7,8 @@ import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Se
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { Listener, ListenOptions, Transport, TransportHandlers } from "../../ports/transport.ts";
-import { GrpcCall } from "./grpc-call.ts";
+import type { Clock } from "../../ports/world.ts";
+import { type Door, GrpcCall } from "./grpc-call.ts";
 import { exchangeHttp1, exchangeHttp2 } from "./http-exchange.ts";
 import { splitProtocol } from "./protocol-split.ts";
 
@@ -21,11 +22,13 @@ const PING_AFTER_MS = 60_000;
 const PING_ANSWER_MS_MAX = 10_000;
 const HEADER_BYTES_MAX = 64 * 1024;
 
-export class Http2Transport implements Transport {
-  async listen(options: ListenOptions, handlers: TransportHandlers): Promise<Outcome<Listener>> {
-    const listener = new Http2Listener(options, handlers);
-    return listener.open();
-  }
+export interface NodeTransportOptions {
+  /** Deadlines of calls are by this clock. */
+  readonly clock: Clock;
+}
+
+export function nodeTransport({ clock }: NodeTransportOptions): Transport {
+  return { listen: (options, handlers) => new Http2Listener(options, handlers, clock).open() };
 }
 
 class Http2Listener implements Listener {
@@ -41,7 +44,7 @@ class Http2Listener implements Listener {
   readonly #inUse = new Set<Socket>();
   #closing = false;
 
-  constructor(options: ListenOptions, handlers: TransportHandlers) {
+  constructor(options: ListenOptions, handlers: TransportHandlers, clock: Clock) {
     this.host = options.host;
     this.#options = options;
     this.#http1 = createHttp1Server({ keepAliveTimeout: IDLE_MS_MAX, maxHeaderSize: HEADER_BYTES_MAX });
@@ -52,7 +55,7 @@ class Http2Listener implements Listener {
       exchangeHttp1(incoming, outgoing, options, handlers);
     });
     this.#http1.on("clientError", (_error, socket) => socket.destroy());
-    this.#http2 = this.#createHttp2(options, handlers);
+    this.#http2 = this.#createHttp2({ options, handlers, clock });
     this.#net = createNetServer({ noDelay: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
   }
 
@@ -101,7 +104,7 @@ class Http2Listener implements Listener {
     if (this.#closing) socket.end();
   }
 
-  #createHttp2(options: ListenOptions, handlers: TransportHandlers): Http2Server {
+  #createHttp2(door: Door): Http2Server {
     const server = createHttp2Server({
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: 1_024, maxHeaderListSize: HEADER_BYTES_MAX },
       maxSessionMemory: SESSION_MEMORY_MB,
@@ -109,8 +112,8 @@ class Http2Listener implements Listener {
     server.on("session", (session) => this.#watch(session));
     server.on("sessionError", () => {});
     server.on("stream", (stream, headers) => {
-      if (isGrpc(headers["content-type"])) new GrpcCall(stream, headers, options, handlers).start();
-      else exchangeHttp2(stream, headers, options, handlers);
+      if (isGrpc(headers["content-type"])) new GrpcCall(stream, headers, door).start();
+      else exchangeHttp2(stream, headers, door.options, door.handlers);
     });
     return server;
   }

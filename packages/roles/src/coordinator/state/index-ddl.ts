@@ -15,7 +15,7 @@ const HOLDING_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId, at: Timestamp): Outcome<Change> {
-  const bad = indexNameError(request.name);
+  const bad = indexNameError(request.index);
   if (bad !== undefined) return fail(bad);
   const found = catalog.resolve(request);
   if (!found.ok) return found;
@@ -24,7 +24,7 @@ export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId,
   if (field === undefined) return fail(invalid(`cannot create index on non-exist field: ${request.field}`));
   const index: IndexInfo = {
     id, field: field.id, type: request.type, params: request.params, userParams: request.userParams, createdAt: at,
-    name: request.name === "" ? defaultName(field, request) : request.name,
+    name: request.index === "" ? defaultName(field, request) : request.index,
     ...(request.metric === undefined ? {} : { metric: request.metric }),
   };
   const twin = indexNamed(record, index.name);
