@@ -18,6 +18,11 @@ mod sealed;
 pub mod search;
 pub mod segment;
 
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod testing;
+
 pub use accounting::{MemoryUse, memory_use};
 pub use delete_file::DeleteFile;
 pub use file::{FileSource, SegmentFile};

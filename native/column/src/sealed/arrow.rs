@@ -133,7 +133,27 @@ pub(crate) fn append_arrow(field: &Field, column: &mut Column, array: &dyn Array
     } else if let Some(validity) = &mut column.validity {
         (0..array.len()).for_each(|_| validity.push(true));
     }
-    append_values(&mut column.values, array)
+    append_values(&mut column.values, array)?;
+    if let Some(validity) = &column.validity {
+        clear_nulls(&mut column.values, validity, before);
+    }
+    Ok(())
+}
+
+/// Null slots hold zero in memory, and anything in an array.
+fn clear_nulls(values: &mut Values, validity: &Bits, from: usize) {
+    fn clear<T: Default>(values: &mut [T], validity: &Bits, from: usize) {
+        let slots = values.iter_mut().enumerate().skip(from);
+        slots.filter(|(i, _)| !validity.get(*i)).for_each(|(_, slot)| *slot = T::default());
+    }
+    match values {
+        Values::Bool(v) => clear(v, validity, from),
+        Values::Int32(v) => clear(v, validity, from),
+        Values::Int64(v) => clear(v, validity, from),
+        Values::Float(v) => clear(v, validity, from),
+        Values::Double(v) => clear(v, validity, from),
+        Values::Bytes(_) | Values::Array { .. } | Values::Fixed { .. } => {}
+    }
 }
 
 /// List items may differ in name only.
