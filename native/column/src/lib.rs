@@ -19,6 +19,10 @@ pub mod search;
 pub mod segment;
 
 #[cfg(test)]
+mod concurrency_tests;
+#[cfg(test)]
+mod file_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod testing;
