@@ -4,14 +4,26 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use elanus_rows::error::NativeError;
-use napi::bindgen_prelude::{JsObjectValue, JsValue};
-use napi::{Env, Error};
+use napi::{Env, Error, JsError};
+use serde_json::json;
 
 /// Thrown with `code` = the kind.
 pub type Thrown = Error<String>;
 
+/// What an error holds besides its message stands as JSON in the message of its `cause`.
 pub fn thrown(error: &NativeError) -> Thrown {
-    Error::new(error.kind().to_owned(), error.to_string())
+    let (message, details) = match error {
+        NativeError::Unexpected { message, expected, actual } => {
+            (message.clone(), Some(json!({ "expected": expected, "actual": actual })))
+        }
+        NativeError::FileCorrupt { file, message } => (message.clone(), Some(json!({ "file": file }))),
+        other => (other.to_string(), None),
+    };
+    let mut thrown = Error::new(error.kind().to_owned(), message);
+    if let Some(details) = details {
+        thrown.set_cause(Error::from_reason(details.to_string()));
+    }
+    thrown
 }
 
 pub fn wrong_argument(what: &str) -> NativeError {
@@ -29,12 +41,8 @@ pub fn now<T>(work: impl FnOnce() -> Result<T, NativeError>) -> Result<T, Thrown
 }
 
 /// A JavaScript `Error` that a promise is rejected with.
-pub fn rejection(env: &Env, error: &NativeError) -> Error {
-    let built = env.create_error(Error::from_reason(error.to_string())).and_then(|mut object| {
-        object.set_named_property("code", error.kind())?;
-        Ok(Error::from(object.to_unknown()))
-    });
-    built.unwrap_or_else(|failure| failure)
+pub fn rejection(env: Env, error: &NativeError) -> Error {
+    Error::from(JsError::from(thrown(error)).into_unknown(env))
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {

@@ -7,11 +7,11 @@ use elanus_rows::query_answer::{self, QueryEncoding};
 use elanus_rows::rank::{self, Fusion};
 use elanus_rows::search_answer::{self, SearchEncoding};
 use elanus_rows::{answer, schema::Schema};
-use napi::bindgen_prelude::{BigInt, Uint8Array};
+use napi::bindgen_prelude::{BigInt, Either, Uint8Array};
 use napi_derive::napi;
 
 use crate::failure::{Thrown, now, wrong_argument};
-use crate::numbers;
+use crate::numbers::{self, or_undefined};
 use crate::schema::SchemaHandle;
 
 #[napi(object, js_name = "NativeRank")]
@@ -88,8 +88,8 @@ pub fn hit_count(hits: &[u8]) -> Result<u32, Thrown> {
 }
 
 #[napi]
-pub fn last_score(hits: &[u8]) -> Result<Option<f64>, Thrown> {
-    now(|| Ok(Hits::decode(hits)?.last_score().map(f64::from)))
+pub fn last_score(hits: &[u8]) -> Result<Either<f64, ()>, Thrown> {
+    now(|| Ok(or_undefined(Hits::decode(hits)?.last_score().map(f64::from))))
 }
 
 #[napi]

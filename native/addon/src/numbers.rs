@@ -1,7 +1,7 @@
-//! 64-bit integers, which JavaScript passes as `BigInt`.
+//! 64-bit integers, which JavaScript passes as `BigInt`, and values that may be absent.
 
 use elanus_rows::error::NativeError;
-use napi::bindgen_prelude::BigInt;
+use napi::bindgen_prelude::{BigInt, Either};
 
 use crate::failure::wrong_argument;
 
@@ -26,4 +26,9 @@ pub fn count(value: f64, what: &str) -> Result<usize, NativeError> {
     } else {
         Err(wrong_argument(&format!("{what} is not a count")))
     }
+}
+
+/// JavaScript's `undefined` for what is absent; an `Option` alone would cross as `null`.
+pub fn or_undefined<T>(value: Option<T>) -> Either<T, ()> {
+    value.map_or(Either::B(()), Either::A)
 }

@@ -68,7 +68,7 @@ impl Pool {
         let (deferred, promise) = env.create_deferred().map_err(|cause| gate_failure(&cause))?;
         let job: Job = Box::new(move || {
             let outcome = guarded(work);
-            deferred.resolve(move |env: Env| outcome.map_err(|error| rejection(&env, &error)));
+            deferred.resolve(move |env: Env| outcome.map_err(|error| rejection(env, &error)));
         });
         match &*self.sender() {
             Some(sender) if sender.send(job).is_ok() => Ok(Either::B(promise)),

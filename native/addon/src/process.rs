@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use crate::failure::{Thrown, now};
 
-#[napi]
+#[napi(js_name = "crc32c")]
 pub fn crc32c(bytes: &[u8]) -> u32 {
     checksum(bytes)
 }

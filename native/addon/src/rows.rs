@@ -8,12 +8,12 @@ use elanus_rows::error::NativeError;
 use elanus_rows::ingest::{self, Ingested, WriteOptions};
 use elanus_rows::keys::{Key, Keys};
 use elanus_rows::schema::Schema;
-use elanus_rows::{placeholders, query_answer, route};
+use elanus_rows::{json_in, placeholders, query_answer, route};
 use napi::bindgen_prelude::{BigInt, Either, Uint8Array};
 use napi_derive::napi;
 
 use crate::failure::{Thrown, now, wrong_argument};
-use crate::numbers;
+use crate::numbers::{self, or_undefined};
 use crate::schema::SchemaHandle;
 
 #[napi(object, js_name = "WriteOptions")]
@@ -66,6 +66,11 @@ impl RowsHandle {
     }
 
     #[napi]
+    pub fn from_json(schema: &SchemaHandle, json: &[u8], options: WriteOptionsObject) -> Result<Self, Thrown> {
+        now(|| Ok(Self::of(schema, json_in::from_json(&schema.schema, json, options.read()?)?)))
+    }
+
+    #[napi]
     pub fn decode(schema: &SchemaHandle, bytes: &[u8]) -> Result<Self, Thrown> {
         now(|| {
             let batch = decode_batch(&schema.schema, bytes)?;
@@ -101,8 +106,8 @@ impl RowsHandle {
 
     /// Keys that the client sent and that new automatic ones replaced (upsert); absent otherwise.
     #[napi]
-    pub fn replaced_keys(&self) -> Result<Option<Uint8Array>, Thrown> {
-        now(|| Ok(self.replaced.as_ref().map(|keys| keys.encode().into())))
+    pub fn replaced_keys(&self) -> Result<Either<Uint8Array, ()>, Thrown> {
+        now(|| Ok(or_undefined(self.replaced.as_ref().map(|keys| keys.encode().into()))))
     }
 
     #[napi]
@@ -136,11 +141,11 @@ pub fn encode_keys(values: Vec<Either<BigInt, String>>) -> Result<Uint8Array, Th
 }
 
 #[napi]
-pub fn route_keys(keys: &[u8], shard_count: u32) -> Result<Vec<Option<Uint8Array>>, Thrown> {
+pub fn route_keys(keys: &[u8], shard_count: u32) -> Result<Vec<Either<Uint8Array, ()>>, Thrown> {
     now(|| {
         let keys = Keys::decode(keys)?;
         let parts = keys.split(shard_count as usize);
-        let encode = |part: &Vec<u32>| (!part.is_empty()).then(|| keys.gather(part).encode().into());
+        let encode = |part: &Vec<u32>| or_undefined((!part.is_empty()).then(|| keys.gather(part).encode().into()));
         Ok(parts.iter().map(encode).collect())
     })
 }
@@ -169,6 +174,11 @@ pub fn check_placeholders(schema: &SchemaHandle, field: u32, message: &[u8]) -> 
         let vectors: VarBytes = placeholders::decode(&schema.schema, schema.field(field)?, message)?;
         Ok(PlaceholderFacts { nq: vectors.len() as u32 })
     })
+}
+
+#[napi(js_name = "placeholdersFromJson")]
+pub fn placeholders_from_json(schema: &SchemaHandle, field: u32, json: &[u8]) -> Result<Uint8Array, Thrown> {
+    now(|| Ok(json_in::placeholders_from_json(schema.field(field)?, json)?.into()))
 }
 
 fn keys_of_literals(values: &[Either<BigInt, String>]) -> Result<Keys, NativeError> {

@@ -3,8 +3,9 @@
  * only for the call; byte results own their memory.
  *
  * Failures are thrown as `Error` with `code` = a `DbError` kind (`invalidParameter`, `fileCorrupt`,
- * `memoryLimit`, `internal`, …) and `message` = the text for the user, without Milvus's suffix. A panic
- * inside native code becomes `internal` for that call alone.
+ * `memoryLimit`, `internal`, …) and `message` = the text for the user, without Milvus's suffix. What the kind
+ * holds besides (`expected`, `actual`, `file`) stands as JSON in `cause.message`. A panic inside native code
+ * becomes `internal` for that call alone.
  *
  * `Native<T>` is a value when the pool has no threads (simulation) and a promise otherwise: always `await`.
  */

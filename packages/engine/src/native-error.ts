@@ -27,7 +27,7 @@ export function errorOfNative(cause: unknown): DbError {
   const { message } = cause;
   switch (cause.code) {
     case "invalidParameter":
-      return { kind: "invalidParameter", message, ...expectation(cause) };
+      return { kind: "invalidParameter", message, ...detailsOf(cause) };
     case "missingParameter":
     case "parameterTooLarge":
     case "memoryLimit":
@@ -38,18 +38,15 @@ export function errorOfNative(cause: unknown): DbError {
     case "collectionSchemaMismatch":
       return { kind: "collectionSchemaMismatch", collection: message };
     case "fileCorrupt":
-      return { kind: "fileCorrupt", file: textOf(cause, "file") ?? "", message };
+      return { kind: "fileCorrupt", file: detailsOf(cause).file ?? "", message };
     default:
       throw cause;
   }
 }
 
-function expectation(cause: Error): { expected?: string; actual?: string } {
-  const [expected, actual] = [textOf(cause, "expected"), textOf(cause, "actual")];
-  return { ...(expected === undefined ? {} : { expected }), ...(actual === undefined ? {} : { actual }) };
-}
-
-function textOf(cause: Error, name: string): string | undefined {
-  const value: unknown = Reflect.get(cause, name);
-  return typeof value === "string" ? value : undefined;
+/** What the error holds besides its message: JSON in the message of its cause. */
+function detailsOf(error: Error): Readonly<Record<string, string>> {
+  if (!(error.cause instanceof Error)) return {};
+  const details: unknown = JSON.parse(error.cause.message);
+  return details as Readonly<Record<string, string>>;
 }
