@@ -5,7 +5,7 @@
 import type { ChannelName, NodeId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { World } from "@elanus/platform/ports/world";
-import { SerialQueue } from "./serial-queue.ts";
+import { Serial } from "../serial.ts";
 import { channelOf, type DdlEntry, type LogIntent } from "./state/catalog.ts";
 import { intentKey, type CoordinatorStore } from "./store.ts";
 
@@ -16,7 +16,7 @@ export class Broadcaster {
   readonly #world: World;
   readonly #store: CoordinatorStore;
   readonly #ownerOf: (channel: ChannelName) => NodeId | undefined;
-  readonly #queue = new SerialQueue();
+  readonly #queue = new Serial();
   readonly #pending: LogIntent[];
   #sequence = 0;
   #cancelRetry: (() => void) | undefined;

@@ -6,7 +6,7 @@ import type { DatabaseInfo } from "@elanus/model/catalog";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { MetaOp } from "@elanus/platform/ports/meta";
 import type { Broadcaster } from "./broadcast.ts";
-import { SerialQueue } from "./serial-queue.ts";
+import { Serial } from "../serial.ts";
 import { DEFAULT_DATABASE, type Catalog, type Change, type LogIntent } from "./state/catalog.ts";
 import { changeOps, firstDatabase, manifestPointerKey, type CoordinatorStore, type StoredCatalog } from "./store.ts";
 import type { OracleTask } from "./oracle.ts";
@@ -14,7 +14,7 @@ import type { OracleTask } from "./oracle.ts";
 export class DdlTask {
   readonly #store: CoordinatorStore;
   readonly #broadcaster: Broadcaster;
-  readonly #queue = new SerialQueue();
+  readonly #queue = new Serial();
   #catalog: Catalog;
   #version: number;
   /** A transaction failed with an unknown outcome: the catalog is read anew before the next decision. */

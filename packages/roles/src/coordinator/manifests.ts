@@ -10,7 +10,7 @@ import type { MetaCondition } from "@elanus/platform/ports/meta";
 import type { ObjectStore } from "@elanus/platform/ports/objects";
 import { decodeManifest, encodeManifest } from "@elanus/segment/manifest";
 import type { OracleTask } from "./oracle.ts";
-import { SerialQueue } from "./serial-queue.ts";
+import { Serial } from "../serial.ts";
 import { channelOf, type CollectionRecord } from "./state/catalog.ts";
 import { committed, emptyManifest, manifestKey, objectsOf, withIndexState } from "./state/manifest.ts";
 import { encodeRecord } from "./state/record-text.ts";
@@ -34,7 +34,7 @@ export class ManifestBook {
   readonly #objects: ObjectStore;
   readonly #oracle: OracleTask;
   readonly #held = new Map<ShardId, Held>();
-  readonly #queues = new Map<ShardId, SerialQueue>();
+  readonly #queues = new Map<ShardId, Serial>();
   readonly #owners = new Map<ChannelName, ChannelOwner>();
   /** Objects that garbage collection has deleted; a commit that comes too late must not name them. */
   readonly #deleted = new Set<string>();
@@ -179,8 +179,8 @@ export class ManifestBook {
     return succeed(manifest);
   }
 
-  #queueOf(shard: ShardId): SerialQueue {
-    const queue = this.#queues.get(shard) ?? new SerialQueue();
+  #queueOf(shard: ShardId): Serial {
+    const queue = this.#queues.get(shard) ?? new Serial();
     this.#queues.set(shard, queue);
     return queue;
   }

@@ -2,7 +2,7 @@
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { Clock } from "@elanus/platform/ports/world";
-import { SerialQueue } from "./serial-queue.ts";
+import { Serial } from "../serial.ts";
 import { extendedIds, ID_FIRST, takeIds, type IdRange } from "./state/id-range.ts";
 import { encodeRecord } from "./state/record-text.ts";
 import { allocateRange, extended, restoredOracle, type Oracle } from "./state/tso.ts";
@@ -15,8 +15,8 @@ const RANGE_MAX = 1_000_000_000;
 export class OracleTask {
   readonly #store: CoordinatorStore;
   readonly #clock: Clock;
-  readonly #timeQueue = new SerialQueue();
-  readonly #idQueue = new SerialQueue();
+  readonly #timeQueue = new Serial();
+  readonly #idQueue = new Serial();
   #oracle: Oracle;
   #ids: IdRange;
   #extending = false;

@@ -1,0 +1,177 @@
+/**
+ * What every read does first: find the collection, fix where and when it looks, ask the owners. A read over
+ * one owner lets that owner choose the snapshot; over several, one snapshot is agreed on before.
+ */
+import type { Consistency, FilterInput } from "@elanus/model/contract/proxy";
+import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
+import type { DbError } from "@elanus/model/error";
+import type { PartitionId, PinId } from "@elanus/model/id";
+import { fail, succeed, type Outcome } from "@elanus/model/outcome";
+import type { ReadScope } from "@elanus/model/plan";
+import type { CollectionSchema } from "@elanus/model/schema";
+import type { Timestamp } from "@elanus/model/time";
+import type { World } from "@elanus/platform/ports/world";
+import { parseFilter, prefixError, type CheckedFilter } from "@elanus/query/filter/parse-filter";
+import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import type { KnownCollection, Owned } from "./catalog-cache.ts";
+import type { ProxyConfig } from "./config.ts";
+import { guaranteeOf } from "./state/consistency.ts";
+import { readPartitions } from "./state/partitions.ts";
+
+/** Pause before a node that is still loading is asked again. */
+const RETRY_MS = 10;
+
+export interface ReadWish {
+  readonly partitions: readonly string[];
+  readonly filter: CheckedFilter;
+  readonly consistency: Consistency;
+  readonly ignoreGrowing: boolean;
+  /** Read exactly here. */
+  readonly snapshot: Timestamp | undefined;
+  /** Keep the view for a second phase. */
+  readonly pinned: boolean;
+  readonly deadlineMs: number;
+}
+
+/** A read as it goes to the owners; one scope each. */
+export interface Reading {
+  readonly collection: KnownCollection;
+  readonly scope: Omit<ReadScope, "shards">;
+  readonly pin: PinId | undefined;
+}
+
+export class ReadTask {
+  readonly #world: World;
+  readonly #engine: NativeEngine;
+  readonly #config: Omit<ProxyConfig, "engine">;
+  readonly #pinPrefix: string;
+  #pinCount = 0;
+
+  constructor(world: World, config: ProxyConfig) {
+    this.#world = world;
+    this.#engine = config.engine;
+    this.#config = config;
+    this.#pinPrefix = world.random.bits64().toString(16);
+  }
+
+  /** `what`: `query` or `delete`, as the refusal of a filter says. */
+  filter(input: FilterInput, schema: CollectionSchema, what: "query" | "delete"): Outcome<CheckedFilter> {
+    const parsed = parseFilter(input.text, schema, input.templates);
+    return parsed.ok ? parsed : fail(prefixError(parsed.error, `failed to create ${what} plan: `));
+  }
+
+  async begin(collection: KnownCollection, wish: ReadWish): Promise<Outcome<Reading>> {
+    const partitions = this.#partitions(collection, wish);
+    if (!partitions.ok) return partitions;
+    const guarantee = wish.snapshot === undefined ? await this.#guarantee(collection, wish) : succeed(wish.snapshot);
+    if (!guarantee.ok) return guarantee;
+    const pin = wish.pinned ? this.#newPin() : undefined;
+    const scope = {
+      collection: collection.info.id,
+      partitions: partitions.value,
+      guarantee: guarantee.value,
+      ignoreGrowing: wish.ignoreGrowing,
+      deadlineMs: wish.deadlineMs,
+      ...(wish.snapshot === undefined ? {} : { snapshot: wish.snapshot }),
+      ...(pin === undefined ? {} : { pin }),
+    };
+    const reading: Reading = { collection, scope, pin };
+    return collection.owners.length === 1 ? succeed(reading) : this.agree(reading);
+  }
+
+  /** The same read at one snapshot that every owner has reached. */
+  async agree(reading: Reading): Promise<Outcome<Reading>> {
+    if (reading.scope.snapshot !== undefined) return succeed(reading);
+    const { guarantee, deadlineMs } = reading.scope;
+    const ticks = await Promise.all(reading.collection.owners.map(({ node, shards }) => (
+      this.#world.peers.streamingNode(node).readTimestamp(shards, guarantee, deadlineMs)
+    )));
+    let least: Timestamp | undefined;
+    for (const tick of ticks) {
+      if (!tick.ok) return tick;
+      if (least === undefined || tick.value < least) least = tick.value;
+    }
+    return succeed({ ...reading, scope: { ...reading.scope, snapshot: least ?? guarantee } });
+  }
+
+  /** Another view of the same read, with its own pin. */
+  repinned(reading: Reading): Reading {
+    const pin = this.#newPin();
+    return { ...reading, pin, scope: { ...reading.scope, pin } };
+  }
+
+  /** Asks every owner. While the catalog says loaded, a node that is not ready yet is asked again. */
+  async ask<T>(
+    reading: Reading,
+    call: (node: StreamingNodeContract, scope: ReadScope) => Promise<Outcome<T>>,
+  ): Promise<Outcome<readonly T[]>> {
+    const answers = await Promise.all(reading.collection.owners.map((owned) => this.#askOwner(reading, owned, call)));
+    const values: T[] = [];
+    for (const answer of answers) {
+      if (!answer.ok) return answer;
+      values.push(answer.value);
+    }
+    return succeed(values);
+  }
+
+  release(reading: Reading): void {
+    if (reading.pin === undefined) return;
+    for (const { node } of reading.collection.owners) this.#world.peers.streamingNode(node).release(reading.pin);
+  }
+
+  async #askOwner<T>(
+    reading: Reading,
+    owned: Owned,
+    call: (node: StreamingNodeContract, scope: ReadScope) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    const scope: ReadScope = { ...reading.scope, shards: owned.shards };
+    for (;;) {
+      const answer = await call(this.#world.peers.streamingNode(owned.node), scope);
+      if (answer.ok || !isNotReady(answer.error)) return answer;
+      if (this.#world.clock.nowMs() + RETRY_MS >= reading.scope.deadlineMs) return answer;
+      await this.#world.timers.sleep(RETRY_MS);
+      const { name } = reading.collection.schema;
+      const now = await this.#world.peers.coordinator.describeCollectionById(reading.collection.info.id);
+      if (!now.ok || now.value.load.kind === "released") return fail({ kind: "collectionNotLoaded", collection: name });
+    }
+  }
+
+  #partitions(collection: KnownCollection, wish: ReadWish): Outcome<"all" | readonly PartitionId[]> {
+    const keys = wish.filter.kind === "program" ? wish.filter.partitionKeys : undefined;
+    if (keys === undefined) return readPartitions(collection.info, wish.partitions, undefined);
+    const count = collection.info.partitions.length;
+    const ordinals = attemptNow(() => this.#engine.addon.partitionsOfKeys(keys, count));
+    return ordinals.ok ? readPartitions(collection.info, wish.partitions, ordinals.value) : ordinals;
+  }
+
+  async #guarantee(collection: KnownCollection, wish: ReadWish): Promise<Outcome<Timestamp>> {
+    const guarantee = guaranteeOf({
+      asked: wish.consistency,
+      collectionLevel: collection.info.consistency,
+      updatedAt: collection.info.updatedAt,
+      nowMs: this.#world.clock.nowMs(),
+      stalenessMsMax: this.#config.stalenessMsMax,
+    });
+    if (guarantee.kind === "at") return succeed(guarantee.at);
+    const fresh = await this.#world.peers.coordinator.allocateTimestamps(1);
+    return fresh.ok ? succeed(fresh.value.first) : fresh;
+  }
+
+  /** Text form of a random UUID. */
+  newToken(): string {
+    const hex = [this.#world.random.bits64(), this.#world.random.bits64()]
+      .map((bits) => BigInt.asUintN(64, bits).toString(16).padStart(16, "0"))
+      .join("");
+    return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20)].join("-");
+  }
+
+  #newPin(): PinId {
+    this.#pinCount += 1;
+    return `${this.#pinPrefix}-${this.#pinCount}` as PinId;
+  }
+}
+
+function isNotReady(error: DbError): boolean {
+  return error.kind === "collectionNotLoaded" || error.kind === "collectionNotFullyLoaded" || error.kind === "notReady"
+    || error.kind === "partitionNotLoaded";
+}
