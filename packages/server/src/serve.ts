@@ -1,7 +1,7 @@
 /** A standalone server: the database, its front door and its metrics port. */
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import { nodeTransport } from "@elanus/platform/drivers/transport/http2";
-import type { Listener } from "@elanus/platform/ports/transport";
+import type { Listener, TransportHandlers } from "@elanus/platform/ports/transport";
 import { createWire } from "@elanus/wire/wire";
 import type { Config } from "./config.ts";
 import { type Monitor, startMonitor } from "./monitor.ts";
@@ -17,47 +17,37 @@ export interface RunningServer {
 
 const graceMs = 1_000;
 
+/** Both ports of an open database. */
+export interface Doors {
+  readonly port: number;
+  readonly metricsPort: number;
+  /** Takes no new calls, lets running ones finish for a second. */
+  close(): Promise<void>;
+}
+
 export async function startServer(config: Config): Promise<Outcome<RunningServer>> {
-  const startedMs = Date.now();
   const database = await startDatabase(config);
   if (!database.ok) return database;
-  const door = await openDoor(config, database.value);
-  if (!door.ok) {
+  const doors = await openDoors(config, database.value, wireOf(config, database.value));
+  if (!doors.ok) {
     await database.value.stop();
-    return door;
-  }
-  let healthy = true;
-  const monitor = await openMonitor(config, database.value, { listener: door.value, startedMs, healthy: () => healthy });
-  if (!monitor.ok) {
-    await door.value.close(0);
-    await database.value.stop();
-    return monitor;
+    return doors;
   }
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    healthy = false;
-    await door.value.close(graceMs);
-    await monitor.value.close();
+    await doors.value.close();
     await database.value.stop();
   };
   return succeed({
     database: database.value,
-    port: door.value.port,
-    metricsPort: monitor.value.port,
+    port: doors.value.port,
+    metricsPort: doors.value.metricsPort,
     stop: () => (stopping ??= stop()),
   });
 }
 
-function openDoor(config: Config, database: Database): Promise<Outcome<Listener>> {
-  const wire = createWire({
-    proxy: database.proxy,
-    clock: database.world.clock,
-    random: database.world.random,
-    telemetry: database.telemetry,
-    limits: config.limits,
-    version: config.reportedVersion,
-  });
-  return nodeTransport({ clock: database.world.clock }).listen(
+export async function openDoors(config: Config, database: Database, wire: TransportHandlers): Promise<Outcome<Doors>> {
+  const listener = await nodeTransport({ clock: database.world.clock }).listen(
     {
       host: config.host,
       port: config.port,
@@ -66,6 +56,31 @@ function openDoor(config: Config, database: Database): Promise<Outcome<Listener>
     },
     wire,
   );
+  if (!listener.ok) return listener;
+  let healthy = true;
+  const facts = { listener: listener.value, startedMs: Date.now(), healthy: () => healthy };
+  const monitor = await openMonitor(config, database, facts);
+  if (!monitor.ok) {
+    await listener.value.close(0);
+    return monitor;
+  }
+  const close = async (): Promise<void> => {
+    healthy = false;
+    await listener.value.close(graceMs);
+    await monitor.value.close();
+  };
+  return succeed({ port: listener.value.port, metricsPort: monitor.value.port, close });
+}
+
+export function wireOf(config: Config, database: Database): TransportHandlers {
+  return createWire({
+    proxy: database.proxy,
+    clock: database.world.clock,
+    random: database.world.random,
+    telemetry: database.telemetry,
+    limits: config.limits,
+    version: config.reportedVersion,
+  });
 }
 
 interface MonitorFacts {
