@@ -1,5 +1,6 @@
 /** The data node: index builds and compactions over files, committed by the coordinator. */
 import type { DataNodeContract } from "@elanus/model/contract/data-node";
+import type { NodeId } from "@elanus/model/id";
 import { fail } from "@elanus/model/outcome";
 import type { RunningRole, World } from "@elanus/platform/ports/world";
 import { compactSegments } from "@elanus/segment/compact";
@@ -8,6 +9,7 @@ import { Serial } from "../serial.ts";
 import { IndexBuilds } from "./index-builds.ts";
 
 export interface DataNodeConfig {
+  readonly node: NodeId;
   readonly engine: NativeEngine;
   /** Index builds that run at once; each uses all threads of the pool. */
   readonly buildsMax?: number;

@@ -1,5 +1,6 @@
 /** The query node: sealed segments by id, opened on request and searched together. */
 import type { QueryNodeContract } from "@elanus/model/contract/query-node";
+import type { NodeId } from "@elanus/model/id";
 import { type Outcome, succeed } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { RunningRole, World } from "@elanus/platform/ports/world";
@@ -8,6 +9,7 @@ import { countSegments, querySegments, retrieveHits, searchSegments } from "@ela
 import { ResidentSegments } from "./resident-segments.ts";
 
 export interface QueryNodeConfig {
+  readonly node: NodeId;
   readonly engine: NativeEngine;
 }
 

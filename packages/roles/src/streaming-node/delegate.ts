@@ -1,0 +1,282 @@
+/**
+ * Answers reads for the node's shards: waits for the tick, holds the views, asks growing segments here and sealed
+ * ones on their query nodes, and merges.
+ */
+import type { QueryNodeContract } from "@elanus/model/contract/query-node";
+import type { RowsAnswer, SearchAnswer } from "@elanus/model/contract/streaming-node";
+import type { DbError } from "@elanus/model/error";
+import type { FieldId, PinId, SegmentId } from "@elanus/model/id";
+import { fail, type Outcome, succeed } from "@elanus/model/outcome";
+import type { QueryPlan, ReadScope, SearchPlan } from "@elanus/model/plan";
+import type { Timestamp } from "@elanus/model/time";
+import type { NativeSegment } from "@elanus/engine/addon";
+import type { GrowingSegment } from "@elanus/segment/growing";
+import { countSegments, querySegments, reduceHits, retrieveHits, searchSegments } from "@elanus/segment/search";
+import type { Channel } from "./channel.ts";
+import type { NodeContext } from "./node-context.ts";
+import type { Shard } from "./shard.ts";
+import { targetsOf } from "./state/view.ts";
+
+/** A shard and the channel it lies on. */
+export interface OwnedShard {
+  readonly shard: Shard;
+  readonly channel: Channel;
+}
+
+interface SealedGroup {
+  readonly node: QueryNodeContract;
+  readonly segments: SegmentId[];
+  readonly shards: Shard[];
+}
+
+/** What one read looks at, kept alive until `letGo`. */
+interface Held {
+  readonly snapshot: Timestamp;
+  readonly growing: readonly GrowingSegment[];
+  readonly sealed: readonly SealedGroup[];
+  readonly letGo: () => void;
+}
+
+interface Pin {
+  readonly held: Held[];
+  readonly cancelLease: () => void;
+}
+
+export class Delegate {
+  readonly #context: NodeContext;
+  readonly #pins = new Map<PinId, Pin>();
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  async search(owned: readonly OwnedShard[], scope: ReadScope, plan: SearchPlan): Promise<Outcome<SearchAnswer>> {
+    const { engine } = this.#context;
+    const read = await this.#read(owned, scope, {
+      here: (segments, snapshot) => searchSegments(engine, { segments, snapshot }, plan),
+      there: (node, segments, snapshot) => node.search(segments, plan, snapshot),
+    });
+    if (!read.ok) return read;
+    const hits = reduceHits(engine, read.value.parts, plan.topK, plan.metric);
+    return hits.ok ? succeed({ hits: hits.value, snapshot: read.value.snapshot }) : hits;
+  }
+
+  async query(owned: readonly OwnedShard[], scope: ReadScope, plan: QueryPlan): Promise<Outcome<RowsAnswer>> {
+    const { engine } = this.#context;
+    const { responseBytesMax } = this.#context.world.limits;
+    const read = await this.#read(owned, scope, {
+      here: (segments, snapshot) => querySegments(engine, { segments, snapshot }, plan, responseBytesMax),
+      there: (node, segments, snapshot) => node.query(segments, plan, snapshot),
+    });
+    return read.ok ? succeed({ rows: read.value.parts, snapshot: read.value.snapshot }) : read;
+  }
+
+  async count(
+    owned: readonly OwnedShard[],
+    scope: ReadScope,
+    filter: Uint8Array | undefined,
+  ): Promise<Outcome<{ count: bigint; snapshot: Timestamp }>> {
+    const { engine } = this.#context;
+    const read = await this.#read(owned, scope, {
+      here: (segments, snapshot) => countSegments(engine, { segments, snapshot }, filter),
+      there: (node, segments, snapshot) => node.count(segments, filter, snapshot),
+    });
+    if (!read.ok) return read;
+    const count = read.value.parts.reduce((sum, part) => sum + part, 0n);
+    return succeed({ count, snapshot: read.value.snapshot });
+  }
+
+  async retrieve(
+    id: PinId,
+    hits: Uint8Array,
+    fields: readonly FieldId[],
+  ): Promise<Outcome<readonly Uint8Array[]>> {
+    const pin = this.#pins.get(id);
+    if (pin === undefined) {
+      return fail({ kind: "notReady", message: "the read took too long: its view is no longer held" });
+    }
+    const growing = [...new Set(pin.held.flatMap((held) => held.growing))];
+    const here = new Set<SegmentId>(growing.map((segment) => segment.identity.id));
+    const there = new Map<QueryNodeContract, Set<SegmentId>>();
+    for (const { node, segments } of pin.held.flatMap((held) => held.sealed)) {
+      const ids = there.get(node) ?? new Set();
+      there.set(node, ids);
+      // Handed over between two reads of one pin: the rows are the same, one answer is enough.
+      for (const segment of segments) if (!here.has(segment)) ids.add(segment);
+    }
+    const parts: Promise<Outcome<Uint8Array>>[] = [];
+    if (growing.length > 0) parts.push(retrieveHits(this.#context.engine, nativeOf(growing), hits, fields));
+    for (const [node, ids] of there) if (ids.size > 0) parts.push(node.retrieve([...ids], hits, fields));
+    return allOf(await Promise.all(parts));
+  }
+
+  release(id: PinId): void {
+    const pin = this.#pins.get(id);
+    if (pin === undefined) return;
+    this.#pins.delete(id);
+    pin.cancelLease();
+    for (const held of pin.held) held.letGo();
+  }
+
+  releaseAll(): void {
+    for (const id of [...this.#pins.keys()]) this.release(id);
+  }
+
+  #pin(id: PinId, held: Held): void {
+    const { timers, limits } = this.#context.world;
+    const before = this.#pins.get(id);
+    before?.cancelLease();
+    const cancelLease = timers.after(limits.pinMsMax, () => this.release(id));
+    this.#pins.set(id, { held: [...(before?.held ?? []), held], cancelLease });
+  }
+
+  /** Runs a read over everything the scope names; a query node that lost segments is given time to reopen them. */
+  async #read<T>(
+    owned: readonly OwnedShard[],
+    scope: ReadScope,
+    verbs: {
+      readonly here: (segments: readonly NativeSegment[], snapshot: Timestamp) => Promise<Outcome<T>>;
+      readonly there: (
+        node: QueryNodeContract,
+        segments: readonly SegmentId[],
+        snapshot: Timestamp,
+      ) => Promise<Outcome<T>>;
+    },
+  ): Promise<Outcome<{ parts: readonly T[]; snapshot: Timestamp }>> {
+    const snapshot = await this.#snapshot(owned, scope);
+    if (!snapshot.ok) return snapshot;
+    for (;;) {
+      const held = await this.#hold(owned, scope, snapshot.value);
+      if (!held.ok) return held;
+      const { growing, sealed, letGo } = held.value;
+      const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value));
+      // An empty set still makes the engine check the plan and give an empty answer of the right shape.
+      const local = growing.length > 0 || asked.length === 0;
+      const here = local ? [verbs.here(nativeOf(growing), snapshot.value)] : [];
+      const answers = await Promise.all([...here, ...asked]);
+      const lost = sealed.filter((_, index) => isNotReady(answers[here.length + index]));
+      if (lost.length === 0) {
+        const parts = allOf(answers);
+        if (parts.ok && scope.pin !== undefined) this.#pin(scope.pin, held.value);
+        else letGo();
+        return parts.ok ? succeed({ parts: parts.value, snapshot: snapshot.value }) : parts;
+      }
+      letGo();
+      for (const { shards, segments } of lost) for (const shard of shards) await shard.lose(segments);
+      if (this.#isLate(scope)) return fail(late());
+    }
+  }
+
+  #isLate(scope: ReadScope): boolean {
+    return this.#context.stopping || this.#context.world.clock.nowMs() >= scope.deadlineMs;
+  }
+
+  /** The moment the read sees: where it asks, or the least tick of its shards. */
+  async #snapshot(owned: readonly OwnedShard[], scope: ReadScope): Promise<Outcome<Timestamp>> {
+    const { guarantee, snapshot, deadlineMs } = scope;
+    const needed = snapshot !== undefined && snapshot > guarantee ? snapshot : guarantee;
+    const channels = new Set(owned.map(({ channel }) => channel));
+    const ticks = allOf(await Promise.all([...channels].map((channel) => channel.readTimestamp(needed, deadlineMs))));
+    if (!ticks.ok) return ticks;
+    return succeed(snapshot ?? leastOf(ticks.value, needed));
+  }
+
+  /** Holds a view of each shard in which everything that the read needs is open. */
+  async #hold(owned: readonly OwnedShard[], scope: ReadScope, snapshot: Timestamp): Promise<Outcome<Held>> {
+    const holds: (() => void)[] = [];
+    const letGo = (): void => {
+      for (const done of holds.splice(0)) done();
+    };
+    const growing: GrowingSegment[] = [];
+    const sealed = new Map<QueryNodeContract, SealedGroup>();
+    for (const { shard } of owned) {
+      const held = await this.#holdShard(shard, scope);
+      if (!held.ok) {
+        letGo();
+        return held;
+      }
+      holds.push(held.value.letGo);
+      growing.push(...held.value.growing);
+      if (held.value.node === undefined) continue;
+      const { node } = held.value;
+      const group = sealed.get(node) ?? { node, segments: [], shards: [] };
+      sealed.set(node, group);
+      group.segments.push(...held.value.sealed);
+      group.shards.push(shard);
+    }
+    return succeed({ snapshot, growing, sealed: [...sealed.values()], letGo });
+  }
+
+  async #holdShard(
+    shard: Shard,
+    scope: ReadScope,
+  ): Promise<
+    Outcome<{
+      growing: readonly GrowingSegment[];
+      sealed: readonly SegmentId[];
+      node: QueryNodeContract | undefined;
+      letGo: () => void;
+    }>
+  > {
+    for (;;) {
+      if (shard.poison !== undefined) return fail(shard.poison);
+      const targets = targetsOf(shard.view, shard.load, scope);
+      const collection = shard.schema.name;
+      switch (targets.kind) {
+        case "failed":
+          return fail(targets.error);
+        case "released":
+          return fail({ kind: "collectionNotLoaded", collection });
+        case "opening":
+          if (this.#isLate(scope)) return fail({ kind: "collectionNotFullyLoaded", collection });
+          await this.#changeOrDeadline(shard, scope);
+          continue;
+        case "ready": {
+          const { growing, sealed } = targets;
+          const { letGo } = shard.hold();
+          if (sealed.length === 0) return succeed({ growing, sealed, node: undefined, letGo });
+          const node = await shard.queryNode();
+          if (!node.ok) letGo();
+          return node.ok ? succeed({ growing, sealed, node: node.value, letGo }) : node;
+        }
+        default:
+          return targets satisfies never;
+      }
+    }
+  }
+
+  async #changeOrDeadline(shard: Shard, scope: ReadScope): Promise<void> {
+    const { clock, timers } = this.#context.world;
+    const leftMs = Math.min(Math.max(1, scope.deadlineMs - clock.nowMs()), 1_000);
+    const over = new AbortController();
+    await Promise.race([shard.changed.wait(), timers.sleep(leftMs, over.signal)]);
+    over.abort();
+  }
+}
+
+function nativeOf(segments: readonly GrowingSegment[]): readonly NativeSegment[] {
+  return segments.map((segment) => segment.native);
+}
+
+function isNotReady(answer: Outcome<unknown> | undefined): boolean {
+  return answer !== undefined && !answer.ok && answer.error.kind === "notReady";
+}
+
+function late(): DbError {
+  return { kind: "deadlineExceeded", message: "sealed segments did not open in time" };
+}
+
+function leastOf(ticks: readonly Timestamp[], otherwise: Timestamp): Timestamp {
+  const [first] = ticks;
+  return first === undefined ? otherwise : ticks.reduce((least, tick) => (tick < least ? tick : least), first);
+}
+
+/** All values, or the first failure. */
+function allOf<T>(outcomes: readonly Outcome<T>[]): Outcome<readonly T[]> {
+  const values: T[] = [];
+  for (const outcome of outcomes) {
+    if (!outcome.ok) return outcome;
+    values.push(outcome.value);
+  }
+  return succeed(values);
+}
