@@ -29,8 +29,8 @@ pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Pro
     let source = Source::Sealed(segment.as_sealed()?.clone());
     let schema = segment.schema();
     let position = schema.position(request.field);
-    let position = position
-        .ok_or_else(|| NativeError::SchemaMismatch(format!("field {} is not in the schema", request.field)))?;
+    let position =
+        position.ok_or_else(|| NativeError::SchemaMismatch(format!("field {} is not in the schema", request.field)))?;
     let vectors = Vectors::new(schema, &source, position)?;
     let rows = match schema.fields[position].data_type {
         DataType::SparseFloatVector => Rows::Sparse(&vectors),

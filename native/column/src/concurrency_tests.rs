@@ -13,8 +13,7 @@ use crate::testing::{Random, batch, keys, schema};
 
 fn keys_at(segment: &Arc<Segment>, snapshot: u64) -> Vec<i64> {
     let segments = &[Arc::clone(segment)];
-    let request =
-        QueryRequest { segments, snapshot, filter: None, limit: None, fields: &[100], bytes_max: usize::MAX };
+    let request = QueryRequest { segments, snapshot, filter: None, limit: None, fields: &[100], bytes_max: usize::MAX };
     let rows = query(&request).expect("queries");
     let keys = Keys::of_column(&rows.columns[0].1).expect("keys");
     keys.iter().map(|key| if let Key::Int(key) = key { key } else { panic!("integers") }).collect()

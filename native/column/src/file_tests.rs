@@ -122,7 +122,8 @@ fn other_readers_see_names_types_and_order() {
     let scalars = schema.fields.iter().filter(|field| !field.data_type.is_vector());
     let expected: Vec<&str> = scalars.map(|field| field.name.as_str()).chain([TIMESTAMP]).collect();
     assert_eq!(names, expected);
-    let keys: Vec<&str> = batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten()).collect();
+    let keys: Vec<&str> =
+        batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten()).collect();
     assert_eq!(keys.len(), 5000);
     assert!(keys.is_sorted());
     let vectors = read(files.iter().find(|file| file.role == "vector:110").expect("written"));
@@ -191,7 +192,8 @@ fn use_all(schema: &Arc<Schema>, files: Vec<SegmentFile>) {
     let fields: Vec<u32> = schema.fields.iter().map(|field| field.id).collect();
     for snapshot in [101, u64::MAX] {
         let segments = &[Arc::clone(&segment)];
-        let _ = query(&QueryRequest { segments, snapshot, filter: None, limit: None, fields: &fields, bytes_max: 1 << 30 });
+        let _ =
+            query(&QueryRequest { segments, snapshot, filter: None, limit: None, fields: &fields, bytes_max: 1 << 30 });
         let _ = segment.find(&keys(schema, &[0, 17, 799]), snapshot);
     }
     let _ = segment.delete(&keys(schema, &[3, 4]), 2000);

@@ -79,8 +79,7 @@ impl Layout {
             }
             let column = self.column(schema, position)?;
             if field.primary_key {
-                let keys: Vec<Key<'_>> =
-                    (0..column.len()).map(|row| key_at(&column, row)).collect::<Result<_>>()?;
+                let keys: Vec<Key<'_>> = (0..column.len()).map(|row| key_at(&column, row)).collect::<Result<_>>()?;
                 bloom = Some(Bloom::of(keys.len(), keys.into_iter()));
             }
             fields.push(FieldStatistics::of(field.id, &column));
@@ -97,8 +96,7 @@ impl Layout {
 
     /// A scalar column in file order.
     fn column(&self, schema: &Schema, position: usize) -> Result<Column> {
-        let columns: Vec<&Column> =
-            self.sources.iter().map(|source| source.column(position)).collect::<Result<_>>()?;
+        let columns: Vec<&Column> = self.sources.iter().map(|source| source.column(position)).collect::<Result<_>>()?;
         if columns.is_empty() {
             return Ok(Column::empty(&schema.fields[position]));
         }
@@ -113,8 +111,7 @@ impl Layout {
             total += column.len();
         }
         u32::try_from(total).map_err(|_| NativeError::MemoryLimit("more than 2^32 rows in one merge".into()))?;
-        let rows: Vec<u32> =
-            self.order.iter().map(|&(source, row)| starts[source as usize] as u32 + row).collect();
+        let rows: Vec<u32> = self.order.iter().map(|&(source, row)| starts[source as usize] as u32 + row).collect();
         Ok(concat(&columns)?.gather(&rows))
     }
 

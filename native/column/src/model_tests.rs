@@ -144,8 +144,7 @@ impl World {
         let drop_before = self.horizon + self.random.below(self.now - self.horizon);
         let first = self.random.below(self.sealed.len() as u64 - 1) as usize;
         let sources: Vec<Arc<Segment>> = self.sealed.drain(first..first + 2).collect();
-        let merged =
-            Segment::merge(Arc::clone(&self.schema), self.next_id, &sources, drop_before).expect("merges");
+        let merged = Segment::merge(Arc::clone(&self.schema), self.next_id, &sources, drop_before).expect("merges");
         self.next_id += 1;
         // Deletes that come while the merge is being written are carried over.
         let started = self.now;
@@ -189,8 +188,7 @@ impl World {
     fn check_query(&mut self, segments: &[Arc<Segment>], snapshot: u64, expected: &[u32]) {
         let limit = (self.random.below(2) == 0).then(|| self.random.below(20) as usize);
         let fields: Vec<u32> = self.schema.fields.iter().map(|field| field.id).collect();
-        let request =
-            QueryRequest { segments, snapshot, filter: None, limit, fields: &fields, bytes_max: usize::MAX };
+        let request = QueryRequest { segments, snapshot, filter: None, limit, fields: &fields, bytes_max: usize::MAX };
         let rows = query(&request).expect("queries");
         let expected = &expected[..expected.len().min(limit.unwrap_or(usize::MAX))];
         assert_eq!(rows.row_count, expected.len());

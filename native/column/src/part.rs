@@ -143,10 +143,9 @@ impl ColumnSource for Columns<'_> {
         let Some(position) = self.schema.position(field) else { return Ok(None) };
         Ok(match self.source.data(self.schema, position)? {
             Data::Column(column) => Some(ColumnView::from(column)),
-            Data::Vectors(file) => Some(ColumnView {
-                values: elanus_filter::ViewValues::Opaque,
-                validity: file.validity(),
-            }),
+            Data::Vectors(file) => {
+                Some(ColumnView { values: elanus_filter::ViewValues::Opaque, validity: file.validity() })
+            }
             Data::Absent => None,
         })
     }

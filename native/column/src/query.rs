@@ -79,9 +79,8 @@ pub fn retrieve(segments: &[Arc<Segment>], hits: &Hits, fields: &[u32]) -> Resul
         for (position, &row) in hits.rows.iter().enumerate().filter(|&(i, _)| hits.segments[i] == segment.id()) {
             let source = sources.partition_point(|source| source.base() <= row).checked_sub(1);
             let source = source.filter(|&i| ((row - sources[i].base()) as usize) < sources[i].rows());
-            let source = source.ok_or_else(|| {
-                NativeError::Internal(format!("segment {} has no row {row}", segment.id()))
-            })?;
+            let source =
+                source.ok_or_else(|| NativeError::Internal(format!("segment {} has no row {row}", segment.id())))?;
             picked.rows.push(((first + source) as u32, row - sources[source].base()));
             positions.push(position as u32);
         }
@@ -140,12 +139,7 @@ fn parts_of(found: Vec<(Source, u32)>) -> Vec<Part> {
 }
 
 /// Adds the matching rows of one segment.
-fn pick(
-    segment: &Segment,
-    request: &QueryRequest<'_>,
-    program: Option<&Program>,
-    picked: &mut Picked,
-) -> Result<()> {
+fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>, picked: &mut Picked) -> Result<()> {
     let exact = program.and_then(Program::primary_keys).filter(|restriction| restriction.exact);
     if let Some(restriction) = exact {
         for (source, row) in segment.find(&keys_of(restriction.keys), request.snapshot)? {

@@ -67,8 +67,8 @@ pub fn search(request: &SearchRequest<'_>) -> Result<Hits> {
     };
     let schema = Arc::clone(first.schema());
     let position = schema.position(request.field).filter(|&i| schema.fields[i].data_type.is_vector());
-    let position = position
-        .ok_or_else(|| NativeError::InvalidParameter(format!("field {} is no vector field", request.field)))?;
+    let position =
+        position.ok_or_else(|| NativeError::InvalidParameter(format!("field {} is no vector field", request.field)))?;
     let field = &schema.fields[position];
     let queries = placeholders::decode(&schema, field, request.placeholders)?;
     let program = request.filter.map(|bytes| Program::decode(&schema, bytes)).transpose()?;

@@ -95,9 +95,7 @@ impl Segment {
     pub fn byte_size(&self) -> usize {
         match &self.body {
             Body::Growing(growing) => growing.bytes(),
-            Body::Sealed(sealed) => {
-                sealed.bytes() + sealed.attached().iter().map(|index| index.bytes()).sum::<usize>()
-            }
+            Body::Sealed(sealed) => sealed.bytes() + sealed.attached().iter().map(|index| index.bytes()).sum::<usize>(),
             Body::Merged { layout, .. } => layout.rows() * 16,
         }
     }
@@ -188,8 +186,7 @@ impl Segment {
                 let id = other.strip_prefix("vector:").and_then(|id| id.parse().ok());
                 let position = id.and_then(|id| self.schema.position(id));
                 let position = position.filter(|&i| self.schema.fields[i].data_type.is_vector());
-                let position =
-                    position.ok_or_else(|| NativeError::Internal(format!("no column group {other}")))?;
+                let position = position.ok_or_else(|| NativeError::Internal(format!("no column group {other}")))?;
                 layout.encode_vectors(&self.schema, position)
             }
         }

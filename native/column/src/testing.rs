@@ -65,10 +65,7 @@ pub(crate) fn schema(text_key: bool) -> Arc<Schema> {
         field(114, "maybe", 101, &format!("nullable{dim}")),
         field(115, "$meta", 23, ""),
     ];
-    let json = format!(
-        r#"{{"name":"c","fields":[{}],"dynamicFieldEnabled":true,"version":1}}"#,
-        fields.join(",")
-    );
+    let json = format!(r#"{{"name":"c","fields":[{}],"dynamicFieldEnabled":true,"version":1}}"#, fields.join(","));
     Arc::new(Schema::from_json(&json).expect("schema of the tests"))
 }
 
@@ -169,11 +166,8 @@ pub(crate) fn file(role: &str, content: Vec<u8>) -> SegmentFile {
 
 /// The files of the sealed form of a segment, its deletes among them.
 pub(crate) fn files(segment: &Segment) -> Vec<SegmentFile> {
-    let mut files: Vec<SegmentFile> = segment
-        .groups()
-        .iter()
-        .map(|group| file(group, segment.encode_group(group).expect("encodes")))
-        .collect();
+    let mut files: Vec<SegmentFile> =
+        segment.groups().iter().map(|group| file(group, segment.encode_group(group).expect("encodes"))).collect();
     let deletes = segment.export_deletes().expect("exports");
     if deletes.deleted_count > 0 {
         files.push(file("deletes", deletes.bytes));

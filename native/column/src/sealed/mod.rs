@@ -81,8 +81,8 @@ impl Sealed {
             });
         }
         let vectors = open_vectors(&schema, vectors, &statistics)?;
-        let heap = statistics.bloom.words().len() * 8
-            + vectors.iter().flatten().map(VectorFile::memory_bytes).sum::<usize>();
+        let heap =
+            statistics.bloom.words().len() * 8 + vectors.iter().flatten().map(VectorFile::memory_bytes).sum::<usize>();
         let sealed = Self {
             columns: schema.fields.iter().map(|_| OnceLock::new()).collect(),
             schema,
@@ -102,6 +102,8 @@ impl Sealed {
         for index in attached {
             sealed.attach(index)?;
         }
+        // Deletes look keys up on the caller's thread, so the key column must be there before.
+        sealed.column(sealed.schema.primary_position())?;
         Ok(sealed)
     }
 
@@ -267,27 +269,21 @@ fn lower_bound(count: usize, mut before: impl FnMut(usize) -> Result<bool>) -> R
 }
 
 /// A vector field without a file came after this segment: all its rows are null.
-fn open_vectors(
-    schema: &Schema,
-    files: Vec<(u32, Bytes)>,
-    statistics: &Statistics,
-) -> Result<Vec<Option<VectorFile>>> {
+fn open_vectors(schema: &Schema, files: Vec<(u32, Bytes)>, statistics: &Statistics) -> Result<Vec<Option<VectorFile>>> {
     let mut vectors: Vec<Option<VectorFile>> = schema.fields.iter().map(|_| None).collect();
     for (id, bytes) in files {
         let Some(position) = schema.position(id) else { continue };
         let validity = statistics.field(id).and_then(|field: &FieldStatistics| field.validity.clone());
         vectors[position] = Some(VectorFile::open(&schema.fields[position], bytes, statistics.rows, validity)?);
     }
-    let lost = schema
-        .fields
-        .iter()
-        .zip(&vectors)
-        .find(|(field, file)| file.is_none() && field.data_type.is_vector() && statistics.field(field.id).is_some());
+    let lost =
+        schema.fields.iter().zip(&vectors).find(|(field, file)| {
+            file.is_none() && field.data_type.is_vector() && statistics.field(field.id).is_some()
+        });
     match lost {
-        Some((field, _)) => Err(NativeError::FileCorrupt {
-            file: format!("vector:{}", field.id),
-            message: "it is missing".into(),
-        }),
+        Some((field, _)) => {
+            Err(NativeError::FileCorrupt { file: format!("vector:{}", field.id), message: "it is missing".into() })
+        }
         None => Ok(vectors),
     }
 }

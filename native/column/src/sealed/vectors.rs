@@ -7,10 +7,12 @@ use bytes::Bytes;
 use elanus_rows::column::{Bits, VarBytes};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::schema::{DataType, Field};
-use parquet::basic::{Encoding, Compression, LogicalType, Repetition, Type as Physical};
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical};
 use parquet::column::reader::get_typed_column_reader;
 use parquet::column::writer::ColumnWriterImpl;
-use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, FloatType, DataType as ParquetType};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType as ParquetType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
