@@ -1,8 +1,19 @@
 //! Typed filter programs evaluated over columns with three-valued logic.
 #![forbid(unsafe_code)]
 
-pub mod program;
+mod decode;
+mod evaluate;
+mod index_answers;
+mod json;
+mod json_test;
+mod leaf;
+mod like;
+mod node;
+mod numbers;
+mod program;
+mod reader;
 pub mod source;
+mod text;
 
 pub use program::{KeyList, KeyRestriction, Program};
 pub use source::{BytesSlice, ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};

@@ -1,8 +1,13 @@
 //! A filter, decoded and checked against the schema.
 
+use crate::decode::decode_node;
+use crate::evaluate::Evaluation;
+use crate::node::{Leaf, Node, Source, Test};
+use crate::numbers::IntTest;
 use crate::source::{ColumnSource, ScalarIndexes};
+use crate::text::TextTest;
 use elanus_rows::column::Bits;
-use elanus_rows::error::{NativeError, Result};
+use elanus_rows::error::Result;
 use elanus_rows::schema::Schema;
 
 /// Primary keys that a filter names; sorted and distinct.
@@ -23,7 +28,11 @@ pub struct KeyRestriction {
 /// A filter, ready to run.
 #[derive(Debug)]
 pub struct Program {
-    fields: Vec<u32>,
+    pub(crate) root: Node,
+    /// Field ids; a node's slot is a position in it.
+    pub(crate) fields: Vec<u32>,
+    pub(crate) leaf_count: usize,
+    primary_slot: Option<usize>,
 }
 
 impl Program {
@@ -31,8 +40,10 @@ impl Program {
     ///
     /// # Errors
     /// `SchemaMismatch` when a field is gone or has another type; `Internal` for a malformed program.
-    pub fn decode(_schema: &Schema, _bytes: &[u8]) -> Result<Self> {
-        Err(NativeError::Internal("filter program: not built yet".into()))
+    pub fn decode(schema: &Schema, bytes: &[u8]) -> Result<Self> {
+        let decoded = decode_node(schema, bytes)?;
+        let primary_slot = decoded.fields.iter().position(|&id| id == schema.primary().id);
+        Ok(Self { root: decoded.root, fields: decoded.fields, leaf_count: decoded.leaf_count, primary_slot })
     }
 
     /// Fields that the program reads.
@@ -41,9 +52,18 @@ impl Program {
         &self.fields
     }
 
+    /// The keys that the filter allows, when it names them one by one.
     #[must_use]
     pub fn primary_keys(&self) -> Option<KeyRestriction> {
-        None
+        let slot = self.primary_slot?;
+        match &self.root {
+            Node::Leaf(leaf) => keys_of(leaf, slot).map(|keys| KeyRestriction { keys, exact: true }),
+            Node::And(nodes) => nodes.iter().find_map(|node| match node {
+                Node::Leaf(leaf) => keys_of(leaf, slot).map(|keys| KeyRestriction { keys, exact: false }),
+                _ => None,
+            }),
+            _ => None,
+        }
     }
 
     /// The rows for which the filter is TRUE; of `candidates` only, when given.
@@ -53,9 +73,27 @@ impl Program {
     pub fn evaluate(
         &self,
         source: &dyn ColumnSource,
-        _indexes: Option<&dyn ScalarIndexes>,
+        indexes: Option<&dyn ScalarIndexes>,
         candidates: Option<&Bits>,
     ) -> Result<Bits> {
-        Ok(candidates.cloned().unwrap_or_else(|| Bits::with_value(source.row_count(), true)))
+        Evaluation::new(self, source, indexes, candidates).run()
+    }
+}
+
+fn keys_of(leaf: &Leaf, slot: usize) -> Option<KeyList> {
+    if !matches!(leaf.source, Source::Column { slot: own } if own == slot) {
+        return None;
+    }
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+    match &leaf.test {
+        Test::Int { arithmetic: None, test: IntTest::Range { low, high } } if low == high => {
+            Some(KeyList::Ints(vec![*low]))
+        }
+        Test::Int { arithmetic: None, test: IntTest::In(set) } => Some(KeyList::Ints(set.values().to_vec())),
+        Test::Text(TextTest::Equals(value)) => Some(KeyList::Texts(vec![text(value)?])),
+        Test::Text(TextTest::In(set)) => {
+            set.texts().iter().map(|t| text(t)).collect::<Option<Vec<_>>>().map(KeyList::Texts)
+        }
+        _ => None,
     }
 }
