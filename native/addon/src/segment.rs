@@ -20,6 +20,7 @@ use crate::schema::SchemaHandle;
 #[napi(object, js_name = "NativeFile")]
 pub struct FileObject {
     pub role: String,
+    #[napi(js_name = "crc32c")]
     pub crc32c: u32,
     pub bytes: f64,
     pub path: Option<String>,
