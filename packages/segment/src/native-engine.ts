@@ -1,5 +1,6 @@
 /** The engine as segments use it: the gate and the pool its heavy calls run on. */
 import type { Addon, Native, NativePool, NativeSchema } from "@elanus/engine/addon";
+import { errorOfNative } from "@elanus/engine/native-error";
 import type { DbError } from "@elanus/model/error";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import { type CollectionSchema, encodeSchema } from "@elanus/model/schema";
@@ -18,7 +19,7 @@ export async function attempt<T>(call: () => Native<T>, file = ""): Promise<Outc
   try {
     return succeed(await call());
   } catch (cause) {
-    return fail(errorOfNative(cause, file));
+    return fail(failureOf(cause, file));
   }
 }
 
@@ -27,25 +28,16 @@ export function attemptNow<T>(call: () => T, file = ""): Outcome<T> {
   try {
     return succeed(call());
   } catch (cause) {
-    return fail(errorOfNative(cause, file));
+    return fail(failureOf(cause, file));
   }
 }
 
-/** Kinds that the gate throws and that carry nothing but a message. */
-const MESSAGE_KINDS = [
-  "invalidParameter",
-  "parameterTooLarge",
-  "planFailed",
-  "memoryLimit",
-  "ioFailed",
-  "cancelled",
-] as const;
-
-function errorOfNative(cause: unknown, file: string): DbError {
-  if (!(cause instanceof Error)) return { kind: "internal", message: String(cause) };
-  const { message } = cause;
-  const code = "code" in cause ? cause.code : undefined;
-  if (code === "fileCorrupt") return { kind: "fileCorrupt", file, message };
-  const kind = MESSAGE_KINDS.find((known) => known === code);
-  return kind === undefined ? { kind: "internal", message } : { kind, message };
+/** What has no code is a fault of native code itself: it fails the one call, never the role around it. */
+function failureOf(cause: unknown, file: string): DbError {
+  try {
+    const error = errorOfNative(cause);
+    return error.kind === "fileCorrupt" && error.file === "" ? { ...error, file } : error;
+  } catch {
+    return { kind: "internal", message: cause instanceof Error ? cause.message : String(cause) };
+  }
 }

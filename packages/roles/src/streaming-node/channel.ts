@@ -120,7 +120,8 @@ export class Channel {
     const held = this.#context.growingBytes + this.#context.queuedBytes;
     if (entries.some((entry) => entry.kind === "insert") && held + bytes > growingBytesMax) {
       const message = `growing rows hold ${held} bytes of ${growingBytesMax}; retry when they are sealed`;
-      return Promise.resolve(fail({ kind: "memoryLimit", message }));
+      // Clients retry a rate limit; they would give up on a memory limit.
+      return Promise.resolve(fail({ kind: "rateLimited", message }));
     }
     this.#context.queuedBytes += bytes;
     return new Promise((resolve) => {

@@ -150,9 +150,8 @@ export class Delegate {
       if (!held.ok) return held;
       const { growing, sealed, letGo } = held.value;
       const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value));
-      // An empty set still makes the engine check the plan and give an empty answer of the right shape.
-      const local = growing.length > 0 || asked.length === 0;
-      const here = local ? [verbs.here(nativeOf(growing), snapshot.value)] : [];
+      const local = growing.length > 0 || asked.length > 0 ? nativeOf(growing) : emptyOf(owned);
+      const here = local.length > 0 ? [verbs.here(local, snapshot.value)] : [];
       const answers = await Promise.all([...here, ...asked]);
       const lost = sealed.filter((_, index) => isNotReady(answers[here.length + index]));
       if (lost.length === 0) {
@@ -256,6 +255,11 @@ export class Delegate {
 
 function nativeOf(segments: readonly GrowingSegment[]): readonly NativeSegment[] {
   return segments.map((segment) => segment.native);
+}
+
+/** A segment without rows still makes the engine check the plan and give an empty answer of the right shape. */
+function emptyOf(owned: readonly OwnedShard[]): readonly NativeSegment[] {
+  return owned.slice(0, 1).map(({ shard }) => shard.emptySegment().native);
 }
 
 function isNotReady(answer: Outcome<unknown> | undefined): boolean {

@@ -53,6 +53,7 @@ export class Shard {
   #schema: CollectionSchema;
   #nativeSchema: NativeSchema;
   #bytes = 0;
+  #empty: GrowingSegment | undefined;
   manifest: ShardManifest;
   load: LoadState = { kind: "released" };
   /** The coordinator has said what is loaded; an answer to an older question must not undo it. */
@@ -235,6 +236,7 @@ export class Shard {
     if (schema.version <= this.#schema.version) return succeed(undefined);
     this.#schema = schema;
     this.#nativeSchema = compileSchema(this.engine, schema);
+    this.#empty = undefined;
     if (this.#current.segments.size > 0) this.#generations.push(newGeneration());
     return succeed(undefined);
   }
@@ -256,6 +258,13 @@ export class Shard {
 
   isPartitionDropped(partition: PartitionId): boolean {
     return this.#droppedPartitions.has(partition);
+  }
+
+  /** For reads that find no segment. It has no id of its own because no hit can lie in it. */
+  emptySegment(): GrowingSegment {
+    const identity = { id: 0n as SegmentId, collection: this.collection, partition: 0n as PartitionId, shard: this.id };
+    this.#empty ??= new GrowingSegment(this.engine, this.#nativeSchema, identity);
+    return this.#empty;
   }
 
   // Generations
@@ -358,6 +367,7 @@ export class Shard {
   /** Frees the native memory at the end of the node; sealed segments belong to the query node. */
   closeAll(): void {
     this.#setView({ growing: [], sealed: this.view.sealed });
+    this.#empty?.close();
   }
 }
 
