@@ -1,0 +1,109 @@
+/** CreateIndex: what resolves to what, and the refusals with Milvus's words. */
+import type { Metric } from "@elanus/model/catalog";
+import type { CreateIndex } from "@elanus/model/contract/coordinator";
+import type { FieldId } from "@elanus/model/id";
+import { DataType } from "@elanus/model/schema";
+import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
+import { expect, test } from "vitest";
+import { resolveIndex } from "./index-params.ts";
+
+function field(id: number, name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
+  const flags = { primaryKey: false, autoId: false, partitionKey: false, clusteringKey: false, nullable: false };
+  return { id: id as FieldId, name, description: "", type, dynamic: false, typeParams: {}, ...flags, ...more };
+}
+
+const schema: CollectionSchema = {
+  name: "c",
+  description: "",
+  dynamicFieldEnabled: false,
+  version: 0,
+  fields: [
+    field(100, "id", DataType.int64, { primaryKey: true }),
+    field(101, "v", DataType.floatVector, { dim: 8 }),
+    field(102, "bin", DataType.binaryVector, { dim: 64 }),
+    field(103, "sparse", DataType.sparseFloatVector),
+    field(104, "i8v", DataType.int8Vector, { dim: 8 }),
+    field(105, "s", DataType.varChar),
+    field(106, "j", DataType.json),
+    field(107, "a", DataType.array, { elementType: DataType.float }),
+    field(108, "f", DataType.float),
+  ],
+};
+
+function resolve(name: string, type: string, metric?: string, params: CreateIndex["params"] = {}): unknown {
+  const outcome = resolveIndex(schema, {
+    database: "default",
+    name: "c",
+    field: name,
+    index: "",
+    type,
+    ...(metric === undefined ? {} : { metric: metric as Metric }),
+    params,
+    userParams: [],
+  });
+  if (!outcome.ok) return outcome.error.kind === "invalidParameter" ? outcome.error.message : outcome.error;
+  const { type: real, metric: m, params: p, index } = outcome.value;
+  expect(index).toBe(name);
+  return m === undefined ? [real, p] : [real, m, p];
+}
+
+test("automatic indexes", () => {
+  expect(resolve("v", "")).toEqual(["HNSW", "COSINE", { M: 18, efConstruction: 240 }]);
+  expect(resolve("v", "AUTOINDEX", "L2")).toEqual(["HNSW", "L2", { M: 18, efConstruction: 240 }]);
+  expect(resolve("sparse", "AUTOINDEX")).toEqual(["SPARSE_INVERTED_INDEX", "IP", {}]);
+  expect(resolve("bin", "AUTOINDEX")).toEqual(["BIN_FLAT", "HAMMING", {}]);
+  expect(resolve("s", "")).toEqual(["INVERTED", {}]);
+  expect(resolve("v", "AUTOINDEX", "L2", { M: "8" })).toBe("only metric type can be passed when use AutoIndex");
+  expect(resolve("v", "AUTOINDEX", "L2", { "mmap.enabled": "true" })).toEqual(["HNSW", "L2", expect.anything()]);
+});
+
+test("named indexes with defaults and numbers", () => {
+  expect(resolve("v", "HNSW", "ip")).toEqual(["HNSW", "IP", { M: 30, efConstruction: 360 }]);
+  expect(resolve("v", "HNSW", "IP", { M: "16", efConstruction: "200", other: "x" })).toEqual([
+    "HNSW",
+    "IP",
+    { M: 16, efConstruction: 200 },
+  ]);
+  expect(resolve("v", "IVF_FLAT", "L2", { nlist: 64 })).toEqual(["IVF_FLAT", "L2", { nlist: 64 }]);
+  expect(resolve("v", "FLAT", "L2")).toEqual(["FLAT", "L2", {}]);
+  expect(resolve("bin", "BIN_FLAT", "JACCARD")).toEqual(["BIN_FLAT", "JACCARD", {}]);
+  expect(resolve("sparse", "SPARSE_WAND", "IP", { drop_ratio_build: "0.2" })).toEqual([
+    "SPARSE_WAND",
+    "IP",
+    { inverted_index_algo: "DAAT_WAND" },
+  ]);
+  expect(resolve("a", "INVERTED")).toEqual(["INVERTED", {}]);
+});
+
+test.each([
+  ["x", "HNSW", "L2", {}, "cannot create index on non-exist field: x"],
+  ["v", "NOPE", "L2", {}, "invalid index type: NOPE"],
+  ["s", "HYBRID", undefined, {}, "invalid index type: HYBRID"],
+  ["i8v", "IVF_FLAT", "L2", {}, "data type Int8Vector can't build with this index IVF_FLAT"],
+  ["v", "HNSW", undefined, {}, "metric type not set for vector index"],
+  ["v", "HNSW", "HAMMING", {}, "float vector index does not support metric type: HAMMING"],
+  ["bin", "BIN_FLAT", "L2", {}, "binary vector index does not support metric type: L2"],
+  ["sparse", "SPARSE_WAND", "L2", {}, "only IP&BM25 is the supported metric type for sparse index"],
+  ["v", "IVF_FLAT", "L2", { nlist: "0" }, "Out of range in json: param 'nlist' (0) should be in range [1, 65536]"],
+  ["v", "IVF_FLAT", "L2", { nlist: "65537" }, "Out of range in json: param 'nlist' (65537) should be in range [1, 65536]"],
+  ["v", "IVF_FLAT", "L2", { nlist: "4.0" }, "Type conflict in json: param 'nlist' (4.0) should be integer"],
+  ["v", "IVF_FLAT", "L2", { nlist: "abc" }, "invalid integer value, key: 'nlist', value: 'abc'"],
+  ["v", "HNSW", "L2", { M: "1" }, "Out of range in json: param 'M' (1) should be in range [2, 2048]"],
+  ["sparse", "SPARSE_WAND", "IP", { drop_ratio_build: "1" }, "Out of range in json: param 'drop_ratio_build' (1) should be in range [0, 1)"],
+  ["v", "HNSW", "L2", { dim: "9" }, "dimension mismatch, dimension in schema: 8, dimension: 9"],
+  ["v", "INVERTED", undefined, {}, "INVERTED are not supported on FloatVector field"],
+  ["s", "HNSW", "L2", {}, "index HNSW only supports vector data type"],
+  ["id", "BITMAP", undefined, {}, "create bitmap index on primary key not supported"],
+  ["f", "BITMAP", undefined, {}, "bitmap index are only supported on bool, int, string and array field"],
+  ["f", "Trie", undefined, {}, "TRIE are only supported on varchar field"],
+  ["v", "HNSW", "L2", { "mmap.enabled": "maybe" }, "invalid mmap.enabled value: maybe, expected: true, false"],
+] as const)("%s %s %s %o is refused", (name, type, metric, params, message) => {
+  expect(resolve(name, type, metric, params)).toBe(message);
+});
+
+test("what later versions build is named", () => {
+  expect(resolve("v", "IVF_PQ", "L2")).toEqual({ kind: "notImplemented", call: "index type IVF_PQ" });
+  expect(resolve("s", "STL_SORT")).toEqual({ kind: "notImplemented", call: "index type STL_SORT" });
+  expect(resolve("j", "INVERTED", undefined, { json_cast_type: "DOUBLE" })).toMatchObject({ kind: "notImplemented" });
+  expect(resolve("j", "INVERTED")).toMatchObject({ kind: "missingParameter" });
+});
