@@ -41,7 +41,7 @@ export function createWire(options: WireOptions): TransportHandlers {
   };
   return {
     rpc: (request) => answerRpc(request, env),
-    http: (request) => answerHttp(request, env),
+    http: (request) => answerHttp(request, env, options.random),
   };
 }
 
