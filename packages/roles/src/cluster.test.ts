@@ -1,0 +1,451 @@
+/**
+ * The data roles together against a naive twin: random writes, deletes, flushes, compactions, loads and restarts
+ * over in-memory ports, with native calls on the calling thread. Virtual time runs as fast as the event loop.
+ */
+import { loadAddon } from "@elanus/engine/load";
+import type { CollectionInfo } from "@elanus/model/catalog";
+import type { CoordinatorContract } from "@elanus/model/contract/coordinator";
+import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
+import type { ChannelName, FieldId, NodeId, PartitionId, PinId, ShardId } from "@elanus/model/id";
+import { defaultLimits, type Limits } from "@elanus/model/limits";
+import type { LogEntry } from "@elanus/model/log-record";
+import type { Outcome } from "@elanus/model/outcome";
+import type { Peers } from "@elanus/model/peers";
+import type { QueryPlan, ReadScope, SearchPlan } from "@elanus/model/plan";
+import { type CollectionSchema, DataType, encodeSchema, type FieldSchema } from "@elanus/model/schema";
+import { type Timestamp, timestampOf } from "@elanus/model/time";
+import { memoryLog } from "@elanus/platform/drivers/log/memory";
+import { memoryMeta } from "@elanus/platform/drivers/meta/memory";
+import { memoryObjects } from "@elanus/platform/drivers/objects/memory";
+import { DirectPeers } from "@elanus/platform/drivers/peers/direct";
+import { silentTelemetry } from "@elanus/platform/drivers/telemetry/silent";
+import type { LogStore } from "@elanus/platform/ports/log";
+import type { MetaStore } from "@elanus/platform/ports/meta";
+import type { ObjectStore } from "@elanus/platform/ports/objects";
+import type { RunningRole, Timers, World } from "@elanus/platform/ports/world";
+import { afterEach, describe, expect, it } from "vitest";
+import { startCoordinator } from "./coordinator/role.ts";
+import { startDataNode } from "./data-node/role.ts";
+import { startQueryNode } from "./query-node/role.ts";
+import { startStreamingNode } from "./streaming-node/role.ts";
+
+const addon = loadAddon();
+const pool = new addon.Pool(0);
+const NODE = 1 as NodeId;
+const FOREVER = Number.MAX_SAFE_INTEGER;
+
+function must<T>(outcome: Outcome<T>): T {
+  if (!outcome.ok) throw new Error(JSON.stringify(outcome.error, (_k, v) => (typeof v === "bigint" ? `${v}` : v)));
+  return outcome.value;
+}
+
+// Time
+
+class VirtualTime {
+  nowMs = 1_700_000_000_000;
+  #timers: { dueMs: number; task: () => void }[] = [];
+  #isRunning = true;
+
+  constructor() {
+    const step = (): void => {
+      if (!this.#isRunning) return;
+      this.#fireNext();
+      setImmediate(step);
+    };
+    setImmediate(step);
+  }
+
+  #fireNext(): void {
+    let next: { dueMs: number; task: () => void } | undefined;
+    for (const timer of this.#timers) if (next === undefined || timer.dueMs < next.dueMs) next = timer;
+    if (next === undefined) return;
+    this.#timers.splice(this.#timers.indexOf(next), 1);
+    this.nowMs = Math.max(this.nowMs, next.dueMs);
+    next.task();
+  }
+
+  readonly timers: Timers = {
+    after: (ms, task) => {
+      const timer = { dueMs: this.nowMs + ms, task };
+      this.#timers.push(timer);
+      return () => {
+        const index = this.#timers.indexOf(timer);
+        if (index >= 0) this.#timers.splice(index, 1);
+      };
+    },
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted) return resolve();
+        const cancel = this.timers.after(ms, resolve);
+        signal?.addEventListener("abort", () => {
+          cancel();
+          resolve();
+        });
+      }),
+  };
+
+  /** The process dies: nothing of it runs again. */
+  kill(): void {
+    this.#isRunning = false;
+    this.#timers = [];
+  }
+}
+
+/** Pseudo-random numbers from a seed, so that a failure replays. */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+// A cluster in one process
+
+interface Stores {
+  readonly log: LogStore;
+  readonly meta: MetaStore;
+  readonly objects: ObjectStore;
+}
+
+interface Cluster {
+  readonly coordinator: CoordinatorContract;
+  readonly node: StreamingNodeContract;
+  readonly world: World;
+  readonly time: VirtualTime;
+  stop(): Promise<void>;
+  kill(): void;
+}
+
+function newStores(): Stores {
+  return { log: memoryLog(), meta: memoryMeta(), objects: memoryObjects() };
+}
+
+const running = new Set<Cluster>();
+afterEach(() => {
+  for (const cluster of running) cluster.kill();
+  running.clear();
+});
+
+async function openCluster(stores: Stores, limits: Partial<Limits> = {}, startMs?: number): Promise<Cluster> {
+  const time = new VirtualTime();
+  if (startMs !== undefined) time.nowMs = startMs;
+  const peers = new DirectPeers();
+  const world: World = {
+    clock: { nowMs: () => Math.floor(time.nowMs), monotonicMs: () => time.nowMs },
+    timers: time.timers,
+    random: { next: () => 0.5, bits64: () => 7n },
+    ...stores,
+    peers: peers as Peers,
+    executor: { threads: 0 },
+    telemetry: silentTelemetry,
+    limits: { ...defaultLimits, retentionMs: 1e12, pinMsMax: 1e9, ...limits },
+  };
+  const channels = [{ channel: "p0" as ChannelName, node: NODE }];
+  const coordinator = must(
+    await startCoordinator(world, {
+      channels, queryNodes: [NODE], jobIntervalMs: 500, garbageGraceMs: 900_000, autoCompaction: false,
+    }),
+  );
+  peers.setCoordinator(coordinator.contract);
+  const engine = { addon, pool };
+  const queryNode = startQueryNode(world, { node: NODE, engine });
+  peers.addQueryNode(NODE, queryNode.contract);
+  const dataNode = startDataNode(world, { node: NODE, engine });
+  peers.setDataNode(dataNode.contract);
+  const node = startStreamingNode(world, { node: NODE, engine });
+  peers.addStreamingNode(NODE, node.contract);
+  must(await node.ready);
+  const roles: RunningRole<unknown>[] = [node, dataNode, queryNode, coordinator];
+  const cluster: Cluster = {
+    coordinator: coordinator.contract,
+    node: node.contract,
+    world,
+    time,
+    async stop() {
+      for (const role of roles) await role.stop();
+      time.kill();
+      running.delete(cluster);
+    },
+    kill() {
+      time.kill();
+      running.delete(cluster);
+    },
+  };
+  running.add(cluster);
+  return cluster;
+}
+
+// A collection: int64 key, a number, a small vector of whole numbers
+
+function field(part: Partial<FieldSchema> & Pick<FieldSchema, "name" | "type">, id: number): FieldSchema {
+  return {
+    id: id as FieldId, description: "", primaryKey: false, autoId: false, partitionKey: false, clusteringKey: false,
+    nullable: false, dynamic: false, typeParams: {}, ...part,
+  };
+}
+
+const schema: CollectionSchema = {
+  name: "things",
+  description: "",
+  fields: [
+    field({ name: "id", type: DataType.int64, primaryKey: true }, 100),
+    field({ name: "value", type: DataType.int64 }, 101),
+    field({ name: "place", type: DataType.floatVector, dim: 2 }, 102),
+  ],
+  dynamicFieldEnabled: false,
+  version: 0,
+};
+const native = new addon.Schema(encodeSchema(schema));
+const FIELDS = [100 as FieldId, 101 as FieldId, 102 as FieldId];
+const ref = { database: "default", name: "things" };
+
+interface Row {
+  readonly id: number;
+  readonly value: number;
+  readonly place: readonly [number, number];
+}
+
+async function createThings(cluster: Cluster, shards = 2): Promise<CollectionInfo> {
+  const request = { ...ref, schema, shards, consistency: "strong", properties: {} } as const;
+  return must(await cluster.coordinator.createCollection(request));
+}
+
+async function indexAndLoad(cluster: Cluster): Promise<void> {
+  must(
+    await cluster.coordinator.createIndex({
+      ...ref, field: "place", index: "place", type: "FLAT", metric: "L2", params: {}, userParams: [],
+    }),
+  );
+  await load(cluster);
+}
+
+async function load(cluster: Cluster): Promise<void> {
+  must(await cluster.coordinator.load(ref, "all"));
+  await eventually(cluster, async () => must(await cluster.coordinator.loadProgress(ref, [])).state === "loaded");
+}
+
+async function eventually(cluster: Cluster, condition: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 2_000; attempt += 1) {
+    if (await condition()) return;
+    await cluster.world.timers.sleep(100);
+  }
+  throw new Error("the condition did not come true");
+}
+
+function insertEntries(info: CollectionInfo, rows: readonly Row[]): readonly LogEntry[] {
+  const json = new TextEncoder().encode(JSON.stringify(rows));
+  const batch = addon.Rows.fromJson(native, json, { upsert: false, allowInsertAutoId: false });
+  return batch.route(info.shards.length, 1).map(({ shard, rows: bytes }) => ({
+    kind: "insert",
+    shard: info.shards[shard] as ShardId,
+    partition: info.partitions[0]?.id as PartitionId,
+    rows: bytes,
+  }));
+}
+
+function deleteEntries(info: CollectionInfo, ids: readonly number[]): readonly LogEntry[] {
+  const keys = addon.encodeKeys(ids.map((id) => BigInt(id)));
+  const routed = addon.routeKeys(keys, info.shards.length);
+  return routed.flatMap((part, shard): LogEntry[] =>
+    part === undefined || part === null
+      ? []
+      : [{ kind: "delete", shard: info.shards[shard] as ShardId, partition: undefined, keys: part }],
+  );
+}
+
+async function now(cluster: Cluster): Promise<Timestamp> {
+  return must(await cluster.coordinator.allocateTimestamps(1)).first;
+}
+
+async function scopeAt(cluster: Cluster, info: CollectionInfo, extra: Partial<ReadScope> = {}): Promise<ReadScope> {
+  return {
+    collection: info.id, shards: info.shards, partitions: "all", guarantee: await now(cluster),
+    ignoreGrowing: false, deadlineMs: FOREVER, ...extra,
+  };
+}
+
+async function readAll(cluster: Cluster, info: CollectionInfo, snapshot?: Timestamp): Promise<readonly Row[]> {
+  const scope = await scopeAt(cluster, info, snapshot === undefined ? {} : { snapshot, guarantee: snapshot });
+  const plan: QueryPlan = { fields: FIELDS };
+  const answer = must(await cluster.node.query(scope, plan));
+  return decodeRows(answer.rows);
+}
+
+function decodeRows(parts: readonly Uint8Array[]): readonly Row[] {
+  const json = addon.encodeQueryJson(native, parts, {
+    fields: FIELDS, dynamicKeys: [], offset: 0, int64AsText: false,
+  });
+  return JSON.parse(new TextDecoder().decode(json)) as Row[];
+}
+
+async function countAll(cluster: Cluster, info: CollectionInfo): Promise<number> {
+  return Number(must(await cluster.node.count(await scopeAt(cluster, info), undefined)).count);
+}
+
+/** `PlaceholderGroup` of one query vector. */
+function placeholders(vector: readonly number[]): Uint8Array {
+  return addon.placeholdersFromJson(native, 102, new TextEncoder().encode(JSON.stringify([vector])));
+}
+
+async function nearest(cluster: Cluster, info: CollectionInfo, place: readonly number[], topK: number): Promise<Row[]> {
+  const pin = `pin-${Math.floor(cluster.time.nowMs)}-${topK}-${place.join()}` as PinId;
+  const plan: SearchPlan = {
+    field: 102 as FieldId, metric: "L2", placeholders: placeholders(place), nq: 1, topK, params: "{}",
+  };
+  const answer = must(await cluster.node.search(await scopeAt(cluster, info, { pin }), plan));
+  const rows = must(await cluster.node.retrieve(pin, answer.hits, FIELDS));
+  cluster.node.release(pin);
+  const json = addon.encodeSearchJson(native, answer.hits, rows, {
+    fields: FIELDS, outputFields: ["id", "value", "place"], dynamicKeys: [], metric: "L2", roundDecimal: -1, topK,
+    int64AsText: false,
+  });
+  const [first] = JSON.parse(new TextDecoder().decode(json)) as Row[][];
+  return first ?? [];
+}
+
+// The twin
+
+class Twin {
+  readonly #versions = new Map<number, { at: Timestamp; row: Row | undefined }[]>();
+
+  put(row: Row, at: Timestamp): void {
+    this.#push(row.id, { at, row });
+  }
+
+  delete(id: number, at: Timestamp): void {
+    this.#push(id, { at, row: undefined });
+  }
+
+  #push(id: number, version: { at: Timestamp; row: Row | undefined }): void {
+    this.#versions.set(id, [...(this.#versions.get(id) ?? []), version]);
+  }
+
+  rowsAt(snapshot: Timestamp): readonly Row[] {
+    const rows: Row[] = [];
+    for (const versions of this.#versions.values()) {
+      const visible = versions.filter((version) => version.at <= snapshot);
+      const newest = visible.reduce((a, b) => (b.at > a.at ? b : a), { at: -1n as Timestamp, row: undefined } as {
+        at: Timestamp;
+        row: Row | undefined;
+      });
+      if (newest.row !== undefined) rows.push(newest.row);
+    }
+    return rows.sort((a, b) => a.id - b.id);
+  }
+}
+
+const END_OF_TIME = timestampOf(9e12);
+
+describe("the data roles", () => {
+  it("serve rows that were just inserted, and again after a flush and a crash", async () => {
+    const stores = newStores();
+    const cluster = await openCluster(stores);
+    const info = await createThings(cluster);
+    await indexAndLoad(cluster);
+    const rows = Array.from({ length: 20 }, (_, id): Row => ({ id, value: id * 10, place: [id, 1] }));
+    must(await cluster.node.append(insertEntries(info, rows), FOREVER));
+    expect(await readAll(cluster, info)).toEqual(rows);
+    expect(await countAll(cluster, info)).toBe(20);
+    const flushed = must(await cluster.node.flush(info.shards));
+    expect(flushed.segments.length).toBeGreaterThan(0);
+    expect(await readAll(cluster, info)).toEqual(rows);
+    expect((await nearest(cluster, info, [7, 1], 1))[0]).toMatchObject({ id: 7, value: 70 });
+    must(await cluster.node.append(deleteEntries(info, [3]), FOREVER));
+    const startMs = cluster.time.nowMs;
+    cluster.kill();
+    const again = await openCluster(stores, {}, startMs);
+    expect(await readAll(again, info)).toEqual(rows.filter((row) => row.id !== 3));
+    expect(await countAll(again, info)).toBe(19);
+  });
+
+  it.each(Array.from({ length: 12 }, (_, index) => index + 1))("agree with a naive twin, seed %i", async (seed) => {
+    await runSeed(seed);
+  });
+});
+
+const OPERATIONS = ["put", "put", "put", "delete", "flush", "compact", "reload", "restart", "crash", "read", "read"] as const;
+
+async function runSeed(seed: number): Promise<void> {
+  const random = seeded(seed);
+  const pick = (count: number): number => Math.floor(random() * count);
+  const stores = newStores();
+  const twin = new Twin();
+  let cluster = await openCluster(stores);
+  const info = await createThings(cluster, 1 + pick(3));
+  await indexAndLoad(cluster);
+  const moments: Timestamp[] = [];
+  let value = 0;
+  const put = async (): Promise<void> => {
+    const ids = [...new Set(Array.from({ length: 1 + pick(8) }, () => pick(40)))];
+    const rows = ids.map((id): Row => ({ id, value: (value += 1), place: [pick(9), pick(9)] }));
+    const { at } = must(await cluster.node.append(insertEntries(info, rows), FOREVER));
+    for (const row of rows) twin.put(row, at);
+    moments.push(at);
+  };
+  const remove = async (): Promise<void> => {
+    const ids = [...new Set(Array.from({ length: 1 + pick(5) }, () => pick(40)))];
+    const { at } = must(await cluster.node.append(deleteEntries(info, ids), FOREVER));
+    for (const id of ids) twin.delete(id, at);
+    moments.push(at);
+  };
+  const check = async (): Promise<void> => {
+    expect(await readAll(cluster, info)).toEqual(twin.rowsAt(END_OF_TIME));
+    expect(await countAll(cluster, info)).toBe(twin.rowsAt(END_OF_TIME).length);
+    const moment = moments[pick(moments.length)];
+    if (moment !== undefined) expect(await readAll(cluster, info, moment)).toEqual(twin.rowsAt(moment));
+    await checkSearch(cluster, info, twin, [pick(9), pick(9)]);
+  };
+  for (let step = 0; step < 60; step += 1) {
+    const operation = OPERATIONS[pick(OPERATIONS.length)] ?? "read";
+    switch (operation) {
+      case "put":
+        // Several at once: group commit, and writes beside whatever background work runs.
+        await Promise.all(Array.from({ length: 1 + pick(3) }, put));
+        break;
+      case "delete":
+        await remove();
+        break;
+      case "flush":
+        await Promise.all([must(await cluster.node.flush(info.shards)), put(), remove()]);
+        break;
+      case "compact": {
+        const { compaction } = must(await cluster.coordinator.compact(ref));
+        await Promise.all([put(), remove(), cluster.node.flush(info.shards)]);
+        await eventually(cluster, async () => must(await cluster.coordinator.compactionState(compaction)).done);
+        break;
+      }
+      case "reload":
+        must(await cluster.coordinator.release(ref, "all"));
+        await put();
+        if (random() < 0.5) must(await cluster.node.flush(info.shards));
+        await load(cluster);
+        break;
+      case "restart":
+      case "crash": {
+        const startMs = cluster.time.nowMs;
+        if (operation === "restart") await cluster.stop();
+        else cluster.kill();
+        cluster = await openCluster(stores, {}, startMs);
+        break;
+      }
+      case "read":
+        await Promise.all([check(), cluster.node.flush(info.shards)]);
+        break;
+      default:
+        operation satisfies never;
+    }
+    await check();
+  }
+}
+
+async function checkSearch(cluster: Cluster, info: CollectionInfo, twin: Twin, place: [number, number]): Promise<void> {
+  const distance = (row: Row): number => (row.place[0] - place[0]) ** 2 + (row.place[1] - place[1]) ** 2;
+  const rows = twin.rowsAt(END_OF_TIME);
+  const found = await nearest(cluster, info, place, 5);
+  expect(found.map(distance)).toEqual(rows.map(distance).sort((a, b) => a - b).slice(0, 5));
+  expect(new Set(found.map((row) => row.id)).size).toBe(found.length);
+  for (const row of found) expect(rows).toContainEqual({ id: row.id, value: row.value, place: row.place });
+}
