@@ -17,7 +17,7 @@ import { Broadcaster } from "./broadcast.ts";
 import { GarbageCollector } from "./collect.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { DdlTask } from "./ddl.ts";
-import { resolveIndex } from "./index-request.ts";
+import { resolveIndex } from "@elanus/query/index-params";
 import { JobRunner } from "./jobs.ts";
 import { LoadTask } from "./loading.ts";
 import { ManifestBook } from "./manifests.ts";
