@@ -1,5 +1,8 @@
 //! Threads for heavy calls. A pool without threads runs its work on the calling thread and answers at once, so that
 //! nothing can reorder a simulation.
+//!
+//! There are two queues, each with its own threads: searches and other short work never wait behind the merges, index
+//! builds and encodings of whole segments.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,29 +17,38 @@ use crate::failure::{Thrown, guarded, rejection, thrown};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What a heavy call answers: the value itself, or a promise of it. (The macro wants to see the `Result` around it.)
+/// What a heavy call answers: the value itself, or a promise of it.
 pub type Answer<'env, T> = Either<T, Object<'env>>;
+
+/// Who may wait for whom.
+#[derive(Clone, Copy)]
+pub enum Urgency {
+    /// A reader waits.
+    Now,
+    /// Seconds of work that nobody waits for.
+    Background,
+}
 
 #[napi(js_name = "Pool")]
 pub struct Pool {
-    jobs: Mutex<Option<Sender<Job>>>,
+    queues: Mutex<Option<Queues>>,
     threads: u32,
+}
+
+struct Queues {
+    now: Sender<Job>,
+    background: Sender<Job>,
 }
 
 #[napi]
 impl Pool {
     #[napi(constructor)]
     pub fn new(threads: u32) -> Result<Self, Thrown> {
-        let (sender, receiver) = channel::<Job>();
-        let receiver = Arc::new(Mutex::new(receiver));
-        for i in 0..threads {
-            let receiver = Arc::clone(&receiver);
-            let spawned = thread::Builder::new().name(format!("elanus-{i}")).spawn(move || work(&receiver));
-            if let Err(cause) = spawned {
-                return Err(thrown(&NativeError::Internal(format!("cannot start a thread: {cause}"))));
-            }
-        }
-        Ok(Self { jobs: Mutex::new((threads > 0).then_some(sender)), threads })
+        let queues = Queues {
+            now: start_threads("elanus", threads)?,
+            background: start_threads("elanus-bg", threads.div_ceil(2))?,
+        };
+        Ok(Self { queues: Mutex::new((threads > 0).then_some(queues)), threads })
     }
 
     #[napi(getter)]
@@ -47,17 +59,22 @@ impl Pool {
     /// Lets the queued work finish and ends the threads.
     #[napi]
     pub fn close(&self) {
-        self.sender().take();
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 impl Pool {
-    fn sender(&self) -> std::sync::MutexGuard<'_, Option<Sender<Job>>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs `work` here or on a thread; `T` crosses back to JavaScript.
     pub fn run<'env, T, W>(&self, env: &'env Env, work: W) -> Result<Answer<'env, T>, Thrown>
+    where
+        T: ToNapiValue + Send + 'static,
+        W: FnOnce() -> Result<T, NativeError> + Send + 'static,
+    {
+        self.run_as(env, Urgency::Now, work)
+    }
+
+    /// The same in the queue that `urgency` says.
+    pub fn run_as<'env, T, W>(&self, env: &'env Env, urgency: Urgency, work: W) -> Result<Answer<'env, T>, Thrown>
     where
         T: ToNapiValue + Send + 'static,
         W: FnOnce() -> Result<T, NativeError> + Send + 'static,
@@ -65,16 +82,32 @@ impl Pool {
         if self.threads == 0 {
             return guarded(work).map(Either::A).map_err(|error| thrown(&error));
         }
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queues) = &*queues else { return Err(closed()) };
         let (deferred, promise) = env.create_deferred().map_err(|cause| gate_failure(&cause))?;
         let job: Job = Box::new(move || {
             let outcome = guarded(work);
             deferred.resolve(move |env: Env| outcome.map_err(|error| rejection(env, &error)));
         });
-        match &*self.sender() {
-            Some(sender) if sender.send(job).is_ok() => Ok(Either::B(promise)),
-            _ => Err(thrown(&NativeError::Cancelled("the native pool is closed".to_owned()))),
-        }
+        let queue = match urgency {
+            Urgency::Now => &queues.now,
+            Urgency::Background => &queues.background,
+        };
+        queue.send(job).map_err(|_| closed())?;
+        Ok(Either::B(promise))
     }
+}
+
+/// A queue and the threads that work it off until it is dropped.
+fn start_threads(name: &str, count: u32) -> Result<Sender<Job>, Thrown> {
+    let (sender, receiver) = channel::<Job>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for i in 0..count {
+        let receiver = Arc::clone(&receiver);
+        let spawned = thread::Builder::new().name(format!("{name}-{i}")).spawn(move || work(&receiver));
+        spawned.map_err(|cause| thrown(&NativeError::Internal(format!("cannot start a thread: {cause}"))))?;
+    }
+    Ok(sender)
 }
 
 fn work(receiver: &Mutex<Receiver<Job>>) {
@@ -87,6 +120,17 @@ fn work(receiver: &Mutex<Receiver<Job>>) {
     }
 }
 
+fn closed() -> Thrown {
+    thrown(&NativeError::Cancelled("the native pool is closed".to_owned()))
+}
+
 pub fn gate_failure(cause: &Error) -> Thrown {
     thrown(&NativeError::Internal(format!("the native gate failed: {cause}")))
+}
+
+/// Panics on purpose, so that the tests can prove that a panic is one call's failure.
+#[napi]
+pub fn rehearse_panic<'env>(env: &'env Env, pool: &Pool) -> Result<Answer<'env, ()>, Thrown> {
+    // Unwinds as a panic does, without a report on stderr.
+    pool.run(env, || std::panic::resume_unwind(Box::new("rehearsed")))
 }

@@ -15,7 +15,7 @@ use napi_derive::napi;
 
 use crate::failure::{Thrown, now, wrong_argument};
 use crate::numbers;
-use crate::pool::{Answer, Pool};
+use crate::pool::{Answer, Pool, Urgency};
 use crate::segment::{SegmentHandle, segments_of};
 
 #[napi]
@@ -155,7 +155,7 @@ pub fn build_index<'env>(
 ) -> Result<Answer<'env, Uint8Array>, Thrown> {
     let segment = now(|| segment.segment())?;
     let progress = Arc::clone(&progress.progress);
-    pool.run(env, move || {
+    pool.run_as(env, Urgency::Background, move || {
         let request = BuildRequest {
             field: build.field,
             index_type: &build.index_type,

@@ -14,7 +14,7 @@ use napi_derive::napi;
 
 use crate::failure::{Thrown, now, wrong_argument};
 use crate::numbers;
-use crate::pool::{Answer, Pool};
+use crate::pool::{Answer, Pool, Urgency};
 use crate::schema::SchemaHandle;
 
 #[napi(object, js_name = "NativeFile")]
@@ -81,7 +81,10 @@ impl SegmentHandle {
             Ok((id, segments_of(&sources)?, numbers::unsigned(&drop_before, "dropBefore")?))
         })?;
         let schema = Arc::clone(&schema.schema);
-        pool.run(env, move || Ok(SegmentHandle::of(&schema, Segment::merge(Arc::clone(&schema), id, &sources, drop_before)?)))
+        pool.run_as(env, Urgency::Background, move || {
+            let merged = Segment::merge(Arc::clone(&schema), id, &sources, drop_before)?;
+            Ok(SegmentHandle::of(&schema, merged))
+        })
     }
 
     #[napi(getter)]
@@ -138,7 +141,7 @@ impl SegmentHandle {
     #[napi]
     pub fn encode_group<'env>(&self, env: &'env Env, pool: &Pool, group: String) -> Result<Answer<'env, Uint8Array>, Thrown> {
         let segment = now(|| self.segment())?;
-        pool.run(env, move || Ok(segment.encode_group(&group)?.into()))
+        pool.run_as(env, Urgency::Background, move || Ok(segment.encode_group(&group)?.into()))
     }
 
     #[napi]

@@ -81,8 +81,14 @@ export interface Addon {
   memoryUse(): { growing: number; sealed: number; index: number };
   /** For instance `avx512vnni`, `avx2`, `neon`, `scalar`. */
   isa(): string;
+  /** Panics in native code on purpose: tests prove with it that a panic is one call's failure. */
+  rehearsePanic(pool: NativePool): Native<void>;
 }
 
+/**
+ * Threads for native work. Merges, index builds and group encodings have half as many threads of their own, so
+ * that no reader waits for them.
+ */
 export interface NativePool {
   readonly threads: number;
   close(): void;
