@@ -31,7 +31,7 @@ pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Pro
     let position = schema.position(request.field);
     let position =
         position.ok_or_else(|| NativeError::SchemaMismatch(format!("field {} is not in the schema", request.field)))?;
-    let vectors = Vectors::new(schema, &source, position)?;
+    let vectors = Vectors::new(schema, &source, position, 0, source.rows())?;
     let rows = match schema.fields[position].data_type {
         DataType::SparseFloatVector => Rows::Sparse(&vectors),
         kind if kind.is_vector() => Rows::Dense(&vectors),

@@ -9,6 +9,7 @@ use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
 use elanus_kernels::crc32c;
 use elanus_rows::column::{Column, Values};
+use elanus_rows::json_in::placeholders_from_json;
 use elanus_rows::schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -16,8 +17,9 @@ use crate::file::{FileSource, SegmentFile};
 use crate::part::{Data, Source, Vectors, vector};
 use crate::query::{QueryRequest, query};
 use crate::sealed::scalars::TIMESTAMP;
+use crate::search::{SearchRequest, search};
 use crate::segment::Segment;
-use crate::testing::{DIM, Random, batch, file, files, keys, schema, seal};
+use crate::testing::{DIM, Random, batch, file, files, keys, plain, schema, seal};
 use elanus_index::vector::VectorRows;
 
 /// Rows 0..count, in random order and several batches, some of them dead.
@@ -88,7 +90,7 @@ fn vectors_are_read_where_they_lie() {
             assert_eq!(vector(data, row), expected.as_deref().unwrap_or_default(), "{} row {row}", file.role);
         }
         if dense {
-            check_runs(&Vectors::new(&schema, &sealed, position).expect("opens"), &decoded);
+            check_runs(&Vectors::new(&schema, &sealed, position, 0, 40_000).expect("opens"), &decoded);
         }
     }
 }
@@ -229,6 +231,79 @@ fn fields_that_came_later_read_as_null_or_default() {
     let column = |i: usize| -> &Column { &rows.columns[i].1 };
     assert_eq!(column(2).values, Values::Int32(vec![42; 3]));
     assert!((0..3).all(|row| !column(1).is_valid(row) && !column(3).is_valid(row) && column(2).is_valid(row)));
+}
+
+#[test]
+fn few_rows_are_fetched_without_the_rest() {
+    let schema = schema(false);
+    let mut random = Random::new(9);
+    let sealed = seal(&grown(&schema, &mut random, 20_000)).expect("opens");
+    let sealed = sealed.as_sealed().expect("sealed");
+    for (position, field) in schema.fields.iter().enumerate().filter(|(_, field)| !field.data_type.is_vector()) {
+        let mut rows: Vec<u32> = (0..50).map(|_| random.below(20_000) as u32).collect();
+        rows.extend([0, 19_999, rows[3]]);
+        let before = sealed.bytes();
+        let fetched = sealed.gather(position, &rows).expect("fetches");
+        assert_eq!(sealed.bytes(), before, "{} is not kept", field.name);
+        assert_eq!(plain(fetched), plain(sealed.column(position).expect("decodes").gather(&rows)), "{}", field.name);
+    }
+}
+
+#[test]
+fn several_queries_at_once_answer_like_each_alone() {
+    let schema = schema(false);
+    let mut random = Random::new(10);
+    let growing = grown(&schema, &mut random, 9000);
+    let sealed = seal(&growing).expect("opens");
+    for (segment, field) in [(&growing, 110), (&sealed, 110), (&sealed, 114), (&sealed, 113), (&sealed, 112)] {
+        let position = schema.position(field).expect("a field");
+        let of = &schema.fields[position];
+        let metric = match of.data_type {
+            DataType::SparseFloatVector => "IP",
+            DataType::BinaryVector => "HAMMING",
+            _ => "COSINE",
+        };
+        let texts: Vec<String> = (0..5).map(|_| query_text(of.data_type, &mut random)).collect();
+        let ask = |text: &str| {
+            let placeholders = placeholders_from_json(of, format!("[{text}]").as_bytes()).expect("encodes");
+            let segments = &[Arc::clone(segment)];
+            let (params, filter) = ("{}", None);
+            let (radius, range_filter, after_score) = (None, None, None);
+            let (placeholders, top_k, snapshot) = (placeholders.as_slice(), 20, 2000);
+            let request = SearchRequest {
+                segments,
+                field,
+                metric,
+                placeholders,
+                top_k,
+                snapshot,
+                filter,
+                params,
+                radius,
+                range_filter,
+                after_score,
+            };
+            search(&request).expect("searches")
+        };
+        let together = ask(&texts.join(","));
+        let starts = together.starts();
+        for (i, text) in texts.iter().enumerate() {
+            let alone = ask(text);
+            assert_eq!(alone.rows, together.rows[starts[i]..starts[i + 1]], "field {field} query {i}");
+            assert_eq!(alone.len(), 20);
+        }
+    }
+}
+
+fn query_text(data_type: DataType, random: &mut Random) -> String {
+    let mut number = |bound: u64| random.below(bound);
+    match data_type {
+        DataType::SparseFloatVector => {
+            format!(r#"{{"{}":1.5,"{}":0.5,"{}":2.0}}"#, number(9), number(9) + 10, number(9) + 20)
+        }
+        DataType::BinaryVector => format!("[{}]", number(256)),
+        _ => format!("{:?}", (0..DIM).map(|_| number(200) as f32 / 100.0 - 1.0).collect::<Vec<_>>()),
+    }
 }
 
 #[test]

@@ -79,6 +79,9 @@ impl Source {
     /// The rows `rows` (numbers within this source) of a field.
     pub(crate) fn gather(&self, schema: &Schema, position: usize, rows: &[u32]) -> Result<Column> {
         let field = &schema.fields[position];
+        if let (Self::Sealed(sealed), false) = (self, field.data_type.is_vector()) {
+            return sealed.gather(position, rows);
+        }
         Ok(match self.data(schema, position)? {
             Data::Column(column) => column.gather(rows),
             Data::Vectors(file) => gather_vectors(field, file, rows),
@@ -151,16 +154,17 @@ impl ColumnSource for Columns<'_> {
     }
 }
 
-/// Rows of a vector field, as indexes and exact search read them.
+/// Rows of a vector field, as indexes and exact search read them: those of a source from `from` on.
 pub(crate) struct Vectors<'a> {
     data: Data<'a>,
+    from: usize,
     rows: usize,
     element: Element,
     dim: usize,
 }
 
 impl<'a> Vectors<'a> {
-    pub(crate) fn new(schema: &Schema, source: &'a Source, position: usize) -> Result<Self> {
+    pub(crate) fn new(schema: &Schema, source: &'a Source, position: usize, from: usize, to: usize) -> Result<Self> {
         let field = &schema.fields[position];
         let element = match field.data_type {
             DataType::Float16Vector => Element::F16,
@@ -170,7 +174,7 @@ impl<'a> Vectors<'a> {
             // A sparse field's rows are read through `SparseRows`, which asks for no element.
             _ => Element::F32,
         };
-        Ok(Self { data: source.data(schema, position)?, rows: source.rows(), element, dim: field.dim })
+        Ok(Self { data: source.data(schema, position)?, from, rows: to - from, element, dim: field.dim })
     }
 }
 
@@ -188,22 +192,22 @@ impl VectorRows for Vectors<'_> {
     }
 
     fn row(&self, row: u32) -> &[u8] {
-        vector(self.data, row as usize)
+        vector(self.data, self.from + row as usize)
     }
 
     fn run(&self, row: u32) -> (&[u8], usize) {
-        let row = row as usize;
+        let (row, end) = (self.from + row as usize, self.from + self.rows);
         match self.data {
-            Data::Vectors(file) => file.run(row),
+            Data::Vectors(file) => file.run(row, end),
             Data::Column(Column { values: Values::Fixed { width, data }, validity: None }) => {
-                (&data[row * width..], self.rows - row)
+                (&data[row * width..end * width], end - row)
             }
             Data::Column(Column { values: Values::Fixed { width, data }, validity: Some(bits) }) => {
                 let valid = bits.get(row);
-                let count = (row..self.rows).take_while(|&i| bits.get(i) == valid).count();
+                let count = (row..end).take_while(|&i| bits.get(i) == valid).count();
                 (if valid { &data[row * width..(row + count) * width] } else { &[] }, count)
             }
-            _ => (&[], self.rows - row),
+            _ => (&[], end - row),
         }
     }
 }
@@ -214,7 +218,7 @@ impl SparseRows for Vectors<'_> {
     }
 
     fn row(&self, row: u32) -> &[u8] {
-        vector(self.data, row as usize)
+        vector(self.data, self.from + row as usize)
     }
 }
 

@@ -7,7 +7,6 @@ use elanus_filter::Program;
 use elanus_index::catalog::Index;
 use elanus_index::vector::{Hit, Metric, Query, SearchParams};
 use elanus_index::{flat, sparse};
-use elanus_rows::column::Bits;
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::hits::{Hits, compare_scores};
 use elanus_rows::schema::{DataType, Schema};
@@ -39,17 +38,23 @@ pub struct SearchRequest<'a> {
     pub after_score: Option<f32>,
 }
 
-/// One part of one segment, ready to be searched.
+/// Bytes of vectors that an exact search of several queries reads at a time.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// Some rows of one part of one segment, ready to be searched.
 struct Target<'a> {
     segment: u64,
     part: &'a Part,
+    /// First row, a multiple of 64.
+    from: u32,
+    allowed: Option<&'a [u64]>,
     allowed_count: usize,
     vectors: Vectors<'a>,
     index: Option<&'a Attached>,
     params: SearchParams,
 }
 
-/// A hit and the target it was found in.
+/// A hit and the target it was found in; the row is that of the source.
 #[derive(Clone, Copy)]
 struct Found {
     score: f32,
@@ -80,18 +85,26 @@ pub fn search(request: &SearchRequest<'_>) -> Result<Hits> {
             parts.push((segment.id(), part, index.clone()));
         }
     }
-    let targets = targets(&schema, position, request, &parts)?;
+    let targets = targets(&schema, position, request, queries.len(), &parts)?;
     let sparse = field.data_type == DataType::SparseFloatVector;
     let larger = metric::larger_is_better(request.metric)?;
-    let mut hits = Hits::empty(queries.len(), schema.primary().data_type == DataType::VarChar);
-    for (i, vector) in queries.iter().enumerate() {
-        let mut best = Best { found: Vec::new(), top_k: request.top_k, larger, schema: &schema, targets: &targets };
-        for (number, target) in targets.iter().enumerate() {
-            best.add(number as u32, &search_target(target, request, vector, sparse)?)?;
+    let best =
+        |_| Best { found: Vec::new(), sorted: false, top_k: request.top_k, larger, schema: &schema, targets: &targets };
+    let mut best: Vec<Best<'_>> = (0..queries.len()).map(best).collect();
+    // Target by target, so that a target's rows are read once into the cache and serve all queries.
+    for (number, target) in targets.iter().enumerate() {
+        for (best, vector) in best.iter_mut().zip(queries.iter()) {
+            let hits = search_target(target, request, vector, sparse, best.bound())?;
+            best.add(number as u32, &hits)?;
         }
-        let found = best.finish()?;
-        hits.counts[i] = found.len() as u32;
-        push(&mut hits, &schema, &targets, &found)?;
+    }
+    let mut hits = Hits::empty(queries.len(), schema.primary().data_type == DataType::VarChar);
+    for (count, best) in hits.counts.iter_mut().zip(&mut best) {
+        best.cut()?;
+        *count = best.found.len() as u32;
+    }
+    for best in &best {
+        push(&mut hits, &schema, &targets, &best.found)?;
     }
     Ok(hits)
 }
@@ -100,6 +113,7 @@ fn targets<'a>(
     schema: &Schema,
     position: usize,
     request: &SearchRequest<'_>,
+    queries: usize,
     parts: &'a [(u64, Part, Option<Arc<Attached>>)],
 ) -> Result<Vec<Target<'a>>> {
     let mut targets = Vec::with_capacity(parts.len());
@@ -107,16 +121,39 @@ fn targets<'a>(
         let type_name = index.as_ref().map_or("FLAT", |index| index.type_name());
         let params = SearchParams::from_json(type_name, request.params, request.top_k)
             .map_err(|e| index_error(&format!("segment {segment}"), e))?;
-        targets.push(Target {
-            segment: *segment,
-            part,
-            allowed_count: part.count(),
-            vectors: Vectors::new(schema, &part.source, position)?,
-            index: index.as_deref(),
-            params,
-        });
+        let rows = part.source.rows();
+        let width = schema.fields[position].data_type.vector_width(schema.fields[position].dim);
+        let step = match (width, index) {
+            (Some(width), None) if queries > 1 => window(width, request.top_k),
+            _ => rows.max(1),
+        };
+        for from in (0..rows).step_by(step) {
+            let to = rows.min(from + step);
+            let allowed = part.allowed.as_ref().map(|bits| &bits.words()[from / 64..to.div_ceil(64)]);
+            targets.push(Target {
+                segment: *segment,
+                part,
+                from: from as u32,
+                allowed,
+                allowed_count: allowed.map_or(to - from, ones),
+                vectors: Vectors::new(schema, &part.source, position, from, to)?,
+                index: index.as_deref(),
+                params: params.clone(),
+            });
+        }
     }
+    targets.retain(|target| target.allowed_count > 0);
     Ok(targets)
+}
+
+/// Rows of an exact search that are read for all queries before the next ones: few enough to stay in the cache, and
+/// many enough that collecting `top_k` of them is worth it.
+fn window(width: usize, top_k: usize) -> usize {
+    (WINDOW_BYTES / width.max(1)).max(8 * top_k).next_multiple_of(64)
+}
+
+fn ones(words: &[u64]) -> usize {
+    words.iter().map(|word| word.count_ones() as usize).sum()
 }
 
 /// The attached index of the field, if it was built for this metric.
@@ -132,20 +169,26 @@ fn index_for(segment: &Segment, request: &SearchRequest<'_>) -> Option<Arc<Attac
     })
 }
 
-fn search_target(target: &Target<'_>, request: &SearchRequest<'_>, vector: &[u8], sparse: bool) -> Result<Vec<Hit>> {
+/// `bound`: worse hits than this are of no use.
+fn search_target(
+    target: &Target<'_>,
+    request: &SearchRequest<'_>,
+    vector: &[u8],
+    sparse: bool,
+    bound: Option<f32>,
+) -> Result<Vec<Hit>> {
     let mut out = Vec::new();
-    if target.allowed_count == 0 {
-        return Ok(out);
-    }
     let metric = Metric::from_name(request.metric)
         .ok_or_else(|| NativeError::InvalidParameter(format!("metric type {} is not known", request.metric)))?;
+    let larger = metric.larger_is_better();
     let query = Query {
         vector,
         top_k: request.top_k,
-        allowed: target.part.allowed.as_ref().map(Bits::words),
+        allowed: target.allowed,
         allowed_count: target.allowed_count,
-        radius: request.radius,
-        range_filter: inner_bound(request, metric.larger_is_better()),
+        // For an index a radius means another kind of search.
+        radius: if target.index.is_none() { outer_bound(request, larger, bound) } else { request.radius },
+        range_filter: inner_bound(request, larger),
         params: &target.params,
     };
     let done = match target.index.and_then(Attached::index) {
@@ -156,6 +199,15 @@ fn search_target(target: &Target<'_>, request: &SearchRequest<'_>, vector: &[u8]
     };
     done.map_err(|e| index_error(&format!("index of segment {}", target.segment), e))?;
     Ok(out)
+}
+
+/// `radius` and the worst hit that still counts, as one exclusive bound.
+fn outer_bound(request: &SearchRequest<'_>, larger: bool, bound: Option<f32>) -> Option<f32> {
+    let bound = bound.map(|score| if larger { score.next_down() } else { score.next_up() });
+    match (request.radius, bound) {
+        (Some(a), Some(b)) => Some(if larger { a.max(b) } else { a.min(b) }),
+        (a, b) => a.or(b),
+    }
 }
 
 /// `range_filter` and `after_score` as one inclusive bound.
@@ -170,6 +222,8 @@ fn inner_bound(request: &SearchRequest<'_>, larger: bool) -> Option<f32> {
 /// Collects the hits of one query, keeping not many more than it needs.
 struct Best<'a> {
     found: Vec<Found>,
+    /// `found` is in order.
+    sorted: bool,
     top_k: usize,
     larger: bool,
     schema: &'a Schema,
@@ -178,16 +232,16 @@ struct Best<'a> {
 
 impl Best<'_> {
     fn add(&mut self, target: u32, hits: &[Hit]) -> Result<()> {
-        self.found.extend(hits.iter().map(|hit| Found { score: hit.score, target, row: hit.row }));
-        if self.found.len() > (4 * self.top_k).max(1024) {
-            self.cut()?;
-        }
-        Ok(())
+        let from = self.targets[target as usize].from;
+        self.found.extend(hits.iter().map(|hit| Found { score: hit.score, target, row: from + hit.row }));
+        self.sorted = false;
+        if self.found.len() > self.top_k { self.cut() } else { Ok(()) }
     }
 
-    fn finish(mut self) -> Result<Vec<Found>> {
-        self.cut()?;
-        Ok(self.found)
+    /// The worst score that a further hit may have; equal ones may still win by their key.
+    fn bound(&self) -> Option<f32> {
+        let full = self.found.len() >= self.top_k;
+        self.found.get(self.top_k.wrapping_sub(1)).filter(|_| full && self.sorted).map(|found| found.score)
     }
 
     /// Best first; equal scores by ascending key.
@@ -203,6 +257,7 @@ impl Best<'_> {
             different => different,
         });
         self.found.truncate(self.top_k);
+        self.sorted = true;
         failure.map_or(Ok(()), Err)
     }
 }

@@ -26,6 +26,11 @@ use scalars::ScalarFile;
 use statistics::{FieldStatistics, Statistics};
 use vectors::VectorFile;
 
+/// Columns above this are decoded whole only for filters and for reads of many rows.
+const KEPT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 16 << 20 };
+/// One row of so many is still a read of few rows.
+const FEW_ROWS: usize = 64;
+
 /// A value that is made at the first use and counted.
 type Lazy<T> = OnceLock<(T, Account)>;
 
@@ -118,6 +123,16 @@ impl Sealed {
     /// All rows of a scalar field.
     pub(crate) fn column(&self, position: usize) -> Result<&Column> {
         self.lazy(&self.columns[position], Column::byte_size, || self.scalars.column(&self.schema.fields[position]))
+    }
+
+    /// Some rows of a scalar field. Large columns are not kept in memory for that.
+    pub(crate) fn gather(&self, position: usize, rows: &[u32]) -> Result<Column> {
+        let field = &self.schema.fields[position];
+        let kept = self.columns[position].get().is_some() || self.scalars.column_bytes(field) <= KEPT_BYTES;
+        if kept || rows.len() > self.rows / FEW_ROWS {
+            return Ok(self.column(position)?.gather(rows));
+        }
+        self.scalars.rows_of(field, rows)
     }
 
     pub(crate) fn vectors(&self, position: usize) -> Option<&VectorFile> {

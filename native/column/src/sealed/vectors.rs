@@ -203,11 +203,12 @@ impl VectorFile {
         &self.data()[at..at + self.width]
     }
 
-    /// As `VectorRows::run`: the rows from `row` that lie back to back, or the length of a stretch of nulls.
-    pub(crate) fn run(&self, row: usize) -> (&[u8], usize) {
+    /// As `VectorRows::run`: the rows of `row..end` that lie back to back, or the length of a stretch of nulls.
+    pub(crate) fn run(&self, row: usize, end: usize) -> (&[u8], usize) {
+        let end = end.min(self.rows);
         let page_end = match &self.place {
-            Place::Pages { shift, .. } => self.rows.min(((row >> shift) + 1) << shift),
-            _ => self.rows,
+            Place::Pages { shift, .. } => end.min(((row >> shift) + 1) << shift),
+            _ => end,
         };
         let Some(nulls) = &self.nulls else {
             let at = self.offset(row);
