@@ -38,7 +38,7 @@ class Content {
   #bytes: Uint8Array;
   #size: number;
 
-  constructor(bytes = new Uint8Array()) {
+  constructor(bytes: Uint8Array = new Uint8Array()) {
     this.#bytes = bytes;
     this.#size = bytes.length;
   }
@@ -78,8 +78,8 @@ class Content {
 }
 
 class Inode {
-  seen = new Content();
-  durable = new Content();
+  seen: Content = new Content();
+  durable: Content = new Content();
   pending: DataOp[] = [];
 
   apply(op: DataOp): void {
