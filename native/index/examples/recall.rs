@@ -40,7 +40,9 @@ const TOP_K: usize = 10;
 const SHARES: [f64; 8] = [0.9, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.005];
 
 /// Rows and queries.
-fn load(path: &str) -> Result<(Floats, Vec<Vec<u8>>), Box<dyn Error>> {
+type Loaded = (Floats, Vec<Vec<u8>>);
+
+fn load(path: &str) -> Result<Loaded, Box<dyn Error>> {
     let file = std::fs::read(path)?;
     let header_end = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
     let header = std::str::from_utf8(&file[10..header_end])?;

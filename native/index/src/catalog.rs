@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::{self, File};
 use crate::hnsw::{self, Hnsw};
+use crate::ivf::{self, Ivf};
 use crate::params::Params;
 use crate::progress::Progress;
+use crate::sparse::{self, Inverted};
 use crate::storage::Storage;
 use crate::vector::{Element, Hit, Metric, Query, SparseIndex, SparseRows, VectorIndex, VectorRows};
 use crate::{IndexError, flat};
@@ -118,6 +120,8 @@ pub fn build(
     let meta = Meta::of(real_type, metric, rows);
     match (real_type, rows) {
         ("HNSW", Rows::Dense(rows)) => hnsw::build_file(&meta, metric, &params, rows, progress, threads),
+        ("IVF_FLAT", Rows::Dense(rows)) => ivf::build_file(&meta, metric, &params, rows, progress, threads),
+        (_, Rows::Sparse(rows)) => sparse::build_file(&meta, &params, rows, progress),
         _ => {
             let file = format::write(&[("meta", &meta.encode())]);
             progress.advance(1.0);
@@ -172,7 +176,9 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
     let metric = meta.metric()?;
     match meta.index_type.as_str() {
         "HNSW" => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
-        "FLAT" | "IVF_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric }))),
+        "IVF_FLAT" => Ok(Index::Dense(Box::new(Ivf::open(file, &meta)?))),
+        "SPARSE_INVERTED_INDEX" => Ok(Index::Sparse(Box::new(Inverted::open(file, &meta)?))),
+        "FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric }))),
         "BIN_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "BIN_FLAT", metric }))),
         other => Err(IndexError::Corrupt(format!("index file is damaged: index type {other} is not known"))),
     }
@@ -201,3 +207,6 @@ impl VectorIndex for Flat {
         0
     }
 }
+
+#[cfg(test)]
+mod tests;

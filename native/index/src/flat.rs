@@ -117,3 +117,6 @@ impl<'a> Run<'a> {
         self.bytes.get(offset..offset + row_bytes).filter(|bytes| !bytes.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests;

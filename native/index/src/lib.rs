@@ -5,12 +5,15 @@ pub mod catalog;
 pub mod flat;
 mod format;
 mod hnsw;
+mod ivf;
 mod parallel;
 pub mod params;
 pub mod progress;
 pub mod scalar;
 pub mod sparse;
 pub mod storage;
+#[cfg(test)]
+mod testing;
 mod top_k;
 pub mod vector;
 

@@ -107,6 +107,10 @@ impl Params {
         Ok(Some(value as f32))
     }
 
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.values.get(key).and_then(Value::as_str)
+    }
+
     pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, IndexError> {
         match self.values.get(key) {
             None | Some(Value::Null) => Ok(None),

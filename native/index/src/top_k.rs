@@ -106,6 +106,16 @@ impl TopK {
         self.buffer.truncate(self.k);
     }
 
+    /// The key that a later row must be below to enter; infinite until k are known.
+    pub(crate) fn limit(&mut self) -> f32 {
+        if self.k > 0 && self.buffer.len() > self.k {
+            self.halve();
+        } else if self.k > 0 && self.buffer.len() == self.k {
+            self.threshold = self.buffer.iter().copied().max().unwrap_or(u64::MAX);
+        }
+        if self.threshold == u64::MAX { f32::INFINITY } else { unpack(self.threshold).0 }
+    }
+
     pub(crate) fn finish(mut self, direction: Direction, out: &mut Vec<Hit>) {
         self.buffer.sort_unstable();
         self.buffer.truncate(self.k);

@@ -15,6 +15,8 @@ use crate::vector::VectorRows;
 
 pub(crate) const HEADER_BYTES: usize = 16;
 const LINE_BYTES: usize = 64;
+/// The byte that stands for 0; fills the rest of a record.
+const ZERO: u8 = 128;
 
 /// Bytes of a record.
 pub(crate) fn stride(dim: usize) -> usize {
@@ -93,6 +95,7 @@ impl Encoder {
             // Similarity 0 with everything: as far away as a unit vector at a right angle.
             bias += 1.0;
         }
+        record[HEADER_BYTES + self.dim..].fill(ZERO);
         record[..4].copy_from_slice(&scale.to_le_bytes());
         record[4..8].copy_from_slice(&bias.to_le_bytes());
     }

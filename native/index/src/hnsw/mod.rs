@@ -13,3 +13,6 @@ mod space;
 mod walk;
 
 pub(crate) use file::{Hnsw, build_file};
+
+#[cfg(test)]
+mod tests;

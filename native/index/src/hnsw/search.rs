@@ -139,7 +139,8 @@ impl Hnsw {
         for level in self.upper_levels() {
             let Ok(start) = level.nodes.binary_search(&node) else { continue };
             let node_of = |position: u32| level.nodes.get(position as usize).copied().unwrap_or(0);
-            node = node_of(descend(space, &level, vector, start as u32, node_of, near));
+            let position = descend(space, &level, vector, start as u32, node_of, near);
+            node = node_of(position);
         }
         node
     }

@@ -8,7 +8,7 @@ use crate::top_k::{Bounds, Direction, TopK};
 use crate::vector::{Hit, Metric, Query, SparseRows};
 
 /// Appends the best `query.top_k` allowed rows by inner product to `out`, best first; equal scores by ascending row.
-/// Rows that share no dimension with the query never appear.
+/// Rows of score 0 never appear.
 ///
 /// # Errors
 /// The query is not a sparse vector.
@@ -18,11 +18,10 @@ pub fn search(rows: &dyn SparseRows, query: &Query<'_>, out: &mut Vec<Hit>) -> R
     let bounds = Bounds::of(query, direction);
     let mut top = TopK::new(query.top_k);
     let mut offer = |row: u32| {
-        if let Some(score) = vector.dot(Pairs::of_row(rows.row(row))) {
-            let key = direction.key(score);
-            if bounds.admit(key) {
-                top.offer(key, row);
-            }
+        let score = vector.dot(Pairs::of_row(rows.row(row)));
+        let key = direction.key(score);
+        if score != 0.0 && bounds.admit(key) {
+            top.offer(key, row);
         }
     };
     let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);

@@ -30,14 +30,14 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Inner product in ascending order of dimensions; `None` when no dimension is in both.
-    pub(crate) fn dot(self, other: Pairs<'_>) -> Option<f32> {
+    /// Inner product, added up in ascending order of dimensions.
+    pub(crate) fn dot(self, other: Pairs<'_>) -> f32 {
         let mut right = other.iter().peekable();
-        let mut sum = None;
+        let mut sum = 0.0;
         for (dimension, value) in self.iter() {
             while right.next_if(|&(next, _)| next < dimension).is_some() {}
             if let Some((_, weight)) = right.next_if(|&(next, _)| next == dimension) {
-                sum = Some(sum.unwrap_or(0.0) + value * weight);
+                sum += value * weight;
             }
         }
         sum

@@ -1,0 +1,215 @@
+//! HNSW against the definition.
+
+use crate::IndexError;
+use crate::catalog::{Index, Rows, build, open};
+use crate::progress::Progress;
+use crate::storage::Storage;
+use crate::testing::{TestRows, assert_sound, bits, clustered, naive, query, recall};
+use crate::vector::{Element, Metric, SearchParams, VectorIndex};
+
+const PARAMS: &str = r#"{"M": 16, "efConstruction": 100}"#;
+
+fn index(rows: &TestRows, metric: Metric, threads: usize) -> Box<dyn VectorIndex> {
+    let file = build("HNSW", metric.name(), PARAMS, Rows::Dense(rows), &Progress::default(), threads).expect("built");
+    match open(Storage::copy_of(&file)).expect("whole") {
+        Index::Dense(index) => index,
+        Index::Sparse(_) => panic!("dense"),
+    }
+}
+
+/// Queries near the rows, and rows.
+fn with_queries(mut rows: TestRows, queries: usize) -> (TestRows, Vec<Vec<u8>>) {
+    let at = rows.rows.len() - queries;
+    let queries = rows.rows.split_off(at).into_iter().flatten().collect();
+    (rows, queries)
+}
+
+type Filter<'a> = Option<(&'a [u64], usize)>;
+
+fn mean_recall(rows: &TestRows, index: &dyn VectorIndex, queries: &[Vec<u8>], filter: Filter<'_>) -> f64 {
+    let params = SearchParams { ef: Some(64), ..SearchParams::default() };
+    let mut sum = 0.0;
+    for vector in queries {
+        let mut query = query(vector, 10, &params);
+        if let Some((words, count)) = filter {
+            (query.allowed, query.allowed_count) = (Some(words), count);
+        }
+        let mut hits = vec![];
+        index.search(rows, &query, &mut hits).expect("searches");
+        assert_sound(rows, index.metric(), &query, &hits);
+        let truth = naive(rows, index.metric(), &query);
+        assert_eq!(hits.len(), truth.len(), "as many hits as there are");
+        sum += recall(index.metric(), &hits, &truth);
+    }
+    sum / queries.len() as f64
+}
+
+#[test]
+fn recall_on_clusters_and_noise_for_every_metric_and_element() {
+    let elements = [Element::F32, Element::F16, Element::Bf16, Element::I8];
+    for (turn, element) in elements.into_iter().enumerate() {
+        for (metric, centres) in [(Metric::L2, 20), (Metric::Cosine, 0), (Metric::Ip, 20), (Metric::Cosine, 20)] {
+            let rows = clustered(element, 6_020, 24, centres, 7 + turn as u64);
+            let (rows, queries) = with_queries(rows, 20);
+            let index = index(&rows, metric, 2);
+            let found = mean_recall(&rows, &*index, &queries, None);
+            assert!(found >= 0.95, "{element:?} {metric:?} {centres}: {found}");
+        }
+    }
+}
+
+#[test]
+fn bits_and_few_dimensions_walk_the_rows_themselves() {
+    for (element, metric, dim) in [
+        (Element::Bit, Metric::Hamming, 128),
+        (Element::Bit, Metric::Jaccard, 128),
+        (Element::F32, Metric::L2, 3),
+        (Element::F32, Metric::Cosine, 8),
+    ] {
+        let (rows, queries) = with_queries(clustered(element, 6_020, dim, 20, 3), 20);
+        let index = index(&rows, metric, 2);
+        let found = mean_recall(&rows, &*index, &queries, None);
+        assert!(found >= 0.95, "{element:?} {metric:?}: {found}");
+    }
+}
+
+#[test]
+fn filters_of_every_selectivity_keep_recall() {
+    let (rows, queries) = with_queries(clustered(Element::F32, 20_020, 32, 30, 5), 20);
+    let index = index(&rows, Metric::L2, 2);
+    let unfiltered = mean_recall(&rows, &*index, &queries, None);
+    for one_in in [1, 2, 3, 5, 9, 20, 100, 1000, 20_000] {
+        let (words, count) = bits(20_000, |row| row % one_in == 0);
+        let found = mean_recall(&rows, &*index, &queries, Some((&words, count)));
+        assert!(found >= unfiltered.min(0.97) - 0.02, "one in {one_in}: {found} against {unfiltered}");
+    }
+    // A filter that goes with the position: half of the space.
+    let (words, count) = bits(20_000, |row| rows.rows[row].as_ref().is_some_and(|row| row[3] & 0x80 == 0));
+    let found = mean_recall(&rows, &*index, &queries, Some((&words, count)));
+    assert!(found >= 0.95, "half space: {found}");
+}
+
+#[test]
+fn ranges_hold_what_is_near_enough_and_pages_follow_each_other() {
+    let (rows, queries) = with_queries(clustered(Element::F32, 8_010, 24, 10, 9), 10);
+    let index = index(&rows, Metric::L2, 2);
+    let params = SearchParams::default();
+    for vector in &queries {
+        let all = naive(&rows, Metric::L2, &query(vector, 8_000, &params));
+        // A radius that few rows are within, and one that a quarter of all are.
+        for within in [5, 2_000] {
+            let mut query = query(vector, 100, &params);
+            query.radius = Some(all[within].0 as f32);
+            let mut hits = vec![];
+            index.search(&rows, &query, &mut hits).expect("searches");
+            assert_sound(&rows, Metric::L2, &query, &hits);
+            assert!(hits.iter().all(|hit| hit.score < all[within].0 as f32));
+            let truth = naive(&rows, Metric::L2, &query);
+            assert!(recall(Metric::L2, &hits, &truth) >= 0.95, "{within}: {} of {}", hits.len(), truth.len());
+        }
+        // Pages as an iterator takes them: each starts where the one before ended.
+        let mut seen = vec![];
+        for page in 0..6 {
+            let mut query = query(vector, 50, &params);
+            query.radius = Some(f32::MAX);
+            query.range_filter = (page > 0).then(|| all[page * 50].0 as f32);
+            let mut hits = vec![];
+            index.search(&rows, &query, &mut hits).expect("searches");
+            assert_eq!(hits.len(), 50);
+            seen.extend(hits.iter().map(|hit| hit.row));
+        }
+        let truth: std::collections::HashSet<u32> = all[..300].iter().map(|&(_, row)| row).collect();
+        let found = seen.iter().filter(|row| truth.contains(row)).count();
+        assert!(found >= 285, "{found} of 300");
+    }
+}
+
+#[test]
+fn more_than_there_is_gives_all_and_nulls_never_appear() {
+    let mut rows = clustered(Element::F32, 5_000, 16, 4, 2);
+    for row in rows.rows.iter_mut().step_by(3) {
+        *row = None;
+    }
+    let index = index(&rows, Metric::Cosine, 1);
+    let vector = rows.rows[1].clone().expect("kept");
+    let params = SearchParams::default();
+    for k in [1, 100, 3_000, 3_333, 16_384] {
+        let query = query(&vector, k, &params);
+        let mut hits = vec![];
+        index.search(&rows, &query, &mut hits).expect("searches");
+        assert_eq!(hits.len(), k.min(3_333));
+        assert_sound(&rows, Metric::Cosine, &query, &hits);
+    }
+}
+
+#[test]
+fn copies_of_one_vector_and_zero_vectors_do_not_hide_others() {
+    let mut rows = clustered(Element::F32, 6_000, 24, 0, 4);
+    let copy = rows.rows[0].clone();
+    for row in 1..2_000 {
+        rows.rows[row] = copy.clone();
+    }
+    for row in 2_000..3_000 {
+        rows.rows[row] = Some(vec![0; 96]);
+    }
+    let (rows, queries) = with_queries(rows, 20);
+    for metric in [Metric::Cosine, Metric::L2] {
+        let index = index(&rows, metric, 2);
+        let found = mean_recall(&rows, &*index, &queries, None);
+        assert!(found >= 0.95, "{metric:?}: {found}");
+        let found = mean_recall(&rows, &*index, &[copy.clone().expect("made")], None);
+        assert!(found >= 1.0, "{metric:?}, the copies themselves: {found}");
+    }
+}
+
+#[test]
+fn empty_and_tiny_sets_work() {
+    for count in [0, 1, 2, 17] {
+        let rows = clustered(Element::F32, count, 16, 0, 1);
+        let index = index(&rows, Metric::Ip, 2);
+        let params = SearchParams::default();
+        let vector = vec![0u8; 64];
+        let mut hits = vec![];
+        index.search(&rows, &query(&vector, 5, &params), &mut hits).expect("searches");
+        assert_eq!(hits.len(), count.min(5));
+    }
+}
+
+#[test]
+fn ef_below_k_and_foreign_rows_are_refused() {
+    let rows = clustered(Element::F32, 100, 16, 0, 1);
+    let index = index(&rows, Metric::L2, 1);
+    let vector = vec![0u8; 64];
+    let params = SearchParams { ef: Some(5), ..SearchParams::default() };
+    let error = index.search(&rows, &query(&vector, 10, &params), &mut vec![]).expect_err("ef");
+    assert_eq!(error.to_string(), "ef(5) should be larger than k(10)");
+    let other = clustered(Element::F32, 99, 16, 0, 1);
+    let params = SearchParams::default();
+    let error = index.search(&other, &query(&vector, 10, &params), &mut vec![]).expect_err("rows");
+    assert!(matches!(error, IndexError::Corrupt(_)));
+}
+
+#[test]
+fn one_thread_builds_the_same_file_every_time() {
+    let rows = clustered(Element::F32, 2_000, 24, 5, 8);
+    let file = || build("HNSW", "L2", PARAMS, Rows::Dense(&rows), &Progress::default(), 1).expect("built");
+    assert!(file() == file());
+}
+
+#[test]
+fn build_parameters_out_of_range_and_cancelling_end_the_build() {
+    let rows = clustered(Element::F32, 3_000, 24, 5, 8);
+    let refused = |params: &str| {
+        let error = build("HNSW", "L2", params, Rows::Dense(&rows), &Progress::default(), 1).expect_err("refused");
+        error.to_string()
+    };
+    assert_eq!(refused(r#"{"M": 1}"#), "Out of range in json: param 'M' (1) should be in range [2, 2048]");
+    assert_eq!(refused(r#"{"refine": true}"#), "refine is not supported for this index");
+    let progress = Progress::default();
+    progress.cancel();
+    let error = build("HNSW", "L2", PARAMS, Rows::Dense(&rows), &progress, 2).expect_err("cancelled");
+    assert!(matches!(error, IndexError::Cancelled));
+    let progress = Progress::default();
+    build("HNSW", "L2", PARAMS, Rows::Dense(&rows), &progress, 2).expect("built");
+    assert_eq!(progress.fraction(), 1.0);
+}
