@@ -117,6 +117,7 @@ interface Cluster {
   readonly time: VirtualTime;
   stop(): Promise<void>;
   kill(): void;
+  restartQueryNode(): Promise<void>;
 }
 
 function newStores(): Stores {
@@ -129,7 +130,15 @@ afterEach(() => {
   running.clear();
 });
 
-async function openCluster(stores: Stores, limits: Partial<Limits> = {}, startMs?: number): Promise<Cluster> {
+interface ClusterOptions {
+  readonly limits?: Partial<Limits>;
+  readonly startMs?: number;
+  readonly faults?: Faults;
+}
+
+async function openCluster(sound: Stores, options: ClusterOptions = {}): Promise<Cluster> {
+  const { limits, startMs, faults } = options;
+  const stores = faults === undefined ? sound : faultyStores(sound, faults);
   const time = new VirtualTime();
   if (startMs !== undefined) time.nowMs = startMs;
   const peers = new DirectPeers();
@@ -149,29 +158,34 @@ async function openCluster(stores: Stores, limits: Partial<Limits> = {}, startMs
       channels, queryNodes: [NODE], jobIntervalMs: 500, garbageGraceMs: 900_000, autoCompaction: false,
     }),
   );
-  peers.setCoordinator(coordinator.contract);
+  peers.setCoordinator(faults === undefined ? coordinator.contract : faultyCoordinator(coordinator.contract, faults));
   const engine = { addon, pool };
-  const queryNode = startQueryNode(world, { node: NODE, engine });
+  let queryNode = startQueryNode(world, { node: NODE, engine });
   peers.addQueryNode(NODE, queryNode.contract);
   const dataNode = startDataNode(world, { node: NODE, engine });
   peers.setDataNode(dataNode.contract);
   const node = startStreamingNode(world, { node: NODE, engine });
   peers.addStreamingNode(NODE, node.contract);
   must(await node.ready);
-  const roles: RunningRole<unknown>[] = [node, dataNode, queryNode, coordinator];
+  const roles = (): RunningRole<unknown>[] => [node, dataNode, queryNode, coordinator];
   const cluster: Cluster = {
     coordinator: coordinator.contract,
     node: node.contract,
     world,
     time,
     async stop() {
-      for (const role of roles) await role.stop();
+      for (const role of roles()) await role.stop();
       time.kill();
       running.delete(cluster);
     },
     kill() {
       time.kill();
       running.delete(cluster);
+    },
+    async restartQueryNode() {
+      await queryNode.stop();
+      queryNode = startQueryNode(world, { node: NODE, engine });
+      peers.addQueryNode(NODE, queryNode.contract);
     },
   };
   running.add(cluster);
@@ -306,6 +320,78 @@ async function nearest(cluster: Cluster, info: CollectionInfo, place: readonly n
   return first ?? [];
 }
 
+// Faults
+
+interface Faults {
+  /** Chance that a call fails; half of the failures come after the effect. */
+  rate: number;
+  readonly random: () => number;
+}
+
+const IO_FAILED = { ok: false, error: { kind: "ioFailed", message: "injected" } } as const;
+
+async function faulty<T>(faults: Faults, call: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  if (faults.random() >= faults.rate) return call();
+  if (faults.random() < 0.5) await call();
+  return IO_FAILED;
+}
+
+function faultyStores(stores: Stores, faults: Faults): Stores {
+  const log: LogStore = {
+    read: (channel, after) => stores.log.read(channel, after),
+    async open(channel, term) {
+      const opened = await faulty(faults, () => stores.log.open(channel, term));
+      if (!opened.ok) return opened;
+      const writer = opened.value;
+      let isBroken = false;
+      let last: Promise<unknown> = Promise.resolve();
+      const append = async (bytes: Uint8Array): ReturnType<typeof writer.append> => {
+        if (isBroken) return IO_FAILED;
+        const appended = await faulty(faults, () => writer.append(bytes));
+        isBroken ||= !appended.ok;
+        return appended;
+      };
+      return {
+        ok: true,
+        value: {
+          get last() {
+            return writer.last;
+          },
+          // In call order, and nothing behind a failure, as a log has it.
+          append(bytes) {
+            const appended = last.then(() => append(bytes));
+            last = appended;
+            return appended;
+          },
+          confirm: () => writer.confirm(),
+          truncate: (position) => faulty(faults, () => writer.truncate(position)),
+          close: () => writer.close(),
+        },
+      };
+    },
+  };
+  const objects: ObjectStore = {
+    put: (key, chunks) => faulty(faults, () => stores.objects.put(key, chunks)),
+    get: (key) => faulty(faults, () => stores.objects.get(key)),
+    list: (prefix) => stores.objects.list(prefix),
+    delete: (key) => stores.objects.delete(key),
+    localPath: (key) => stores.objects.localPath(key),
+  };
+  return { log, meta: stores.meta, objects };
+}
+
+/** A coordinator whose answers get lost, before or after the effect. */
+function faultyCoordinator(coordinator: CoordinatorContract, faults: Faults): CoordinatorContract {
+  const lossy = new Set<PropertyKey>(["allocateTimestamps", "allocateIds", "commitManifest", "manifest", "placement"]);
+  return new Proxy(coordinator, {
+    get(target, name) {
+      const verb = target[name as keyof CoordinatorContract] as (...call: unknown[]) => Promise<Outcome<unknown>>;
+      const bound = (...call: unknown[]) => verb.apply(target, call);
+      return lossy.has(name) ? (...call: unknown[]) => faulty(faults, () => bound(...call)) : bound;
+    },
+  });
+}
+
 // The twin
 
 class Twin {
@@ -356,38 +442,58 @@ describe("the data roles", () => {
     must(await cluster.node.append(deleteEntries(info, [3]), FOREVER));
     const startMs = cluster.time.nowMs;
     cluster.kill();
-    const again = await openCluster(stores, {}, startMs);
+    const again = await openCluster(stores, { startMs });
     expect(await readAll(again, info)).toEqual(rows.filter((row) => row.id !== 3));
     expect(await countAll(again, info)).toBe(19);
   });
 
-  it.each(Array.from({ length: 12 }, (_, index) => index + 1))("agree with a naive twin, seed %i", async (seed) => {
+  it.each(seeds(12))("agree with a naive twin, seed %i", async (seed) => {
     await runSeed(seed);
+  });
+
+  it.each(seeds(8))("agree with a naive twin although calls fail and the query node restarts, seed %i", async (seed) => {
+    const random = seeded(seed ^ 0x5eed);
+    await runSeed(seed, { rate: 0, random });
   });
 });
 
+/** `SEEDS` and `FIRST` run other ones. */
+function seeds(count: number): readonly number[] {
+  const length = Number(process.env["SEEDS"] ?? count);
+  return Array.from({ length }, (_, index) => index + Number(process.env["FIRST"] ?? 1));
+}
+
+const FAULT_RATE = 0.05;
+
 const OPERATIONS = ["put", "put", "put", "delete", "flush", "compact", "reload", "restart", "crash", "read", "read"] as const;
 
-async function runSeed(seed: number): Promise<void> {
+async function runSeed(seed: number, faults?: Faults): Promise<void> {
   const random = seeded(seed);
   const pick = (count: number): number => Math.floor(random() * count);
   const stores = newStores();
   const twin = new Twin();
-  let cluster = await openCluster(stores);
+  const options = faults === undefined ? {} : { faults };
+  let cluster = await openCluster(stores, options);
   const info = await createThings(cluster, 1 + pick(3));
   await indexAndLoad(cluster);
+  if (faults !== undefined) faults.rate = FAULT_RATE;
   const moments: Timestamp[] = [];
   let value = 0;
   const put = async (): Promise<void> => {
     const ids = [...new Set(Array.from({ length: 1 + pick(8) }, () => pick(40)))];
     const rows = ids.map((id): Row => ({ id, value: (value += 1), place: [pick(9), pick(9)] }));
-    const { at } = must(await cluster.node.append(insertEntries(info, rows), FOREVER));
+    const appended = await cluster.node.append(insertEntries(info, rows), FOREVER);
+    // A write that failed is nowhere; without faults none may fail.
+    if (!appended.ok && faults !== undefined) return;
+    const { at } = must(appended);
     for (const row of rows) twin.put(row, at);
     moments.push(at);
   };
   const remove = async (): Promise<void> => {
     const ids = [...new Set(Array.from({ length: 1 + pick(5) }, () => pick(40)))];
-    const { at } = must(await cluster.node.append(deleteEntries(info, ids), FOREVER));
+    const appended = await cluster.node.append(deleteEntries(info, ids), FOREVER);
+    if (!appended.ok && faults !== undefined) return;
+    const { at } = must(appended);
     for (const id of ids) twin.delete(id, at);
     moments.push(at);
   };
@@ -398,8 +504,19 @@ async function runSeed(seed: number): Promise<void> {
     if (moment !== undefined) expect(await readAll(cluster, info, moment)).toEqual(twin.rowsAt(moment));
     await checkSearch(cluster, info, twin, [pick(9), pick(9)]);
   };
+  /** Reads see no faults of their own: what is checked is what the writes left behind. */
+  const checkSoundly = async (): Promise<void> => {
+    if (faults !== undefined) faults.rate = 0;
+    await check();
+    if (faults !== undefined) faults.rate = FAULT_RATE;
+  };
+  const flush = async (): Promise<void> => {
+    const flushed = await cluster.node.flush(info.shards);
+    if (faults === undefined) must(flushed);
+  };
   for (let step = 0; step < 60; step += 1) {
     const operation = OPERATIONS[pick(OPERATIONS.length)] ?? "read";
+    if (faults !== undefined && random() < 0.1) await cluster.restartQueryNode();
     switch (operation) {
       case "put":
         // Several at once: group commit, and writes beside whatever background work runs.
@@ -409,18 +526,18 @@ async function runSeed(seed: number): Promise<void> {
         await remove();
         break;
       case "flush":
-        await Promise.all([must(await cluster.node.flush(info.shards)), put(), remove()]);
+        await Promise.all([flush(), put(), remove()]);
         break;
       case "compact": {
         const { compaction } = must(await cluster.coordinator.compact(ref));
-        await Promise.all([put(), remove(), cluster.node.flush(info.shards)]);
+        await Promise.all([put(), remove(), flush()]);
         await eventually(cluster, async () => must(await cluster.coordinator.compactionState(compaction)).done);
         break;
       }
       case "reload":
         must(await cluster.coordinator.release(ref, "all"));
         await put();
-        if (random() < 0.5) must(await cluster.node.flush(info.shards));
+        if (random() < 0.5) await flush();
         await load(cluster);
         break;
       case "restart":
@@ -428,16 +545,18 @@ async function runSeed(seed: number): Promise<void> {
         const startMs = cluster.time.nowMs;
         if (operation === "restart") await cluster.stop();
         else cluster.kill();
-        cluster = await openCluster(stores, {}, startMs);
+        if (faults !== undefined) faults.rate = 0;
+        cluster = await openCluster(stores, { ...options, startMs });
+        if (faults !== undefined) faults.rate = FAULT_RATE;
         break;
       }
       case "read":
-        await Promise.all([check(), cluster.node.flush(info.shards)]);
+        await Promise.all([checkSoundly(), flush()]);
         break;
       default:
         operation satisfies never;
     }
-    await check();
+    await checkSoundly();
   }
 }
 

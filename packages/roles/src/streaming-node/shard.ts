@@ -67,7 +67,7 @@ export class Shard {
   poison: DbError | undefined;
   /** The query node lost segments, or a synchronisation failed: housekeeping tries again. */
   needsSynchronising = false;
-  /** Set at once when this shard is created; a sealed segment exists only after placement is known. */
+  /** The node that serves this shard's sealed segments, as the coordinator placed it. */
   queryNode: () => Promise<Outcome<QueryNodeContract>>;
 
   constructor(context: NodeContext, start: ShardStart) {
@@ -132,9 +132,9 @@ export class Shard {
     if (!placed.ok) return placed;
     const place = placed.value.find((entry) => entry.shard === this.id);
     if (place === undefined) return fail({ kind: "notReady", message: `shard ${this.id} is not placed` });
-    const node = peers.queryNode(place.queryNode);
-    this.queryNode = () => Promise.resolve(succeed(node));
-    return succeed(node);
+    // The place stays, the node behind it may be started anew.
+    this.queryNode = () => Promise.resolve(succeed(peers.queryNode(place.queryNode)));
+    return this.queryNode();
   }
 
   // Applying the log
