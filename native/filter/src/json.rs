@@ -318,7 +318,8 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
-            (-1e9..1e9).prop_map(Value::from),
+            // Eighths: a JSON library without exact float reading agrees on them.
+            (-1_000_000i64..1_000_000).prop_map(|v| Value::from(v as f64 / 8.0)),
             "[a-c\"\\\\\n中]{0,4}".prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {
