@@ -6,9 +6,9 @@ import type { Timestamp } from "@elanus/model/time";
 import { rankHits } from "@elanus/engine/hits";
 import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
-import type { Reading, ReadTask } from "./read.ts";
-import type { PlannedSearch, SearchTask } from "./search.ts";
-import { unsupported } from "./requests.ts";
+import type { ReadTask } from "./read.ts";
+import type { PlannedSearch, SearchTask, SharedView } from "./search.ts";
+import { refuseFeatures } from "./state/flat-params.ts";
 import { resolveOutput, type OutputColumns } from "./state/output-fields.ts";
 import { rankShape, type RankShape } from "./state/rank-shape.ts";
 
@@ -32,7 +32,7 @@ export class HybridTask {
     const found = await this.#cache.collection(request);
     if (!found.ok) return found;
     const collection = found.value;
-    const supported = unsupported(request.rankParams, UNSUPPORTED, "HybridSearch");
+    const supported = refuseFeatures(request.rankParams, UNSUPPORTED, "HybridSearch");
     if (!supported.ok) return supported;
     if (request.requests.length === 0 || request.requests.length > REQUESTS_MAX) {
       return fail({
@@ -44,46 +44,41 @@ export class HybridTask {
     if (!shape.ok) return shape;
     const output = resolveOutput(collection.schema, request.outputFields, "ifAsked");
     if (!output.ok) return output;
-    const pinned: Reading[] = [];
+    if (collection.info.load.kind === "released") {
+      return fail({ kind: "collectionNotLoaded", collection: request.name });
+    }
+    const snapshot = await this.#reads.snapshot(collection, { consistency: request.consistency, deadlineMs });
+    if (!snapshot.ok) return snapshot;
+    const pin = output.value.fields.length > 0 ? this.#reads.newPin() : undefined;
     try {
-      const planned = await this.#plan(collection, request, { shape: shape.value, deadlineMs, pinned });
+      const view = { snapshot: snapshot.value, pin };
+      const planned = await this.#plan(collection, request, { shape: shape.value, deadlineMs, view });
       if (!planned.ok) return planned;
       return await this.#execute(planned.value, { shape: shape.value, output: output.value, encoding });
     } finally {
-      for (const reading of pinned) this.#reads.release(reading);
+      this.#reads.release(collection, pin);
     }
   }
 
-  /** The first search fixes the snapshot; the others read at it. Each has its own pin. */
+  /** All searches read at one snapshot and keep their views under one pin. */
   async #plan(collection: KnownCollection, request: HybridSearch, how: {
     readonly shape: RankShape;
     readonly deadlineMs: number;
-    readonly pinned: Reading[];
+    readonly view: SharedView;
   }): Promise<Outcome<readonly PlannedSearch[]>> {
     const planned: PlannedSearch[] = [];
-    let snapshot: Timestamp | undefined;
     for (const sub of request.requests) {
-      const plan = await this.#searches.plan(collection, subRequest(request, sub, how.shape), how.deadlineMs);
-      if (!plan.ok) return plan;
-      const agreed: Outcome<Reading> = snapshot === undefined ? await this.#reads.agree(plan.value.reading) : succeed(plan.value.reading);
-      if (!agreed.ok) return agreed;
-      snapshot ??= agreed.value.scope.snapshot;
-      const reading = this.#reads.repinned({
-        ...agreed.value,
-        scope: { ...agreed.value.scope, ...(snapshot === undefined ? {} : { snapshot, guarantee: snapshot }) },
-      });
-      how.pinned.push(reading);
-      planned.push({ ...plan.value, reading });
+      const search = await this.#searches.plan(collection, subRequest(request, sub, how.shape), how.deadlineMs, how.view);
+      if (!search.ok) return search;
+      planned.push(search.value);
     }
     const [first] = planned;
     const other = planned.find((search) => search.plan.nq !== first?.plan.nq);
-    if (first !== undefined && other !== undefined) {
-      return fail({
-        kind: "invalidParameter", message: "sub search request nq should be the same",
-        expected: String(first.plan.nq), actual: String(other.plan.nq),
-      });
-    }
-    return succeed(planned);
+    if (first === undefined || other === undefined) return succeed(planned);
+    return fail({
+      kind: "invalidParameter", message: "sub search request nq should be the same",
+      expected: String(first.plan.nq), actual: String(other.plan.nq),
+    });
   }
 
   async #execute(planned: readonly PlannedSearch[], how: {
@@ -106,10 +101,10 @@ export class HybridTask {
     if (!fused.ok) return fused;
     const page = attemptNow(() => this.#engine.addon.sliceHits(fused.value, shape.offset, shape.limit));
     if (!page.ok) return page;
-    const rows = await this.#rows(planned, page.value, output);
-    if (!rows.ok) return rows;
     const [first] = planned;
     if (first === undefined) return fail({ kind: "internal", message: "a hybrid search without searches" });
+    const rows = await this.#searches.rows(first.reading, page.value, output);
+    if (!rows.ok) return rows;
     const metric: Metric = first.target.metric;
     const body = this.#searches.encode(first.collection, {
       hits: page.value, rows: rows.value, output, encoding: how.encoding, metric: "IP",
@@ -117,13 +112,6 @@ export class HybridTask {
     });
     if (!body.ok) return body;
     return succeed({ body: body.value, collection: first.collection.info, metric, sessionTimestamp: 0n as Timestamp });
-  }
-
-  /** All searches saw one snapshot of the same partitions, so any one view holds every hit's row. */
-  #rows(planned: readonly PlannedSearch[], hits: Uint8Array, output: OutputColumns): Promise<Outcome<readonly Uint8Array[]>> {
-    const [first] = planned;
-    if (first === undefined) return Promise.resolve(succeed([]));
-    return this.#searches.rows(first.reading, hits, output);
   }
 }
 

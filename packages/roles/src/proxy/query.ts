@@ -8,8 +8,8 @@ import { encodeQuery } from "@elanus/engine/hits";
 import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
 import type { Reading, ReadTask } from "./read.ts";
-import { isTrue, unsupported } from "./requests.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
+import { refuseFeatures } from "./state/flat-params.ts";
 import { countColumn, resolveOutput } from "./state/output-fields.ts";
 import { queryShape, type QueryShape } from "./state/query-shape.ts";
 
@@ -30,7 +30,7 @@ export class QueryTask {
     const found = await this.#cache.collection(request);
     if (!found.ok) return found;
     const collection = found.value;
-    const supported = unsupported(request.params, UNSUPPORTED, "Query");
+    const supported = refuseFeatures(request.params, UNSUPPORTED, "Query");
     if (!supported.ok) return supported;
     const count = countColumn(request.outputFields);
     if (!count.ok) return count;
@@ -55,7 +55,7 @@ export class QueryTask {
     readonly consistency: Consistency;
     readonly deadlineMs: number;
   }): Promise<Outcome<{ keys: Uint8Array; count: number }>> {
-    const reading = await this.#reads.begin(collection, { ...wish, ignoreGrowing: false, snapshot: undefined, pinned: false });
+    const reading = await this.#reads.begin(collection, { ...wish, ignoreGrowing: false, snapshot: undefined, pin: undefined });
     if (!reading.ok) return reading;
     const plan = { fields: [primaryKeyOf(collection.schema).id], ...programOf(wish.filter) };
     const answers = await this.#reads.ask(reading.value, (node, scope) => node.query(scope, plan));
@@ -76,9 +76,9 @@ export class QueryTask {
       partitions: request.partitions,
       filter,
       consistency: request.consistency,
-      ignoreGrowing: isTrue(request.params, "ignore_growing"),
+      ignoreGrowing: shape.ignoreGrowing,
       snapshot: shape.iterator ? iteratorSnapshot(request.consistency.guarantee) : undefined,
-      pinned: false,
+      pin: undefined,
       deadlineMs,
     });
   }

@@ -28,8 +28,8 @@ export interface ReadWish {
   readonly ignoreGrowing: boolean;
   /** Read exactly here. */
   readonly snapshot: Timestamp | undefined;
-  /** Keep the view for a second phase. */
-  readonly pinned: boolean;
+  /** Keep the view under this name for a second phase. */
+  readonly pin: PinId | undefined;
   readonly deadlineMs: number;
 }
 
@@ -65,7 +65,7 @@ export class ReadTask {
     if (!partitions.ok) return partitions;
     const guarantee = wish.snapshot === undefined ? await this.#guarantee(collection, wish) : succeed(wish.snapshot);
     if (!guarantee.ok) return guarantee;
-    const pin = wish.pinned ? this.#newPin() : undefined;
+    const { pin } = wish;
     const scope = {
       collection: collection.info.id,
       partitions: partitions.value,
@@ -75,29 +75,23 @@ export class ReadTask {
       ...(wish.snapshot === undefined ? {} : { snapshot: wish.snapshot }),
       ...(pin === undefined ? {} : { pin }),
     };
-    const reading: Reading = { collection, scope, pin };
-    return collection.owners.length === 1 ? succeed(reading) : this.agree(reading);
+    if (collection.owners.length === 1 || wish.snapshot !== undefined) return succeed({ collection, scope, pin });
+    const snapshot = await this.#agreed(collection, guarantee.value, wish.deadlineMs);
+    return snapshot.ok ? succeed({ collection, scope: { ...scope, snapshot: snapshot.value }, pin }) : snapshot;
   }
 
-  /** The same read at one snapshot that every owner has reached. */
-  async agree(reading: Reading): Promise<Outcome<Reading>> {
-    if (reading.scope.snapshot !== undefined) return succeed(reading);
-    const { guarantee, deadlineMs } = reading.scope;
-    const ticks = await Promise.all(reading.collection.owners.map(({ node, shards }) => (
-      this.#world.peers.streamingNode(node).readTimestamp(shards, guarantee, deadlineMs)
-    )));
-    let least: Timestamp | undefined;
-    for (const tick of ticks) {
-      if (!tick.ok) return tick;
-      if (least === undefined || tick.value < least) least = tick.value;
-    }
-    return succeed({ ...reading, scope: { ...reading.scope, snapshot: least ?? guarantee } });
+  /** One timestamp for several reads: the guarantee is met at it, and every owner has reached it. */
+  async snapshot(
+    collection: KnownCollection,
+    wish: Pick<ReadWish, "consistency" | "deadlineMs">,
+  ): Promise<Outcome<Timestamp>> {
+    const guarantee = await this.#guarantee(collection, wish);
+    return guarantee.ok ? this.#agreed(collection, guarantee.value, wish.deadlineMs) : guarantee;
   }
 
-  /** Another view of the same read, with its own pin. */
-  repinned(reading: Reading): Reading {
-    const pin = this.#newPin();
-    return { ...reading, pin, scope: { ...reading.scope, pin } };
+  newPin(): PinId {
+    this.#pinCount += 1;
+    return `${this.#pinPrefix}-${this.#pinCount}` as PinId;
   }
 
   /** Asks every owner. While the catalog says loaded, a node that is not ready yet is asked again. */
@@ -114,9 +108,9 @@ export class ReadTask {
     return succeed(values);
   }
 
-  release(reading: Reading): void {
-    if (reading.pin === undefined) return;
-    for (const { node } of reading.collection.owners) this.#world.peers.streamingNode(node).release(reading.pin);
+  release(collection: KnownCollection, pin: PinId | undefined): void {
+    if (pin === undefined) return;
+    for (const { node } of collection.owners) this.#world.peers.streamingNode(node).release(pin);
   }
 
   async #askOwner<T>(
@@ -144,7 +138,19 @@ export class ReadTask {
     return ordinals.ok ? readPartitions(collection.info, wish.partitions, ordinals.value) : ordinals;
   }
 
-  async #guarantee(collection: KnownCollection, wish: ReadWish): Promise<Outcome<Timestamp>> {
+  async #agreed(collection: KnownCollection, guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>> {
+    const ticks = await Promise.all(collection.owners.map(({ node, shards }) => (
+      this.#world.peers.streamingNode(node).readTimestamp(shards, guarantee, deadlineMs)
+    )));
+    let least: Timestamp | undefined;
+    for (const tick of ticks) {
+      if (!tick.ok) return tick;
+      if (least === undefined || tick.value < least) least = tick.value;
+    }
+    return succeed(least ?? guarantee);
+  }
+
+  async #guarantee(collection: KnownCollection, wish: Pick<ReadWish, "consistency">): Promise<Outcome<Timestamp>> {
     const guarantee = guaranteeOf({
       asked: wish.consistency,
       collectionLevel: collection.info.consistency,
@@ -163,11 +169,6 @@ export class ReadTask {
       .map((bits) => BigInt.asUintN(64, bits).toString(16).padStart(16, "0"))
       .join("");
     return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20)].join("-");
-  }
-
-  #newPin(): PinId {
-    this.#pinCount += 1;
-    return `${this.#pinPrefix}-${this.#pinCount}` as PinId;
   }
 }
 

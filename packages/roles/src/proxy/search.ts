@@ -1,17 +1,21 @@
 /** Search: plan, ask the owners, reduce, cut the page, fetch the page's fields from the pinned views, encode. */
 import type { Encoding, Search, SearchResult } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
+import type { PinId } from "@elanus/model/id";
 import type { SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
+import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
 import { encodeSearch, reduceHits } from "@elanus/engine/hits";
 import { readPlaceholders } from "@elanus/engine/rows";
 import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
 import type { Reading, ReadTask } from "./read.ts";
-import { isTrue, searchTarget, unsupported, type SearchTarget } from "./requests.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
+import { refuse, refuseFeatures, WINDOW_MAX } from "./state/flat-params.ts";
+import { pageEnd } from "./state/iterator-page.ts";
 import { resolveOutput, type OutputColumns } from "./state/output-fields.ts";
 import { searchShape, type SearchShape } from "./state/search-shape.ts";
+import { searchTarget, type SearchTarget } from "./state/search-target.ts";
 
 export interface PlannedSearch {
   readonly collection: KnownCollection;
@@ -20,6 +24,14 @@ export interface PlannedSearch {
   readonly shape: SearchShape;
   readonly reading: Reading;
   readonly output: OutputColumns;
+  /** First page of an iterator: the answer names the snapshot for the pages to come. */
+  readonly opensSession: boolean;
+}
+
+/** A view that several searches share. */
+export interface SharedView {
+  readonly snapshot: Timestamp;
+  readonly pin: PinId | undefined;
 }
 
 const UNSUPPORTED = ["group_by_field", "group_by_fields", "order_by_fields", "json_path", "analyzer_name", "time_fields"];
@@ -43,49 +55,70 @@ export class SearchTask {
     try {
       return await this.#execute(planned.value, encoding);
     } finally {
-      this.#reads.release(planned.value.reading);
+      this.#reads.release(found.value, planned.value.reading.pin);
     }
   }
 
-  /** Checks the request and fixes its view. */
-  async plan(collection: KnownCollection, request: Search, deadlineMs: number): Promise<Outcome<PlannedSearch>> {
-    const supported = unsupported(request.params, UNSUPPORTED, "Search");
+  /** Checks the request and fixes its view: its own, or the shared one. */
+  async plan(
+    collection: KnownCollection,
+    request: Search,
+    deadlineMs: number,
+    view?: SharedView,
+  ): Promise<Outcome<PlannedSearch>> {
+    const supported = refuseFeatures(request.params, UNSUPPORTED, "Search");
     if (!supported.ok) return supported;
-    const shape = searchShape(request.params, collection.info.id);
-    if (!shape.ok) return shape;
     if (collection.info.load.kind === "released") {
       return fail({ kind: "collectionNotLoaded", collection: request.name });
     }
     const target = searchTarget(collection.info, request.params);
     if (!target.ok) return target;
+    const { index, metric } = target.value;
+    const shape = searchShape({ params: request.params, collection: collection.info.id, index, metric });
+    if (!shape.ok) return shape;
     const filter = this.#reads.filter(request.filter, collection.schema, "query");
     if (!filter.ok) return filter;
     const output = resolveOutput(collection.schema, request.outputFields, "ifAsked");
     if (!output.ok) return output;
-    const query = this.#placeholders(collection, target.value, request);
-    if (!query.ok) return query;
-    const plan: SearchPlan = {
-      field: target.value.field.id,
-      metric: target.value.metric,
-      placeholders: query.value.bytes,
-      nq: query.value.nq,
-      topK: shape.value.offset + shape.value.limit,
-      params: shape.value.indexParams,
-      ...(filter.value.kind === "program" ? { filter: filter.value.bytes } : {}),
-      ...shape.value.bounds,
-    };
+    const plan = this.#searchPlan(collection, request, { target: target.value, shape: shape.value, filter: filter.value });
+    if (!plan.ok) return plan;
+    const ownSnapshot = shape.value.iterator === undefined ? undefined : iteratorSnapshot(request.consistency.guarantee);
     const reading = await this.#reads.begin(collection, {
       partitions: request.partitions,
       filter: filter.value,
       consistency: request.consistency,
-      ignoreGrowing: isTrue(request.params, "ignore_growing"),
-      snapshot: shape.value.iterator === undefined ? undefined : iteratorSnapshot(request.consistency.guarantee),
-      pinned: output.value.fields.length > 0,
+      ignoreGrowing: shape.value.ignoreGrowing,
+      snapshot: view?.snapshot ?? ownSnapshot,
+      pin: view === undefined && output.value.fields.length > 0 ? this.#reads.newPin() : view?.pin,
       deadlineMs,
     });
     if (!reading.ok) return reading;
     return succeed({
-      collection, target: target.value, plan, shape: shape.value, reading: reading.value, output: output.value,
+      collection, target: target.value, plan: plan.value, shape: shape.value, reading: reading.value,
+      output: output.value, opensSession: shape.value.iterator !== undefined && ownSnapshot === undefined,
+    });
+  }
+
+  #searchPlan(collection: KnownCollection, request: Search, checked: {
+    readonly target: SearchTarget;
+    readonly shape: SearchShape;
+    readonly filter: CheckedFilter;
+  }): Outcome<SearchPlan> {
+    const { target, shape, filter } = checked;
+    const query = this.#placeholders(collection, target, request);
+    if (!query.ok) return query;
+    if (shape.iterator !== undefined && query.value.nq !== 1) {
+      return refuse("search iterator does not support processing multiple vectors simultaneously");
+    }
+    return succeed({
+      field: target.field.id,
+      metric: target.metric,
+      placeholders: query.value.bytes,
+      nq: query.value.nq,
+      topK: shape.offset + shape.limit,
+      params: shape.indexParams,
+      ...(filter.kind === "program" ? { filter: filter.bytes } : {}),
+      ...shape.bounds,
     });
   }
 
@@ -112,9 +145,11 @@ export class SearchTask {
 
   async #execute(planned: PlannedSearch, encoding: Encoding): Promise<Outcome<SearchResult>> {
     const { shape, plan, output, collection, target } = planned;
-    const found = await this.hits(planned);
+    const found = shape.iterator?.version === 2 ? await this.#iteratorHits(planned) : await this.hits(planned);
     if (!found.ok) return found;
-    const page = attemptNow(() => this.#engine.addon.sliceHits(found.value.hits, shape.offset, shape.limit));
+    const page = shape.iterator?.version === 2
+      ? succeed(found.value.hits)
+      : attemptNow(() => this.#engine.addon.sliceHits(found.value.hits, shape.offset, shape.limit));
     if (!page.ok) return page;
     const rows = await this.rows(planned.reading, page.value, output);
     if (!rows.ok) return rows;
@@ -125,7 +160,7 @@ export class SearchTask {
       roundDecimal: shape.roundDecimal, topK: Math.min(shape.limit, plan.topK), iterator: iterator.value,
     });
     if (!body.ok) return body;
-    const sessionTimestamp = shape.iterator?.first === true ? found.value.snapshot : (0n as Timestamp);
+    const sessionTimestamp = planned.opensSession ? found.value.snapshot : (0n as Timestamp);
     return succeed({ body: body.value, collection: collection.info, metric: target.metric, sessionTimestamp });
   }
 
@@ -144,6 +179,25 @@ export class SearchTask {
       ...(answer.iterator === undefined ? {} : { iterator: answer.iterator }),
     };
     return encodeSearch(this.#engine.addon, collection.compiled, answer.hits, answer.rows, answer.encoding, options);
+  }
+
+  /** A page of an iterator ends where no tie goes on; see `state/iterator-page`. */
+  async #iteratorHits(planned: PlannedSearch): Promise<Outcome<{ hits: Uint8Array; snapshot: Timestamp }>> {
+    const { addon } = this.#engine;
+    const { limit } = planned.shape;
+    for (let topK = Math.min(limit + TIES_EXPECTED, WINDOW_MAX); ; topK = Math.min(topK * 4, WINDOW_MAX)) {
+      const found = await this.hits({ ...planned, plan: widened(planned.plan, topK) });
+      if (!found.ok) return found;
+      const { hits, snapshot } = found.value;
+      const cut = attemptNow(() => {
+        const count = addon.hitCount(hits);
+        const scoreAt = (place: number): number => addon.lastScore(addon.sliceHits(hits, 0, place + 1)) ?? Number.NaN;
+        const end = pageEnd({ count, scoreAt }, limit, count < topK);
+        return end === undefined && topK < WINDOW_MAX ? undefined : addon.sliceHits(hits, 0, end ?? count);
+      });
+      if (!cut.ok) return cut;
+      if (cut.value !== undefined) return succeed({ hits: cut.value, snapshot });
+    }
   }
 
   #iteratorAnswer(
@@ -185,6 +239,15 @@ export class SearchTask {
   }
 }
 
+/** The same search for more hits; an explicit search width grows along. */
+function widened(plan: SearchPlan, topK: number): SearchPlan {
+  const params = JSON.parse(plan.params) as Readonly<Record<string, number>>;
+  const { ef } = params;
+  return { ...plan, topK, params: JSON.stringify(ef === undefined ? params : { ...params, ef: Math.max(ef, topK) }) };
+}
+
 const NQ_MAX = 16_384;
+/** Hits fetched beyond an iterator's batch, to see where the ties with its last hit end. */
+const TIES_EXPECTED = 16;
 /** Largest 32-bit float. */
 const FLOAT_MAX = 3.4028234663852886e38;

@@ -1,6 +1,7 @@
 /** Page and fusion of a hybrid search, from its rank parameters (contract/grpc.md 6.4). */
 import type { SearchParams } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
+import { innerParams, numberParam, refuse, roundDecimalOf, textParam, WINDOW_MAX } from "./flat-params.ts";
 
 export interface RankShape {
   readonly limit: number;
@@ -11,38 +12,34 @@ export interface RankShape {
     | { readonly kind: "weighted"; readonly weights: readonly number[]; readonly normalise: boolean };
 }
 
-const WINDOW_MAX = 16_384;
 const RRF_K = 60;
 
 export function rankShape(params: SearchParams, requests: number): Outcome<RankShape> {
-  const text = value(params, "limit");
-  if (text === undefined) return fail({ kind: "missingParameter", message: "limit not found in rank_params" });
-  const limit = Number(text);
-  const offset = Number(value(params, "offset") ?? "0");
+  const limit = numberParam(params, "limit");
+  if (limit === undefined) return fail({ kind: "missingParameter", message: "limit not found in rank_params" });
+  const offset = numberParam(params, "offset") ?? 0;
   const window = offset + limit;
-  if (!Number.isInteger(window) || limit < 1 || offset < 0 || window > WINDOW_MAX) {
+  if (!Number.isInteger(limit) || !Number.isInteger(offset) || limit < 1 || offset < 0 || window > WINDOW_MAX) {
     return refuse(
       `invalid max query result window, (offset+limit) should be in range [1, ${WINDOW_MAX}], but got ${window}`,
     );
   }
-  const roundDecimal = Number(value(params, "round_decimal") ?? "-1");
-  if (!Number.isInteger(roundDecimal) || roundDecimal < -1 || roundDecimal > 6) {
-    return refuse(`round_decimal [${params.get("round_decimal")}] is invalid, should be -1 or an integer in range [0, 6]`);
-  }
+  const roundDecimal = roundDecimalOf(params);
+  if (!roundDecimal.ok) return roundDecimal;
   const rank = rankOf(params, requests);
-  return rank.ok ? succeed({ limit, offset, roundDecimal, rank: rank.value }) : rank;
+  return rank.ok ? succeed({ limit, offset, roundDecimal: roundDecimal.value, rank: rank.value }) : rank;
 }
 
 function rankOf(params: SearchParams, requests: number): Outcome<RankShape["rank"]> {
-  const inner = innerParams(params);
+  const inner = innerParams(params, "rank params");
   if (!inner.ok) return inner;
-  const strategy = value(params, "strategy") ?? "rrf";
-  if (strategy === "rrf") return rrf(inner.value);
+  const strategy = textParam(params, "strategy") ?? "rrf";
+  if (strategy === "rrf") return reciprocal(inner.value);
   if (strategy === "weighted") return weighted(inner.value, requests);
   return refuse(`unsupported rank type ${strategy}`);
 }
 
-function rrf(inner: Readonly<Record<string, unknown>>): Outcome<RankShape["rank"]> {
+function reciprocal(inner: Readonly<Record<string, unknown>>): Outcome<RankShape["rank"]> {
   const k = Number(inner["k"] ?? RRF_K);
   if (!(k > 0 && k < WINDOW_MAX)) return refuse(`The rank params k should be in range (0, ${WINDOW_MAX})`);
   return succeed({ kind: "rrf", k });
@@ -61,29 +58,6 @@ function weighted(inner: Readonly<Record<string, unknown>>, requests: number): O
       expected: String(requests), actual: String(weights.length),
     });
   }
-  const norm = inner["norm_score"];
-  return succeed({ kind: "weighted", weights, normalise: norm === true || /^(1|t|true)$/i.test(String(norm)) });
-}
-
-function innerParams(params: SearchParams): Outcome<Readonly<Record<string, unknown>>> {
-  const text = value(params, "params");
-  if (text === undefined) return succeed({});
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) {
-      return succeed(parsed as Record<string, unknown>);
-    }
-  } catch {
-    // Falls through to the refusal.
-  }
-  return refuse(`rank params in wrong format: ${text}`);
-}
-
-function value(params: SearchParams, key: string): string | undefined {
-  const text = params.get(key);
-  return text === undefined || text === "" ? undefined : text;
-}
-
-function refuse(message: string): ReturnType<typeof fail> {
-  return fail({ kind: "invalidParameter", message });
+  const norm = String(inner["norm_score"] ?? "false").toLowerCase();
+  return succeed({ kind: "weighted", weights, normalise: ["true", "t", "1"].includes(norm) });
 }

@@ -1,133 +1,175 @@
-/** Page, bounds, rounding and iterator of a search, from its flat parameters. */
+/** Page, bounds, index parameters, rounding and iterator of a search, from its flat parameters. */
+import { largerIsBetter, type IndexInfo, type Metric } from "@elanus/model/catalog";
 import type { SearchParams } from "@elanus/model/contract/proxy";
 import type { CollectionId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { SearchPlan } from "@elanus/model/plan";
+import {
+  innerParams, isTrue, numberParam, parseFlag, refuse, roundDecimalOf, textParam, WINDOW_MAX,
+} from "./flat-params.ts";
+import { indexSearchParams } from "./index-search-params.ts";
 
 export interface SearchShape {
   readonly limit: number;
   readonly offset: number;
   /** -1: none. */
   readonly roundDecimal: number;
-  /** Index parameters as JSON. */
+  readonly ignoreGrowing: boolean;
+  /** Checked index parameters as JSON. */
   readonly indexParams: string;
   readonly bounds: Pick<SearchPlan, "radius" | "rangeFilter" | "afterScore">;
-  readonly iterator?: {
-    readonly version: 1 | 2;
-    readonly token?: string;
-    readonly lastBound?: number;
-    /** No page came before. */
-    readonly first: boolean;
-  };
+  readonly iterator?: IteratorShape;
 }
 
-const WINDOW_MAX = 16_384;
+export interface IteratorShape {
+  readonly version: 1 | 2;
+  /** Absent on the first page. */
+  readonly token?: string;
+  readonly lastBound?: number;
+}
 
-export function searchShape(params: SearchParams, collection: CollectionId): Outcome<SearchShape> {
-  const iterator = iteratorOf(params, collection);
+export interface ShapeInput {
+  readonly params: SearchParams;
+  readonly collection: CollectionId;
+  readonly index: Pick<IndexInfo, "type" | "userParams">;
+  readonly metric: Metric;
+}
+
+/** Index parameters that clients also send outside `params`. */
+const INDEX_KEYS = ["radius", "range_filter", "ef", "nprobe", "drop_ratio_search", "hints", "search_list", "reorder_k"];
+const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export function searchShape(input: ShapeInput): Outcome<SearchShape> {
+  const { params } = input;
+  const iterator = iteratorOf(params, input.collection);
   if (!iterator.ok) return iterator;
-  const page = pageOf(params, iterator.value !== undefined);
+  const page = pageOf(params, iterator.value);
   if (!page.ok) return page;
-  const roundDecimal = integer(params, "round_decimal") ?? -1;
-  if (!Number.isInteger(roundDecimal) || roundDecimal < -1 || roundDecimal > 6) {
-    return refuse(`round_decimal [${params.get("round_decimal")}] is invalid, should be -1 or an integer in range [0, 6]`);
-  }
-  const inner = innerParams(params);
+  const roundDecimal = roundDecimalOf(params);
+  if (!roundDecimal.ok) return roundDecimal;
+  const ignoreGrowing = parseFlag(textParam(params, "ignore_growing") ?? "false");
+  if (ignoreGrowing === undefined) return refuse("parse ignore growing field failed");
+  const inner = mergedParams(params);
   if (!inner.ok) return inner;
-  const bounds = boundsOf(inner.value, iterator.value?.lastBound);
+  const bounds = boundsOf(inner.value, input.metric, iterator.value?.lastBound);
   if (!bounds.ok) return bounds;
+  const topK = page.value.limit + page.value.offset;
+  const checked = indexSearchParams(input.index, inner.value, topK);
+  if (!checked.ok) return checked;
   return succeed({
-    ...page.value, roundDecimal, indexParams: JSON.stringify(inner.value), bounds: bounds.value,
+    ...page.value, roundDecimal: roundDecimal.value, ignoreGrowing,
+    indexParams: JSON.stringify(checked.value), bounds: bounds.value,
     ...(iterator.value === undefined ? {} : { iterator: iterator.value }),
   });
 }
 
-function pageOf(params: SearchParams, iterating: boolean): Outcome<{ limit: number; offset: number }> {
-  const text = value(params, "search_iter_batch_size") ?? value(params, "topk") ?? value(params, "limit");
-  if (text === undefined) return fail({ kind: "missingParameter", message: "topk is required" });
-  let limit = Number(text);
-  if (!Number.isInteger(limit)) return refuse(`topk [${text}] is invalid`);
-  if (iterating) limit = Math.min(limit, WINDOW_MAX);
+function pageOf(params: SearchParams, iterator: IteratorShape | undefined): Outcome<{ limit: number; offset: number }> {
+  const batch = iterator?.version === 2 ? textParam(params, "search_iter_batch_size") : undefined;
+  const text = batch ?? textParam(params, "topk") ?? textParam(params, "limit");
+  if (text === undefined) {
+    return fail({ kind: "missingParameter", message: iterator?.version === 2 ? "batch size is required" : "topk is required" });
+  }
+  const asked = Number(text);
+  if (!Number.isInteger(asked)) return refuse(`topk [${text}] is invalid`);
+  const limit = iterator === undefined ? asked : Math.min(asked, WINDOW_MAX);
   if (limit < 1 || limit > WINDOW_MAX) {
     return refuse(`topk [${limit}] is invalid, it should be in range [1, ${WINDOW_MAX}], but got ${limit}`);
   }
-  const offset = integer(params, "offset") ?? 0;
-  if (!Number.isInteger(offset) || offset < 0 || offset > WINDOW_MAX) {
-    return refuse(`offset [${params.get("offset")}] is invalid, it should be in range [0, ${WINDOW_MAX}], but got ${offset}`);
+  const offset = numberParam(params, "offset") ?? 0;
+  if (!Number.isInteger(offset)) return refuse(`offset [${params.get("offset")}] is invalid`);
+  if (offset < 0 || offset > WINDOW_MAX) {
+    return refuse(`offset [${offset}] is invalid, it should be in range [0, ${WINDOW_MAX}], but got ${offset}`);
   }
   if (offset + limit > WINDOW_MAX) {
-    return refuse(`offset+topk [${offset + limit}] is invalid, it should be in range [1, ${WINDOW_MAX}]`);
+    const sum = offset + limit;
+    return refuse(`offset+topk [${sum}] is invalid, it should be in range [1, ${WINDOW_MAX}], but got ${sum}`);
   }
   return succeed({ limit, offset });
 }
 
-function iteratorOf(params: SearchParams, collection: CollectionId): Outcome<SearchShape["iterator"]> {
-  if (!/^(1|t|true)$/i.test(params.get("iterator") ?? "")) return succeed(undefined);
-  const id = value(params, "collection_id");
-  if (id !== undefined && id !== "0" && id !== String(collection)) {
-    return refuse(
-      `collection id:${id} in the request is not consistent to that in the search context,` +
-        `alias or database may have been changed: ${collection}`,
-    );
+function iteratorOf(params: SearchParams, collection: CollectionId): Outcome<IteratorShape | undefined> {
+  const isSecond = isTrue(params, "search_iter_v2");
+  if (!isTrue(params, "iterator")) {
+    return isSecond ? refuse("both iterator and search_iter_v2 must be set in the SDK") : succeed(undefined);
   }
-  const version = /^(1|t|true)$/i.test(params.get("search_iter_v2") ?? "") ? 2 : 1;
-  const token = value(params, "search_iter_id");
-  const bound = value(params, "search_iter_last_bound");
-  const lastBound = bound === undefined ? undefined : Number(bound);
-  if (lastBound !== undefined && Number.isNaN(lastBound)) return refuse(`invalid search_iter_last_bound: ${bound}`);
-  if (token !== undefined && !/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(token)) {
-    return refuse("invalid token format");
-  }
+  const same = sameCollection(params, collection, "search");
+  if (!same.ok) return same;
+  if (!isSecond) return succeed({ version: 1 });
+  const token = textParam(params, "search_iter_id");
+  if (token !== undefined && !TOKEN.test(token)) return refuse("invalid token format");
+  const lastBound = numberParam(params, "search_iter_last_bound");
+  if (Number.isNaN(lastBound)) return refuse(`failed to parse input last bound: ${params.get("search_iter_last_bound")}`);
   return succeed({
-    version, first: token === undefined,
+    version: 2,
     ...(token === undefined ? {} : { token }),
     ...(lastBound === undefined ? {} : { lastBound }),
   });
 }
 
-type InnerParams = Record<string, unknown>;
-
-function innerParams(params: SearchParams): Outcome<InnerParams> {
-  const text = value(params, "params");
-  const inner: InnerParams = {};
-  for (const key of ["radius", "range_filter", "ef", "nprobe", "drop_ratio_search"]) {
-    const outer = value(params, key);
-    if (outer !== undefined) inner[key] = Number(outer);
-  }
-  if (text === undefined) return succeed(inner);
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) {
-      return succeed({ ...inner, ...(parsed as InnerParams) });
-    }
-  } catch {
-    // Falls through to the refusal.
-  }
-  return refuse(`failed to create query plan: search params in wrong format: ${text}`);
+/** An iterator's pages must stay in one collection, whatever its alias points to meanwhile. */
+export function sameCollection(params: SearchParams, collection: CollectionId, what: "search" | "query"): Outcome<void> {
+  const id = textParam(params, "collection_id");
+  if (id === undefined || id === "0" || id === String(collection)) return succeed(undefined);
+  return refuse(
+    `collection id:${id} in the request is not consistent to that in the ${what} context,` +
+      `alias or database may have been changed: ${collection}`,
+  );
 }
 
-function boundsOf(inner: InnerParams, lastBound: number | undefined): Outcome<SearchShape["bounds"]> {
+/** `params` with the same keys of the top level; a key that says two things is refused. */
+function mergedParams(params: SearchParams): Outcome<Readonly<Record<string, unknown>>> {
+  const inner = innerParams(params, "search params");
+  if (!inner.ok) return inner;
+  const merged: Record<string, unknown> = { ...inner.value };
+  for (const key of INDEX_KEYS) {
+    const outer = textParam(params, key);
+    if (outer === undefined) continue;
+    const given = inner.value[key];
+    if (given !== undefined && !sameValue(given, outer)) {
+      return refuse(
+        `ambiguous parameter: ${key}, in search_param: ${outer}, in search_param.params: ${JSON.stringify(given)}`,
+      );
+    }
+    merged[key] = given ?? outer;
+  }
+  const hints = merged["hints"];
+  if (hints !== undefined && !["", "disable", "iterative_filter"].includes(String(hints))) {
+    return refuse(`hints: ${String(hints)} not supported`);
+  }
+  return succeed(merged);
+}
+
+function sameValue(inner: unknown, outer: string): boolean {
+  return String(inner) === outer || Number(inner) === Number(outer);
+}
+
+function boundsOf(
+  inner: Readonly<Record<string, unknown>>,
+  metric: Metric,
+  afterScore: number | undefined,
+): Outcome<SearchShape["bounds"]> {
   const radius = inner["radius"] === undefined ? undefined : Number(inner["radius"]);
   const rangeFilter = inner["range_filter"] === undefined ? undefined : Number(inner["range_filter"]);
-  if (rangeFilter !== undefined && radius === undefined) return refuse("range_filter requires radius to be set");
-  if (Number.isNaN(radius) || Number.isNaN(rangeFilter)) return refuse("radius and range_filter must be numbers");
+  if (Number.isNaN(radius)) return refuse(`Type conflict in json: param 'radius' (${text(inner["radius"])}) should be a number`);
+  if (Number.isNaN(rangeFilter)) {
+    return refuse(`Type conflict in json: param 'range_filter' (${text(inner["range_filter"])}) should be a number`);
+  }
+  if (rangeFilter !== undefined) {
+    if (radius === undefined) return refuse("range_filter requires radius to be set");
+    if (largerIsBetter(metric) && rangeFilter <= radius) {
+      return refuse("range_filter must more than radius when IP/COSINE");
+    }
+    if (!largerIsBetter(metric) && rangeFilter >= radius) {
+      return refuse("range_filter must less than radius except IP/COSINE");
+    }
+  }
   return succeed({
     ...(radius === undefined ? {} : { radius }),
     ...(rangeFilter === undefined ? {} : { rangeFilter }),
-    ...(lastBound === undefined ? {} : { afterScore: lastBound }),
+    ...(afterScore === undefined ? {} : { afterScore }),
   });
 }
 
-function value(params: SearchParams, key: string): string | undefined {
-  const text = params.get(key);
-  return text === undefined || text === "" ? undefined : text;
-}
-
-function integer(params: SearchParams, key: string): number | undefined {
-  const text = value(params, key);
-  return text === undefined ? undefined : Number(text);
-}
-
-function refuse(message: string): ReturnType<typeof fail> {
-  return fail({ kind: "invalidParameter", message });
+function text(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

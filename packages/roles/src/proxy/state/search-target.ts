@@ -1,18 +1,9 @@
-/** Reads the flat parameters of a search or query. */
+/** Which vector field a search goes to, and with which metric. */
 import type { CollectionInfo, IndexInfo, Metric } from "@elanus/model/catalog";
 import type { SearchParams } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { isVector, type FieldSchema } from "@elanus/model/schema";
-
-/** An empty value counts as absent. */
-export function textParam(params: SearchParams, key: string): string | undefined {
-  const value = params.get(key);
-  return value === undefined || value === "" ? undefined : value;
-}
-
-export function isTrue(params: SearchParams, key: string): boolean {
-  return /^(1|t|true)$/i.test(params.get(key) ?? "");
-}
+import { refuse, textParam } from "./flat-params.ts";
 
 export interface SearchTarget {
   readonly field: FieldSchema;
@@ -20,7 +11,6 @@ export interface SearchTarget {
   readonly metric: Metric;
 }
 
-/** The vector field to search and its index. */
 export function searchTarget(info: CollectionInfo, params: SearchParams): Outcome<SearchTarget> {
   const named = textParam(params, "anns_field");
   const vectors = info.schema.fields.filter((field) => isVector(field.type));
@@ -43,14 +33,4 @@ export function searchTarget(info: CollectionInfo, params: SearchParams): Outcom
     return fail({ kind: "invalidParameter", message: "metric type not match", expected: index.metric, actual: asked });
   }
   return succeed({ field, index, metric: index.metric });
-}
-
-/** Requests for features that are not there yet fail by their name. */
-export function unsupported(params: SearchParams, keys: readonly string[], verb: string): Outcome<void> {
-  const key = keys.find((candidate) => textParam(params, candidate) !== undefined);
-  return key === undefined ? succeed(undefined) : fail({ kind: "notImplemented", call: `${verb} ${key}` });
-}
-
-function refuse(message: string): ReturnType<typeof fail> {
-  return fail({ kind: "invalidParameter", message });
 }
