@@ -95,7 +95,14 @@ function describeValue(types, message, type) {
   const found = resolve(types, message, type);
   if (found.kind === "enum") return { ...scalars.enum, kind: "scalar" };
   const prefix = found.package === message.package ? "" : `${found.package}.`;
-  return { kind: "message", wire: 2, type: `${prefix}${found.name}`, decode: `${prefix}decode${found.name}`, encode: `${prefix}encode${found.name}`, uses: found.package };
+  return {
+    kind: "message",
+    wire: 2,
+    type: `${prefix}${found.name}`,
+    decode: `${prefix}decode${found.name}`,
+    encode: `${prefix}encode${found.name}`,
+    uses: found.package,
+  };
 }
 
 function describeFields(types, message) {
@@ -122,6 +129,8 @@ const readOne = (value, local) =>
 const writeOne = (value, text) =>
   value.long ? `w.${value.write}(${value.long}(${text}))` : `w.${value.write}(${text})`;
 
+const emptyValue = (value) => (value.kind === "message" ? `${value.decode}(r, r.pos, depth + 1)` : value.zero);
+
 function decodeCases(field) {
   const { value, id, name } = field;
   if (field.shape === "map") {
@@ -129,7 +138,7 @@ function decodeCases(field) {
       `      case ${tag(id, 2)}: {`,
       `        const stop = endOf(r, end);`,
       `        let key: ${field.key.type} = ${field.key.zero};`,
-      `        let value: ${value.type} = ${value.kind === "message" ? `${value.decode}(r, r.pos, depth + 1)` : value.zero};`,
+      `        let value: ${value.type} = ${emptyValue(value)};`,
       `        while (r.pos < stop) {`,
       `          const inner = r.uint32();`,
       `          if (inner === ${tag(1, field.key.wire)}) key = ${readOne({ ...field.key, kind: "scalar" }, "stop")};`,
@@ -142,24 +151,31 @@ function decodeCases(field) {
       `      }`,
     ];
   }
-  if (field.shape === "single") return [`      case ${tag(id, value.wire)}: m.${name} = ${readOne(value, "end")}; break;`];
+  if (field.shape === "single")
+    return [`      case ${tag(id, value.wire)}: m.${name} = ${readOne(value, "end")}; break;`];
   const one = [`      case ${tag(id, value.wire)}: ${name}.push(${readOne(value, "end")}); break;`];
   if (value.wire === 2) return one;
-  return [...one,
+  return [
+    ...one,
     `      case ${tag(id, 2)}: {`,
     `        const stop = endOf(r, end);`,
     `        while (r.pos < stop) ${name}.push(${readOne(value, "stop")});`,
     `        checkEnd(r, stop);`,
     `        break;`,
-    `      }`];
+    `      }`,
+  ];
 }
 
 function decodeFunction(message, fields) {
   const many = fields.filter((f) => f.shape !== "single");
-  const locals = many.map((f) => f.shape === "map"
-    ? `  const ${f.name} = new Map<${f.key.type}, ${f.value.type}>();`
-    : `  const ${f.name}: ${f.value.type}[] = [];`);
-  const initial = fields.map((f) => (f.shape !== "single" ? f.name : `${f.name}: ${f.presence ? "undefined" : f.value.zero}`));
+  const locals = many.map((f) =>
+    f.shape === "map"
+      ? `  const ${f.name} = new Map<${f.key.type}, ${f.value.type}>();`
+      : `  const ${f.name}: ${f.value.type}[] = [];`,
+  );
+  const initial = fields.map((f) =>
+    f.shape !== "single" ? f.name : `${f.name}: ${f.presence ? "undefined" : f.value.zero}`,
+  );
   return [
     `export function decode${message.name}(r: Reader, end: number, depth: number): ${message.name} {`,
     `  checkDepth(depth);`,
@@ -182,9 +198,10 @@ function encodeLines(field) {
   const { value, id, name } = field;
   const local = "v";
   if (field.shape === "map") {
-    const entry = value.kind === "message"
-      ? `w.uint32(${tag(2, 2)}).fork(); ${value.encode}(w, value); w.ldelim();`
-      : `w.uint32(${tag(2, value.wire)}); ${writeOne(value, "value")};`;
+    const entry =
+      value.kind === "message"
+        ? `w.uint32(${tag(2, 2)}).fork(); ${value.encode}(w, value); w.ldelim();`
+        : `w.uint32(${tag(2, value.wire)}); ${writeOne(value, "value")};`;
     return [
       `  if (m.${name} !== undefined) for (const [key, value] of m.${name}) {`,
       `    w.uint32(${tag(id, 2)}).fork().uint32(${tag(1, field.key.wire)}); ${writeOne(field.key, "key")};`,
@@ -194,13 +211,36 @@ function encodeLines(field) {
     ];
   }
   if (field.shape === "repeated") {
-    if (value.kind === "message") return [`  if (m.${name} !== undefined) for (const ${local} of m.${name}) { w.uint32(${tag(id, 2)}).fork(); ${value.encode}(w, ${local}); w.ldelim(); }`];
-    if (value.wire === 2) return [`  if (m.${name} !== undefined) for (const ${local} of m.${name}) { w.uint32(${tag(id, 2)}); ${writeOne(value, local)}; }`];
-    return [`  if (m.${name} !== undefined && m.${name}.length > 0) { w.uint32(${tag(id, 2)}).fork(); for (const ${local} of m.${name}) ${writeOne(value, local)}; w.ldelim(); }`];
+    const loop = `  if (m.${name} !== undefined) for (const ${local} of m.${name}) {`;
+    if (value.kind === "message")
+      return [
+        loop,
+        `    w.uint32(${tag(id, 2)}).fork();`,
+        `    ${value.encode}(w, ${local});`,
+        `    w.ldelim();`,
+        `  }`,
+      ];
+    if (value.wire === 2) return [loop, `    w.uint32(${tag(id, 2)});`, `    ${writeOne(value, local)};`, `  }`];
+    return [
+      `  if (m.${name} !== undefined && m.${name}.length > 0) {`,
+      `    w.uint32(${tag(id, 2)}).fork();`,
+      `    for (const ${local} of m.${name}) ${writeOne(value, local)};`,
+      `    w.ldelim();`,
+      `  }`,
+    ];
   }
-  if (value.kind === "message") return [`  if (m.${name} !== undefined) { w.uint32(${tag(id, 2)}).fork(); ${value.encode}(w, m.${name}); w.ldelim(); }`];
-  const present = field.presence ? "" : value.type === "Uint8Array" ? ` && m.${name}.length > 0` : ` && m.${name} !== ${value.zero}`;
-  return [`  if (m.${name} !== undefined${present}) { w.uint32(${tag(id, value.wire)}); ${writeOne(value, `m.${name}`)}; }`];
+  if (value.kind === "message")
+    return [
+      `  if (m.${name} !== undefined) { w.uint32(${tag(id, 2)}).fork(); ${value.encode}(w, m.${name}); w.ldelim(); }`,
+    ];
+  const present = field.presence
+    ? ""
+    : value.type === "Uint8Array"
+      ? ` && m.${name}.length > 0`
+      : ` && m.${name} !== ${value.zero}`;
+  return [
+    `  if (m.${name} !== undefined${present}) { w.uint32(${tag(id, value.wire)}); ${writeOne(value, `m.${name}`)}; }`,
+  ];
 }
 
 function messageSource(message, fields) {
@@ -212,7 +252,11 @@ function messageSource(message, fields) {
     `export function encode${message.name}(w: Writer, m: Init<${message.name}>): void {`,
     ...fields.flatMap(encodeLines),
     `}`,
-    `export const ${message.name}Codec: Codec<${message.name}> = { name: ${JSON.stringify(message.key)}, decode: decode${message.name}, encode: encode${message.name} };`,
+    `export const ${message.name}Codec: Codec<${message.name}> = {`,
+    `  name: ${JSON.stringify(message.key)},`,
+    `  decode: decode${message.name},`,
+    `  encode: encode${message.name},`,
+    `};`,
     ``,
   ];
 }
@@ -230,11 +274,16 @@ function enumSource(type) {
 function packageSource(types, packageName) {
   const own = [...types.values()].filter((t) => t.package === packageName);
   const messages = own.filter((t) => t.kind === "message").map((t) => ({ type: t, fields: describeFields(types, t) }));
-  const uses = new Set(messages.flatMap((m) => m.fields.map((f) => f.value.uses)).filter((p) => p && p !== packageName));
+  const uses = new Set(
+    messages.flatMap((m) => m.fields.map((f) => f.value.uses)).filter((p) => p && p !== packageName),
+  );
   return [
     `// Generated by scripts/generate-proto.mjs. Do not edit.`,
     `import type { Reader, Writer } from "protobufjs/minimal.js";`,
-    `import { checkDepth, checkEnd, type Codec, emptyBytes, endOf, type Init, longOf, type Mutable, readBytes, readInt64, readString, readUint64, skipField, unsignedLongOf } from "../protobuf/runtime.ts";`,
+    `import {`,
+    `  checkDepth, checkEnd, type Codec, emptyBytes, endOf, type Init, longOf, type Mutable, readBytes, readInt64,`,
+    `  readString, readUint64, skipField, unsignedLongOf,`,
+    `} from "../protobuf/runtime.ts";`,
     ...[...uses].sort().map((p) => `import * as ${p} from "./${p}.ts";`),
     ``,
     ...own.filter((t) => t.kind === "enum").flatMap(enumSource),
@@ -245,7 +294,9 @@ function packageSource(types, packageName) {
 /** Where a response carries its Status: nowhere, in a field, or it is one itself. */
 function statusField(types, message) {
   if (message.key === "common.Status") return '"self"';
-  const found = Object.entries(message.body.fields).find(([, f]) => /(^|\.)Status$/.test(f.type) && resolve(types, message, f.type).key === "common.Status");
+  const found = Object.entries(message.body.fields).find(
+    ([, f]) => /(^|\.)Status$/.test(f.type) && resolve(types, message, f.type).key === "common.Status",
+  );
   return found ? JSON.stringify(found[0]) : "undefined";
 }
 
@@ -253,7 +304,11 @@ function servicesSource(types, packages) {
   const services = [...types.values()].filter((t) => t.kind === "service");
   const codec = (service, reference) => {
     const found = resolve(types, service, reference);
-    return { type: `${found.package}.${found.name}`, codec: `${found.package}.${found.name}Codec`, status: statusField(types, found) };
+    return {
+      type: `${found.package}.${found.name}`,
+      codec: `${found.package}.${found.name}Codec`,
+      status: statusField(types, found),
+    };
   };
   const lines = [
     `// Generated by scripts/generate-proto.mjs. Do not edit.`,
@@ -263,14 +318,25 @@ function servicesSource(types, packages) {
   ];
   for (const service of services) {
     const methods = Object.entries(service.body.methods).map(([name, m]) => ({
-      name, request: codec(service, m.requestType), response: codec(service, m.responseType), streaming: Boolean(m.requestStream || m.responseStream),
+      name,
+      request: codec(service, m.requestType),
+      response: codec(service, m.responseType),
+      streaming: Boolean(m.requestStream || m.responseStream),
     }));
-    lines.push(`export interface ${service.name} {`,
-      ...methods.map((m) => `  readonly ${m.name}: Method<${m.request.type}, ${m.response.type}>;`), `}`,
-      `export const ${service.name}Name = ${JSON.stringify(`${packages.get(service.package).fullName}.${service.name}`)};`,
+    lines.push(
+      `export interface ${service.name} {`,
+      ...methods.map((m) => `  readonly ${m.name}: Method<${m.request.type}, ${m.response.type}>;`),
+      `}`,
+      `export const ${service.name}Name = "${packages.get(service.package).fullName}.${service.name}";`,
       `export const ${service.name}Methods: ${service.name} = {`,
-      ...methods.map((m) => `  ${m.name}: { name: "${m.name}", request: ${m.request.codec}, response: ${m.response.codec}, streaming: ${m.streaming}, statusField: ${m.response.status} },`),
-      `};`, ``);
+      ...methods.map(
+        (m) =>
+          `  ${m.name}: { name: "${m.name}", request: ${m.request.codec}, response: ${m.response.codec},` +
+          ` streaming: ${m.streaming}, statusField: ${m.response.status} },`,
+      ),
+      `};`,
+      ``,
+    );
   }
   return lines.join("\n");
 }

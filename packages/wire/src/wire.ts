@@ -55,13 +55,16 @@ async function answerRpc(request: RpcRequest, env: Environment): Promise<RpcAnsw
   try {
     return toRpcAnswer(await route(request.body, call));
   } catch (error) {
-    if (error instanceof MalformedMessage) return failed(GrpcStatus.invalidArgument, `the request cannot be read: ${error.message}`);
+    if (error instanceof MalformedMessage)
+      return failed(GrpcStatus.invalidArgument, `the request cannot be read: ${error.message}`);
     return failed(GrpcStatus.unknown, error instanceof Error ? error.message : String(error));
   }
 }
 
 function toRpcAnswer(answer: RouteAnswer): RpcAnswer {
-  return answer.kind === "message" ? { status: GrpcStatus.ok, message: "", body: answer.body } : failed(answer.status, answer.message);
+  return answer.kind === "message"
+    ? { status: GrpcStatus.ok, message: "", body: answer.body }
+    : failed(answer.status, answer.message);
 }
 
 function failed(status: number, message: string): RpcAnswer {

@@ -9,13 +9,20 @@ import { systemInfo } from "./metrics.ts";
 import { findCollection } from "./partition.ts";
 import { failureStatus, success } from "./status.ts";
 
-export const getPersistentSegmentInfo: Handler<milvus.GetPersistentSegmentInfoRequest, milvus.GetPersistentSegmentInfoResponse> = async (request, call) => {
+export const getPersistentSegmentInfo: Handler<
+  milvus.GetPersistentSegmentInfoRequest,
+  milvus.GetPersistentSegmentInfoResponse
+> = async (request, call) => {
   const segments = await segmentsOf(call, request.dbName, request.collectionName);
   if (!segments.ok) return segments;
   return succeed({ status: success, infos: segments.value.map(persistentInfo) });
 };
 
-async function segmentsOf(call: Call, database: string, collection: string): Promise<Outcome<readonly SealedSegmentMeta[]>> {
+async function segmentsOf(
+  call: Call,
+  database: string,
+  collection: string,
+): Promise<Outcome<readonly SealedSegmentMeta[]>> {
   const ref = refOf(call, database, collection);
   return ref.ok ? call.env.proxy.catalog.listSegments(ref.value) : ref;
 }
@@ -32,7 +39,10 @@ function persistentInfo(segment: SealedSegmentMeta): Init<milvus.PersistentSegme
   };
 }
 
-export const getQuerySegmentInfo: Handler<milvus.GetQuerySegmentInfoRequest, milvus.GetQuerySegmentInfoResponse> = async (request, call) => {
+export const getQuerySegmentInfo: Handler<
+  milvus.GetQuerySegmentInfoRequest,
+  milvus.GetQuerySegmentInfoResponse
+> = async (request, call) => {
   const found = await findCollection(call, databaseOf(call, request.dbName), request.collectionName, 0n);
   if (!found.ok) return found;
   const { load, indexes } = found.value;
@@ -44,17 +54,34 @@ export const getQuerySegmentInfo: Handler<milvus.GetQuerySegmentInfoRequest, mil
   const infos = loaded.map((segment) => {
     const index = indexes.find((i) => segment.indexes.some((s) => s.index === i.id && s.state.kind === "finished"));
     return {
-      segmentID: segment.id, collectionID: segment.collection, partitionID: segment.partition, memSize: BigInt(segment.bytes),
-      numRows: BigInt(segment.rowCount), indexName: index?.name ?? "", indexID: index?.id ?? 0n, nodeID: node, nodeIds: [node],
-      state: SegmentState.Sealed, level: SegmentLevel.L1, isSorted: segment.sorted,
+      segmentID: segment.id,
+      collectionID: segment.collection,
+      partitionID: segment.partition,
+      memSize: BigInt(segment.bytes),
+      numRows: BigInt(segment.rowCount),
+      indexName: index?.name ?? "",
+      indexID: index?.id ?? 0n,
+      nodeID: node,
+      nodeIds: [node],
+      state: SegmentState.Sealed,
+      level: SegmentLevel.L1,
+      isSorted: segment.sorted,
     };
   });
   return succeed({ status: success, infos });
 };
 
 /** Nothing to do is told by the id -1. */
-export const manualCompaction: Handler<milvus.ManualCompactionRequest, milvus.ManualCompactionResponse> = async (request, call) => {
-  const found = await findCollection(call, databaseOf(call, request.dbName), request.collectionName, request.collectionID);
+export const manualCompaction: Handler<milvus.ManualCompactionRequest, milvus.ManualCompactionResponse> = async (
+  request,
+  call,
+) => {
+  const found = await findCollection(
+    call,
+    databaseOf(call, request.dbName),
+    request.collectionName,
+    request.collectionID,
+  );
   if (!found.ok) return found;
   if (request.majorCompaction) return fail({ kind: "notImplemented", call: "ManualCompaction by clustering key" });
   const { database, schema } = found.value;
@@ -64,7 +91,10 @@ export const manualCompaction: Handler<milvus.ManualCompactionRequest, milvus.Ma
   return succeed({ status: success, compactionID: plans === 0 ? -1n : compaction, compactionPlanCount: plans });
 };
 
-export const getCompactionState: Handler<milvus.GetCompactionStateRequest, milvus.GetCompactionStateResponse> = async (request, call) => {
+export const getCompactionState: Handler<milvus.GetCompactionStateRequest, milvus.GetCompactionStateResponse> = async (
+  request,
+  call,
+) => {
   const state = await call.env.proxy.catalog.compactionState(request.compactionID);
   if (!state.ok) return state;
   const count = BigInt(state.value.plans.length);
@@ -72,7 +102,10 @@ export const getCompactionState: Handler<milvus.GetCompactionStateRequest, milvu
   return succeed({ status: success, state: CompactionState.Executing, executingPlanNo: count });
 };
 
-export const getCompactionStateWithPlans: Handler<milvus.GetCompactionPlansRequest, milvus.GetCompactionPlansResponse> = async (request, call) => {
+export const getCompactionStateWithPlans: Handler<
+  milvus.GetCompactionPlansRequest,
+  milvus.GetCompactionPlansResponse
+> = async (request, call) => {
   const state = await call.env.proxy.catalog.compactionState(request.compactionID);
   if (!state.ok) return state;
   return succeed({
@@ -86,7 +119,12 @@ export const getMetrics: Handler<milvus.GetMetricsRequest, milvus.GetMetricsResp
   const asked = metricType(request.request);
   if (!asked.ok) return asked;
   if (asked.value !== "system_info") {
-    return succeed({ status: failureStatus(1_200, `sorry, but this metric request type is not implemented: ${asked.value}: metric not found`) });
+    return succeed({
+      status: failureStatus(
+        1_200,
+        `sorry, but this metric request type is not implemented: ${asked.value}: metric not found`,
+      ),
+    });
   }
   return succeed({ status: success, response: systemInfo(call.env), componentName: `proxy${call.env.nodeId}` });
 };
@@ -104,4 +142,5 @@ function metricType(text: string): Outcome<string> {
   return fail({ kind: "invalidParameter", message: "metric_type or req_type not found in request" });
 }
 
-export const dummy: Handler<milvus.DummyRequest, milvus.DummyResponse> = async () => succeed({ response: '{"status": "fail"}' });
+export const dummy: Handler<milvus.DummyRequest, milvus.DummyResponse> = async () =>
+  succeed({ response: '{"status": "fail"}' });

@@ -32,12 +32,17 @@ export const alterAlias: Handler<milvus.AlterAliasRequest, common.Status> = asyn
   return altered.ok ? succeed(success) : altered;
 };
 
-export const describeAlias: Handler<milvus.DescribeAliasRequest, milvus.DescribeAliasResponse> = async (request, call) => {
+export const describeAlias: Handler<milvus.DescribeAliasRequest, milvus.DescribeAliasResponse> = async (
+  request,
+  call,
+) => {
   const checked = checkAliasName(request.alias);
   if (!checked.ok) return checked;
   const dbName = databaseOf(call, request.dbName);
   const found = await call.env.proxy.catalog.describeAlias(dbName, request.alias);
-  return found.ok ? succeed({ status: success, dbName, alias: found.value.alias, collection: found.value.collection }) : found;
+  return found.ok
+    ? succeed({ status: success, dbName, alias: found.value.alias, collection: found.value.collection })
+    : found;
 };
 
 export const listAliases: Handler<milvus.ListAliasesRequest, milvus.ListAliasesResponse> = async (request, call) => {

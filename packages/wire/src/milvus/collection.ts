@@ -62,9 +62,12 @@ function decodeSchema(bytes: Uint8Array): Outcome<ReturnType<typeof CollectionSc
 
 function partitionCount(asked: bigint, keyed: boolean, max: number): Outcome<number | undefined> {
   if (!keyed) {
-    return asked === 0n ? succeed(undefined) : invalid("num_partitions should only be specified with partition key field enabled");
+    return asked === 0n
+      ? succeed(undefined)
+      : invalid("num_partitions should only be specified with partition key field enabled");
   }
-  if (asked < 0n || asked > BigInt(max)) return invalid(`partition number (${asked}) exceeds max configuration (${max})`);
+  if (asked < 0n || asked > BigInt(max))
+    return invalid(`partition number (${asked}) exceeds max configuration (${max})`);
   return succeed(asked === 0n ? PARTITIONS_OF_KEY_DEFAULT : Number(asked));
 }
 
@@ -73,7 +76,8 @@ export const dropCollection: Handler<milvus.DropCollectionRequest, common.Status
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const dropped = await call.env.proxy.catalog.dropCollection(ref.value);
-  if (dropped.ok || dropped.error.kind === "collectionNotFound" || dropped.error.kind === "databaseNotFound") return succeed(success);
+  if (dropped.ok || dropped.error.kind === "collectionNotFound" || dropped.error.kind === "databaseNotFound")
+    return succeed(success);
   return dropped;
 };
 
@@ -85,17 +89,26 @@ export const hasCollection: Handler<milvus.HasCollectionRequest, milvus.BoolResp
   return found.error.kind === "collectionNotFound" ? succeed({ status: success, value: false }) : found;
 };
 
-export const describeCollection: Handler<milvus.DescribeCollectionRequest, milvus.DescribeCollectionResponse> = async (request, call) =>
-  describeOne(call, databaseOf(call, request.dbName), request.collectionName, request.collectionID);
+export const describeCollection: Handler<milvus.DescribeCollectionRequest, milvus.DescribeCollectionResponse> = async (
+  request,
+  call,
+) => describeOne(call, databaseOf(call, request.dbName), request.collectionName, request.collectionID);
 
-async function describeOne(call: Call, database: string, name: string, id: bigint): Promise<Outcome<Init<milvus.DescribeCollectionResponse>>> {
+async function describeOne(
+  call: Call,
+  database: string,
+  name: string,
+  id: bigint,
+): Promise<Outcome<Init<milvus.DescribeCollectionResponse>>> {
   const { catalog } = call.env.proxy;
   const byId = name === "" && id !== 0n;
   if (!byId) {
     const checked = checkCollectionName(name);
     if (!checked.ok) return checked;
   }
-  const found = byId ? await catalog.describeCollectionById(id as CollectionId) : await catalog.describeCollection({ database, name });
+  const found = byId
+    ? await catalog.describeCollectionById(id as CollectionId)
+    : await catalog.describeCollection({ database, name });
   if (!found.ok) return byId ? found : missing(found.error, database, name);
   const now = await catalog.allocateTimestamps(1);
   if (!now.ok) return now;
@@ -109,8 +122,12 @@ function missing(error: DbError, database: string, name: string): Outcome<Init<m
   return succeed({ status: failureStatus(100, reason, { input: true }) });
 }
 
-export const batchDescribeCollection: Handler<milvus.BatchDescribeCollectionRequest, milvus.BatchDescribeCollectionResponse> = async (request, call) => {
-  if (request.collectionName.length === 0) return fail({ kind: "missingParameter", message: "collection names cannot be empty" });
+export const batchDescribeCollection: Handler<
+  milvus.BatchDescribeCollectionRequest,
+  milvus.BatchDescribeCollectionResponse
+> = async (request, call) => {
+  if (request.collectionName.length === 0)
+    return fail({ kind: "missingParameter", message: "collection names cannot be empty" });
   const database = databaseOf(call, request.dbName);
   const responses: Init<milvus.DescribeCollectionResponse>[] = [];
   for (const name of request.collectionName) {
@@ -120,7 +137,10 @@ export const batchDescribeCollection: Handler<milvus.BatchDescribeCollectionRequ
   return succeed({ status: success, responses });
 };
 
-export const showCollections: Handler<milvus.ShowCollectionsRequest, milvus.ShowCollectionsResponse> = async (request, call) => {
+export const showCollections: Handler<milvus.ShowCollectionsRequest, milvus.ShowCollectionsResponse> = async (
+  request,
+  call,
+) => {
   const listed = await call.env.proxy.catalog.listCollections(databaseOf(call, request.dbName));
   if (!listed.ok) return listed;
   const inMemory = request.type === IN_MEMORY;
@@ -179,11 +199,17 @@ export const renameCollection: Handler<milvus.RenameCollectionRequest, common.St
     return invalid("collection name or database name should be different");
   }
   const { catalog } = call.env.proxy;
-  const renamed = await catalog.renameCollection({ database, name: request.oldName }, { database: target, name: request.newName });
+  const renamed = await catalog.renameCollection(
+    { database, name: request.oldName },
+    { database: target, name: request.newName },
+  );
   return renamed.ok ? succeed(success) : renamed;
 };
 
-export const getCollectionStatistics: Handler<milvus.GetCollectionStatisticsRequest, milvus.GetCollectionStatisticsResponse> = async (request, call) => {
+export const getCollectionStatistics: Handler<
+  milvus.GetCollectionStatisticsRequest,
+  milvus.GetCollectionStatisticsResponse
+> = async (request, call) => {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const rows = await call.env.proxy.rowCount(ref.value);

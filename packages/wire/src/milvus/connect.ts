@@ -16,7 +16,14 @@ export const connect: Handler<milvus.ConnectRequest, milvus.ConnectResponse> = a
   const buildTime = new Date(startedAtMs).toISOString();
   return succeed({
     status: success,
-    serverInfo: { buildTags: version, buildTime, gitCommit: version, goVersion: "none", deployMode, reserved: new Map() },
+    serverInfo: {
+      buildTags: version,
+      buildTime,
+      gitCommit: version,
+      goVersion: "none",
+      deployMode,
+      reserved: new Map(),
+    },
     identifier: identifier.value.first,
   });
 };
@@ -30,16 +37,27 @@ export const checkHealth: Handler<milvus.CheckHealthRequest, milvus.CheckHealthR
   return succeed({ status: success, isHealthy: false, reasons: ["the coordinator does not answer"] });
 };
 
-export const getComponentStates: Handler<milvus.GetComponentStatesRequest, milvus.ComponentStates> = async (_request, call) =>
-  succeed({ status: success, state: { nodeID: BigInt(call.env.nodeId), role: "proxy", stateCode: HEALTHY } });
+export const getComponentStates: Handler<milvus.GetComponentStatesRequest, milvus.ComponentStates> = async (
+  _request,
+  call,
+) => succeed({ status: success, state: { nodeID: BigInt(call.env.nodeId), role: "proxy", stateCode: HEALTHY } });
 
-export const allocTimestamp: Handler<milvus.AllocTimestampRequest, milvus.AllocTimestampResponse> = async (_request, call) => {
+export const allocTimestamp: Handler<milvus.AllocTimestampRequest, milvus.AllocTimestampResponse> = async (
+  _request,
+  call,
+) => {
   const range = await call.env.proxy.catalog.allocateTimestamps(1);
   return range.ok ? succeed({ status: success, timestamp: range.value.first }) : range;
 };
 
-export const clientHeartbeat: Handler<milvus.ClientHeartbeatRequest, milvus.ClientHeartbeatResponse> = async (_request, call) =>
-  succeed({ status: success, serverTimestamp: BigInt(Math.floor(call.env.clock.nowMs())) });
+export const clientHeartbeat: Handler<milvus.ClientHeartbeatRequest, milvus.ClientHeartbeatResponse> = async (
+  _request,
+  call,
+) => succeed({ status: success, serverTimestamp: BigInt(Math.floor(call.env.clock.nowMs())) });
+
+/** Obsolete; old clients read the deploy mode from the reason. */
+export const registerLink: Handler<milvus.RegisterLinkRequest, milvus.RegisterLinkResponse> = async (_request, call) =>
+  succeed({ status: { reason: call.env.deployMode } });
 
 /** Milliseconds of a hybrid timestamp, as a 64-bit field. */
 export function utcOf(at: Parameters<typeof physicalMsOf>[0]): bigint {

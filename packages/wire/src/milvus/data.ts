@@ -25,14 +25,16 @@ export const upsert: Handler<milvus.UpsertRequest, milvus.MutationResult> = asyn
 };
 
 function upsertProblem(request: milvus.UpsertRequest): Outcome<never> | undefined {
-  if (request.partialUpdate || request.fieldOps.some((op) => op.op !== 0)) return fail({ kind: "notImplemented", call: "Upsert with partial update" });
+  if (request.partialUpdate || request.fieldOps.some((op) => op.op !== 0))
+    return fail({ kind: "notImplemented", call: "Upsert with partial update" });
   return undefined;
 }
 
 function toInsert(request: WriteRequest, call: Call): Outcome<Insert> {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
-  if (request.namespace !== undefined && request.namespace !== "") return fail({ kind: "notImplemented", call: "writing to a namespace" });
+  if (request.namespace !== undefined && request.namespace !== "")
+    return fail({ kind: "notImplemented", call: "writing to a namespace" });
   if (request.numRows === 0) {
     const expected = "num_rows should be greater than 0";
     return fail({ kind: "invalidParameter", message: expected, expected: "greater than 0", actual: "0" });
@@ -74,10 +76,17 @@ export const remove: Handler<milvus.DeleteRequest, milvus.MutationResult> = asyn
   if (!ref.ok) return ref;
   const filter = filterOf(request.expr, request.exprTemplateValues);
   if (!filter.ok) return filter;
-  if (request.expr.trim() === "") return fail({ kind: "invalidParameter", message: `delete plan can't be empty or always true : ${request.expr}` });
-  const consistency = consistencyOf({ consistencyLevel: request.consistencyLevel, useDefaultConsistency: false, guaranteeTimestamp: 0n });
+  if (request.expr.trim() === "")
+    return fail({ kind: "invalidParameter", message: `delete plan can't be empty or always true : ${request.expr}` });
+  const consistency = consistencyOf({
+    consistencyLevel: request.consistencyLevel,
+    useDefaultConsistency: false,
+    guaranteeTimestamp: 0n,
+  });
   const answer = await call.env.proxy.delete(
-    { ...ref.value, partition: request.partitionName, filter: filter.value, consistency }, call.deadlineMs);
+    { ...ref.value, partition: request.partitionName, filter: filter.value, consistency },
+    call.deadlineMs,
+  );
   if (!answer.ok) return answer;
   return succeed({ status: success, deleteCnt: BigInt(answer.value.count), timestamp: answer.value.at });
 };

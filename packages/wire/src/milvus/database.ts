@@ -25,7 +25,10 @@ export const dropDatabase: Handler<milvus.DropDatabaseRequest, common.Status> = 
   return dropped.ok || dropped.error.kind === "databaseNotFound" ? succeed(success) : dropped;
 };
 
-export const listDatabases: Handler<milvus.ListDatabasesRequest, milvus.ListDatabasesResponse> = async (_request, call) => {
+export const listDatabases: Handler<milvus.ListDatabasesRequest, milvus.ListDatabasesResponse> = async (
+  _request,
+  call,
+) => {
   const listed = await call.env.proxy.catalog.listDatabases();
   if (!listed.ok) return listed;
   return succeed({
@@ -36,21 +39,36 @@ export const listDatabases: Handler<milvus.ListDatabasesRequest, milvus.ListData
   });
 };
 
-export const describeDatabase: Handler<milvus.DescribeDatabaseRequest, milvus.DescribeDatabaseResponse> = async (request, call) => {
-  const found = await call.env.proxy.catalog.describeDatabase(request.dbName === "" ? DEFAULT_DATABASE : request.dbName);
+export const describeDatabase: Handler<milvus.DescribeDatabaseRequest, milvus.DescribeDatabaseResponse> = async (
+  request,
+  call,
+) => {
+  const found = await call.env.proxy.catalog.describeDatabase(
+    request.dbName === "" ? DEFAULT_DATABASE : request.dbName,
+  );
   if (!found.ok) return found;
   const { name, id, createdAt, properties } = found.value;
-  return succeed({ status: success, dbName: name, dbID: id, createdTimestamp: createdAt, properties: toPairs(properties) });
+  return succeed({
+    status: success,
+    dbName: name,
+    dbID: id,
+    createdTimestamp: createdAt,
+    properties: toPairs(properties),
+  });
 };
 
 export const alterDatabase: Handler<milvus.AlterDatabaseRequest, common.Status> = async (request, call) => {
   const { properties, deleteKeys } = request;
   if (properties.length === 0 && deleteKeys.length === 0) {
-    const message = "alter database with empty properties and delete keys, expected to set either properties or delete keys";
+    const message =
+      "alter database with empty properties and delete keys, expected to set either properties or delete keys";
     return fail({ kind: "invalidParameter", message });
   }
   if (properties.length > 0 && deleteKeys.length > 0) {
-    return fail({ kind: "invalidParameter", message: "alter database cannot modify properties and delete keys at the same time" });
+    return fail({
+      kind: "invalidParameter",
+      message: "alter database cannot modify properties and delete keys at the same time",
+    });
   }
   const name = request.dbName === "" ? DEFAULT_DATABASE : request.dbName;
   const altered = await call.env.proxy.catalog.alterDatabase(name, toRecord(properties), deleteKeys);

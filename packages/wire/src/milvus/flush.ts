@@ -7,7 +7,8 @@ import { databaseOf, type Handler, refOf } from "./call.ts";
 import { success } from "./status.ts";
 
 export const flush: Handler<milvus.FlushRequest, milvus.FlushResponse> = async (request, call) => {
-  if (request.collectionNames.length === 0) return fail({ kind: "missingParameter", message: "collection names cannot be empty" });
+  if (request.collectionNames.length === 0)
+    return fail({ kind: "missingParameter", message: "collection names cannot be empty" });
   for (const name of request.collectionNames) {
     const ref = refOf(call, request.dbName, name);
     if (!ref.ok) return ref;
@@ -46,7 +47,9 @@ export const flushAll: Handler<milvus.FlushAllRequest, milvus.FlushAllResponse> 
   return now.ok ? succeed({ status: success, flushAllTs: now.value.first }) : now;
 };
 
-export const getFlushAllState: Handler<milvus.GetFlushAllStateRequest, milvus.GetFlushAllStateResponse> = async (request) => {
+export const getFlushAllState: Handler<milvus.GetFlushAllStateRequest, milvus.GetFlushAllStateResponse> = async (
+  request,
+) => {
   if (request.flushAllTs === 0n && request.flushAllTss.size === 0) {
     return fail({ kind: "missingParameter", message: "FlushAllTss or FlushAllTs is required" });
   }

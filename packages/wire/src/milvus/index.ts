@@ -45,7 +45,8 @@ export function flatten(pairs: KeyValues): Outcome<Readonly<Record<string, strin
   let bytes = 0;
   for (const { key, value } of pairs) {
     bytes += key.length + value.length;
-    if (bytes > PARAMETER_BYTES_MAX) return invalid(`the sum of parameter sizes exceeds the limit of ${PARAMETER_BYTES_MAX} bytes`);
+    if (bytes > PARAMETER_BYTES_MAX)
+      return invalid(`the sum of parameter sizes exceeds the limit of ${PARAMETER_BYTES_MAX} bytes`);
     const entries = key === "params" ? nested(value) : [[key, value] as const];
     if (entries === undefined) return invalid(`the params of the index are not a JSON object: ${value}`);
     for (const [name, text] of entries) if (!add(name, text)) return invalid(`duplicated index param, key=${name}`);
@@ -62,7 +63,9 @@ function nested(text: string): (readonly [string, string])[] | undefined {
     return undefined;
   }
   if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) return undefined;
-  return Object.entries(parsed).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)] as const);
+  return Object.entries(parsed).map(
+    ([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)] as const,
+  );
 }
 
 export const dropIndex: Handler<milvus.DropIndexRequest, common.Status> = async (request, call) => {
@@ -72,30 +75,55 @@ export const dropIndex: Handler<milvus.DropIndexRequest, common.Status> = async 
   return dropped.ok || dropped.error.kind === "indexNotFound" ? succeed(success) : dropped;
 };
 
-export const describeIndex: Handler<milvus.DescribeIndexRequest, milvus.DescribeIndexResponse> = async (request, call) => {
+export const describeIndex: Handler<milvus.DescribeIndexRequest, milvus.DescribeIndexResponse> = async (
+  request,
+  call,
+) => {
   const found = await findIndexes(call, request.dbName, request.collectionName, request.indexName, request.timestamp);
   return found.ok ? succeed({ status: success, indexDescriptions: found.value }) : found;
 };
 
-export const getIndexStatistics: Handler<milvus.GetIndexStatisticsRequest, milvus.GetIndexStatisticsResponse> = async (request, call) => {
+export const getIndexStatistics: Handler<milvus.GetIndexStatisticsRequest, milvus.GetIndexStatisticsResponse> = async (
+  request,
+  call,
+) => {
   const found = await findIndexes(call, request.dbName, request.collectionName, request.indexName, request.timestamp);
   return found.ok ? succeed({ status: success, indexDescriptions: found.value }) : found;
 };
 
-export const getIndexState: Handler<milvus.GetIndexStateRequest, milvus.GetIndexStateResponse> = async (request, call) => {
+export const getIndexState: Handler<milvus.GetIndexStateRequest, milvus.GetIndexStateResponse> = async (
+  request,
+  call,
+) => {
   const found = await findIndex(call, request.dbName, request.collectionName, request.indexName);
   if (!found.ok) return found;
-  return succeed({ status: success, state: found.value.state ?? 0, failReason: found.value.indexStateFailReason ?? "" });
+  return succeed({
+    status: success,
+    state: found.value.state ?? 0,
+    failReason: found.value.indexStateFailReason ?? "",
+  });
 };
 
-export const getIndexBuildProgress: Handler<milvus.GetIndexBuildProgressRequest, milvus.GetIndexBuildProgressResponse> = async (request, call) => {
+export const getIndexBuildProgress: Handler<
+  milvus.GetIndexBuildProgressRequest,
+  milvus.GetIndexBuildProgressResponse
+> = async (request, call) => {
   const found = await findIndex(call, request.dbName, request.collectionName, request.indexName);
   if (!found.ok) return found;
-  return succeed({ status: success, indexedRows: found.value.indexedRows ?? 0n, totalRows: found.value.totalRows ?? 0n });
+  return succeed({
+    status: success,
+    indexedRows: found.value.indexedRows ?? 0n,
+    totalRows: found.value.totalRows ?? 0n,
+  });
 };
 
 /** The only one: the deprecated calls describe a single index. */
-async function findIndex(call: Call, database: string, collection: string, index: string): Promise<Outcome<Init<milvus.IndexDescription>>> {
+async function findIndex(
+  call: Call,
+  database: string,
+  collection: string,
+  index: string,
+): Promise<Outcome<Init<milvus.IndexDescription>>> {
   const found = await findIndexes(call, database, collection, index, 0n);
   if (!found.ok) return found;
   const [first] = found.value;
@@ -105,7 +133,11 @@ async function findIndex(call: Call, database: string, collection: string, index
 }
 
 async function findIndexes(
-  call: Call, database: string, collection: string, index: string, at: bigint,
+  call: Call,
+  database: string,
+  collection: string,
+  index: string,
+  at: bigint,
 ): Promise<Outcome<Init<milvus.IndexDescription>[]>> {
   const ref = refOf(call, database, collection);
   if (!ref.ok) return ref;

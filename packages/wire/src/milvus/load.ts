@@ -4,13 +4,17 @@ import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type * as common from "../gen/common.ts";
 import type * as milvus from "../gen/milvus.ts";
 import { type Call, databaseOf, type Handler, refOf } from "./call.ts";
+import { DEFAULT_RESOURCE_GROUP } from "./resource-group.ts";
 import { findCollection } from "./partition.ts";
-import { physicalChannelOf } from "./schema-encode.ts";
 import { success } from "./status.ts";
 
-const DEFAULT_RESOURCE_GROUP = "__default_resource_group";
 /** LoadState numbers of the wire. */
-const loadStates: Readonly<Record<LoadProgress["state"], number>> = { notExist: 0, notLoaded: 1, loading: 2, loaded: 3 };
+const loadStates: Readonly<Record<LoadProgress["state"], number>> = {
+  notExist: 0,
+  notLoaded: 1,
+  loading: 2,
+  loaded: 3,
+};
 
 export const loadCollection: Handler<milvus.LoadCollectionRequest, common.Status> = async (request, call) => {
   const ref = refOf(call, request.dbName, request.collectionName);
@@ -34,8 +38,10 @@ export const loadPartitions: Handler<milvus.LoadPartitionsRequest, common.Status
 /** One node serves one replica in the default group. */
 function placementProblem(replicas: number, groups: readonly string[]): Outcome<void> {
   if (replicas < 0) return invalid(`replica number must not be negative, got ${replicas}`);
-  if (groups.length > 1 && groups.length !== replicas) return invalid("resource group num can only be 0, 1 or same as replica number");
-  if (groups.some((g) => g !== DEFAULT_RESOURCE_GROUP)) return fail({ kind: "notImplemented", call: "loading into other resource groups" });
+  if (groups.length > 1 && groups.length !== replicas)
+    return invalid("resource group num can only be 0, 1 or same as replica number");
+  if (groups.some((g) => g !== DEFAULT_RESOURCE_GROUP))
+    return fail({ kind: "notImplemented", call: "loading into other resource groups" });
   if (replicas > 1) return fail({ kind: "notImplemented", call: "loading more than one replica" });
   return succeed(undefined);
 }
@@ -55,21 +61,30 @@ export const releasePartitions: Handler<milvus.ReleasePartitionsRequest, common.
   return released.ok ? succeed(success) : released;
 };
 
-export const getLoadingProgress: Handler<milvus.GetLoadingProgressRequest, milvus.GetLoadingProgressResponse> = async (request, call) => {
+export const getLoadingProgress: Handler<milvus.GetLoadingProgressRequest, milvus.GetLoadingProgressResponse> = async (
+  request,
+  call,
+) => {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const progress = await call.env.proxy.catalog.loadProgress(ref.value, request.partitionNames);
   if (!progress.ok) return progress;
   const { state, percent } = progress.value;
-  if (state === "notExist") return fail({ kind: "collectionNotFound", database: ref.value.database, collection: ref.value.name });
+  if (state === "notExist")
+    return fail({ kind: "collectionNotFound", database: ref.value.database, collection: ref.value.name });
   if (state === "notLoaded") return fail(notLoaded(ref.value, request.partitionNames));
   const shown = BigInt(Math.floor(percent));
   return succeed({ status: success, progress: shown, refreshProgress: shown });
 };
 
-function notLoaded(ref: CollectionRef, partitions: readonly string[]): { kind: "collectionNotLoaded"; collection: string } | { kind: "partitionNotLoaded"; partition: string } {
+function notLoaded(
+  ref: CollectionRef,
+  partitions: readonly string[],
+): { kind: "collectionNotLoaded"; collection: string } | { kind: "partitionNotLoaded"; partition: string } {
   const [first] = partitions;
-  return first === undefined ? { kind: "collectionNotLoaded", collection: ref.name } : { kind: "partitionNotLoaded", partition: first };
+  return first === undefined
+    ? { kind: "collectionNotLoaded", collection: ref.name }
+    : { kind: "partitionNotLoaded", partition: first };
 }
 
 /** An unknown collection is a state here, not a failure. */
@@ -78,23 +93,41 @@ export const getLoadState: Handler<milvus.GetLoadStateRequest, milvus.GetLoadSta
   if (!ref.ok) return ref;
   const progress = await call.env.proxy.catalog.loadProgress(ref.value, request.partitionNames);
   if (progress.ok) return succeed({ status: success, state: loadStates[progress.value.state] });
-  return progress.error.kind === "collectionNotFound" ? succeed({ status: success, state: loadStates.notExist }) : progress;
+  return progress.error.kind === "collectionNotFound"
+    ? succeed({ status: success, state: loadStates.notExist })
+    : progress;
 };
 
 export const getReplicas: Handler<milvus.GetReplicasRequest, milvus.GetReplicasResponse> = async (request, call) => {
-  const found = await findCollection(call, databaseOf(call, request.dbName), request.collectionName, request.collectionID);
+  const found = await findCollection(
+    call,
+    databaseOf(call, request.dbName),
+    request.collectionName,
+    request.collectionID,
+  );
   if (!found.ok) return found;
   const { load, id, partitions, shards } = found.value;
   if (load.kind === "released") return succeed({ status: success });
   const node = nodeIdOf(call);
-  const shardReplicas = shards.map((dmChannelName) => ({ leaderID: node, leaderAddr: physicalChannelOf(dmChannelName), dmChannelName, nodeIds: [node] }));
+  const shardReplicas = shards.map((dmChannelName) => ({
+    leaderID: node,
+    leaderAddr: "",
+    dmChannelName,
+    nodeIds: [node],
+  }));
   const partitionIds = load.partitions === "all" ? partitions.map((p) => p.id) : load.partitions;
   return succeed({
     status: success,
-    replicas: [{
-      replicaID: id, collectionID: id, partitionIds, nodeIds: [node], resourceGroupName: DEFAULT_RESOURCE_GROUP,
-      shardReplicas: request.withShardNodes ? shardReplicas : [],
-    }],
+    replicas: [
+      {
+        replicaID: id,
+        collectionID: id,
+        partitionIds,
+        nodeIds: [node],
+        resourceGroupName: DEFAULT_RESOURCE_GROUP,
+        shardReplicas: request.withShardNodes ? shardReplicas : [],
+      },
+    ],
   });
 };
 

@@ -13,14 +13,30 @@ export function systemInfo(env: Environment): string {
       identifier: id,
       connected: connectionsOf(type, env.nodeId),
       infos: {
-        has_error: false, error_reason: "", name: `${type}${id}`,
+        has_error: false,
+        error_reason: "",
+        name: `${type}${id}`,
         hardware_infos: {
-          ip: "", cpu_core_count: 0, cpu_core_usage: 0, memory: 0, memory_usage: 0, disk: 0, disk_usage: 0, io_wait_percentage: 0,
+          ip: "",
+          cpu_core_count: 0,
+          cpu_core_usage: 0,
+          memory: 0,
+          memory_usage: 0,
+          disk: 0,
+          disk_usage: 0,
+          io_wait_percentage: 0,
         },
         system_info: {
-          system_version: env.version, deploy_mode: env.deployMode, build_version: env.version, build_time: startedAt, used_go_version: "none",
+          system_version: env.version,
+          deploy_mode: env.deployMode,
+          build_version: env.version,
+          build_time: startedAt,
+          used_go_version: "none",
         },
-        created_time: startedAt, updated_time: updatedAt, type, id,
+        created_time: startedAt,
+        updated_time: updatedAt,
+        type,
+        id,
         system_configurations: { default_partition_name: "_default", default_index_name: "_default_idx" },
         quota_metrics: null,
       },
@@ -31,9 +47,13 @@ export function systemInfo(env: Environment): string {
 
 /** The proxy forwards to the coordinators; a coordinator manages its nodes. */
 function connectionsOf(type: (typeof components)[number], first: number): object[] {
-  const edge = (target: (typeof components)[number], kind: string): object =>
-    ({ connected_identifier: first + components.indexOf(target), type: kind, target_type: target });
-  if (type === "proxy") return [edge("rootcoord", "forward"), edge("datacoord", "forward"), edge("querycoord", "forward")];
+  const edge = (target: (typeof components)[number], kind: string): object => ({
+    connected_identifier: first + components.indexOf(target),
+    type: kind,
+    target_type: target,
+  });
+  if (type === "proxy")
+    return [edge("rootcoord", "forward"), edge("datacoord", "forward"), edge("querycoord", "forward")];
   if (type === "querycoord") return [edge("querynode", "manage")];
   return type === "datacoord" ? [edge("datanode", "manage")] : [];
 }

@@ -8,9 +8,15 @@ const FIRST_CHARACTER = /^[A-Za-z_]/;
 const valid: Outcome<void> = succeed(undefined);
 
 /** Words of the filter language; a field of such a name could not be asked for. */
-const keywords = new Set(`in not exists like and or is null true false text_match phrase_match random_sample json_contains
-  json_contains_all json_contains_any array_contains array_contains_all array_contains_any array_length st_equals st_touches
-  st_overlaps st_crosses st_contains st_intersects st_within st_dwithin st_isvalid`.split(/\s+/));
+const keywords = new Set(
+  `
+  in not exists like and or is null true false text_match phrase_match random_sample json_contains
+  json_contains_all json_contains_any array_contains array_contains_all array_contains_any array_length
+  st_equals st_touches st_overlaps st_crosses st_contains st_intersects st_within st_dwithin st_isvalid
+`
+    .trim()
+    .split(/\s+/),
+);
 
 const reservedFieldNames = new Set(["RowID", "Timestamp", "$meta", "$namespace_id", "__virtual_pk__"]);
 
@@ -29,7 +35,8 @@ function checkCollectionLike(name: string, what: "name" | "alias"): Outcome<void
 }
 
 export function checkDatabaseName(name: string): Outcome<void> {
-  if (name === "") return fail({ kind: "invalidDatabaseName", database: name, message: "database name couldn't be empty" });
+  if (name === "")
+    return fail({ kind: "invalidDatabaseName", database: name, message: "database name couldn't be empty" });
   const problem = problemOf(name, "a database name", "database name");
   return problem === undefined ? valid : fail({ kind: "invalidDatabaseName", database: name, message: problem });
 }
@@ -37,11 +44,13 @@ export function checkDatabaseName(name: string): Outcome<void> {
 export function checkPartitionName(name: string): Outcome<void> {
   const start = `Invalid partition name: ${name}. `;
   if (name === "") return invalid(`${start}Partition name should not be empty.`);
-  if (bytesOf(name) > NAME_BYTES_MAX) return invalid(`${start}The length of a partition name must be less than 255 characters.`);
+  if (bytesOf(name) > NAME_BYTES_MAX)
+    return invalid(`${start}The length of a partition name must be less than 255 characters.`);
   if (!/^[A-Za-z0-9_]/.test(name)) {
     return invalid(`${start}The first character of a partition name must be an underscore or letter.`);
   }
-  if (!/^[A-Za-z0-9_-]*$/.test(name)) return invalid(`${start}Partition name can only contain numbers, letters and underscores.`);
+  if (!/^[A-Za-z0-9_-]*$/.test(name))
+    return invalid(`${start}Partition name can only contain numbers, letters and underscores.`);
   return valid;
 }
 
@@ -49,10 +58,12 @@ export function checkFieldName(name: string): Outcome<void> {
   const refuse = (why: string): Outcome<void> => fail({ kind: "fieldNameInvalid", field: name, message: why });
   if (name === "") return refuse("field name should not be empty");
   const start = `Invalid field name: ${name}. `;
-  if (bytesOf(name) > NAME_BYTES_MAX) return refuse(`${start}The length of a field name must be less than 255 characters.`);
-  if (!FIRST_CHARACTER.test(name)) return refuse(`${start}The first character of a field name must be an underscore or letter.`);
+  if (bytesOf(name) > NAME_BYTES_MAX)
+    return refuse(`${start}The length of a field name must be less than 255 characters.`);
+  if (!FIRST_CHARACTER.test(name))
+    return refuse(`${start}The first character of a field name must be an underscore or letter.`);
   if (!IDENTIFIER.test(name)) return refuse(`${start}Field name can only contain numbers, letters, and underscores.`);
-  if (keywords.has(name) || keywords.has(name.toLowerCase()) && name === name.toUpperCase()) {
+  if (keywords.has(name) || (keywords.has(name.toLowerCase()) && name === name.toUpperCase())) {
     return refuse(`${start}${name} is keyword in milvus.`);
   }
   if (reservedFieldNames.has(name)) return refuse(`${start}${name} is a reserved field name.`);
@@ -63,9 +74,12 @@ export function checkFieldName(name: string): Outcome<void> {
 export function checkIndexName(name: string): Outcome<void> {
   const start = `Invalid index name: ${name}. `;
   if (name === "") return valid;
-  if (bytesOf(name) > NAME_BYTES_MAX) return invalid(`${start}The length of an index name must be less than 255 characters.`);
-  if (!FIRST_CHARACTER.test(name)) return invalid(`${start}The first character of an index name must be an underscore or letter.`);
-  if (!/^[A-Za-z0-9_[\]]*$/.test(name)) return invalid(`${start}Index name can only contain numbers, letters, and underscores.`);
+  if (bytesOf(name) > NAME_BYTES_MAX)
+    return invalid(`${start}The length of an index name must be less than 255 characters.`);
+  if (!FIRST_CHARACTER.test(name))
+    return invalid(`${start}The first character of an index name must be an underscore or letter.`);
+  if (!/^[A-Za-z0-9_[\]]*$/.test(name))
+    return invalid(`${start}Index name can only contain numbers, letters, and underscores.`);
   return valid;
 }
 

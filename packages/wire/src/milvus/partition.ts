@@ -43,7 +43,10 @@ export const hasPartition: Handler<milvus.HasPartitionRequest, milvus.BoolRespon
   return succeed({ status: success, value: found.value.partitions.some((p) => p.name === name) });
 };
 
-export const showPartitions: Handler<milvus.ShowPartitionsRequest, milvus.ShowPartitionsResponse> = async (request, call) => {
+export const showPartitions: Handler<milvus.ShowPartitionsRequest, milvus.ShowPartitionsResponse> = async (
+  request,
+  call,
+) => {
   const found = await findCollection(call, request.dbName, request.collectionName, request.collectionID);
   if (!found.ok) return found;
   const info = found.value;
@@ -52,7 +55,9 @@ export const showPartitions: Handler<milvus.ShowPartitionsRequest, milvus.ShowPa
   }
   const named = new Set(request.partitionNames);
   const inMemory = request.type === IN_MEMORY;
-  const shown = info.partitions.filter((p) => (named.size === 0 || named.has(p.name)) && (!inMemory || percentOf(info, p) !== undefined));
+  const shown = info.partitions.filter(
+    (p) => (named.size === 0 || named.has(p.name)) && (!inMemory || percentOf(info, p) !== undefined),
+  );
   return succeed({
     status: success,
     partitionNames: shown.map((p) => p.name),
@@ -71,14 +76,22 @@ function percentOf(info: CollectionInfo, partition: PartitionInfo): number | und
   return load.kind === "loaded" ? 100 : Math.floor(load.percent);
 }
 
-export async function findCollection(call: Call, database: string, name: string, id: bigint): Promise<Outcome<CollectionInfo>> {
+export async function findCollection(
+  call: Call,
+  database: string,
+  name: string,
+  id: bigint,
+): Promise<Outcome<CollectionInfo>> {
   const { catalog } = call.env.proxy;
   if (name === "" && id !== 0n) return catalog.describeCollectionById(id as CollectionId);
   const ref = refOf(call, database, name);
   return ref.ok ? catalog.describeCollection(ref.value) : ref;
 }
 
-export const getPartitionStatistics: Handler<milvus.GetPartitionStatisticsRequest, milvus.GetPartitionStatisticsResponse> = async (request, call) => {
+export const getPartitionStatistics: Handler<
+  milvus.GetPartitionStatisticsRequest,
+  milvus.GetPartitionStatisticsResponse
+> = async (request, call) => {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const checked = checkPartitionName(request.partitionName);

@@ -5,11 +5,23 @@ import { parseBool } from "./key-values.ts";
 
 const TTL_SECONDS_MAX = 3_155_760_000;
 
-const booleans = ["mmap.enabled", "collection.autocompaction.enabled", "partitionkey.isolation", "allow_insert_auto_id"];
+const booleans = [
+  "mmap.enabled",
+  "collection.autocompaction.enabled",
+  "partitionkey.isolation",
+  "allow_insert_auto_id",
+];
 
-export function collectionPropertyProblem(properties: Readonly<Record<string, string>>, schema: CollectionSchema): DbError | undefined {
-  return ttlProblem(properties["collection.ttl.seconds"]) ?? booleanProblem(properties) ?? schemaProblem(properties, schema)
-    ?? timezoneProblem(properties["timezone"]);
+export function collectionPropertyProblem(
+  properties: Readonly<Record<string, string>>,
+  schema: CollectionSchema,
+): DbError | undefined {
+  return (
+    ttlProblem(properties["collection.ttl.seconds"]) ??
+    booleanProblem(properties) ??
+    schemaProblem(properties, schema) ??
+    timezoneProblem(properties["timezone"])
+  );
 }
 
 function ttlProblem(text: string | undefined): DbError | undefined {
@@ -23,7 +35,8 @@ function ttlProblem(text: string | undefined): DbError | undefined {
 function booleanProblem(properties: Readonly<Record<string, string>>): DbError | undefined {
   for (const key of booleans) {
     const text = properties[key];
-    if (text !== undefined && parseBool(text) === undefined) return invalid(`invalid ${key} value: ${text}, expected: true, false`);
+    if (text !== undefined && parseBool(text) === undefined)
+      return invalid(`invalid ${key} value: ${text}, expected: true, false`);
   }
   return undefined;
 }
@@ -31,22 +44,31 @@ function booleanProblem(properties: Readonly<Record<string, string>>): DbError |
 function schemaProblem(properties: Readonly<Record<string, string>>, schema: CollectionSchema): DbError | undefined {
   const isolation = properties["partitionkey.isolation"];
   if (isolation !== undefined && parseBool(isolation) === true && !schema.fields.some((f) => f.partitionKey)) {
-    return { kind: "illegalSchema", message: "partition key isolation mode is enabled but no partition key field is set. Please set the partition key first" };
+    return {
+      kind: "illegalSchema",
+      message:
+        "partition key isolation mode is enabled but no partition key field is set. Please set the partition key first",
+    };
   }
   const allowed = properties["allow_insert_auto_id"];
   if (allowed !== undefined && parseBool(allowed) === true && !primaryKeyOf(schema).autoId) {
-    return invalid("the value for allow_insert_auto_id can only be true when the primary key is generated automatically");
+    return invalid(
+      "the value for allow_insert_auto_id can only be true when the primary key is generated automatically",
+    );
   }
   return undefined;
 }
 
 function timezoneProblem(zone: string | undefined): DbError | undefined {
-  if (zone === undefined) return undefined;
+  if (zone === undefined || isTimezone(zone)) return undefined;
+  return invalid(`unknown or invalid IANA Time Zone ID: ${zone}`);
+}
+
+function isTimezone(zone: string): boolean {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return undefined;
+    return Intl.DateTimeFormat("en", { timeZone: zone }).resolvedOptions().timeZone !== "";
   } catch {
-    return invalid(`unknown or invalid IANA Time Zone ID: ${zone}`);
+    return false;
   }
 }
 

@@ -28,7 +28,8 @@ export const query: Handler<milvus.QueryRequest, milvus.QueryResults> = async (r
 function toQuery(request: milvus.QueryRequest, call: Call): Outcome<Query> {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
-  if (request.namespace !== undefined && request.namespace !== "") return fail({ kind: "notImplemented", call: "Query in a namespace" });
+  if (request.namespace !== undefined && request.namespace !== "")
+    return fail({ kind: "notImplemented", call: "Query in a namespace" });
   const filter = filterOf(request.expr, request.exprTemplateValues);
   if (!filter.ok) return filter;
   return succeed({

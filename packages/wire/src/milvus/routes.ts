@@ -2,7 +2,12 @@
 import type { DbError } from "@elanus/model/error";
 import type { Outcome } from "@elanus/model/outcome";
 import {
-  ClientTelemetryServiceMethods, ClientTelemetryServiceName, MilvusServiceMethods, MilvusServiceName, ProxyServiceMethods, ProxyServiceName,
+  ClientTelemetryServiceMethods,
+  ClientTelemetryServiceName,
+  MilvusServiceMethods,
+  MilvusServiceName,
+  ProxyServiceMethods,
+  ProxyServiceName,
 } from "../gen/services.ts";
 import { decode, encode, type Init, type Method } from "../protobuf/runtime.ts";
 import * as admin from "./admin.ts";
@@ -17,6 +22,7 @@ import * as index from "./index.ts";
 import * as load from "./load.ts";
 import * as partition from "./partition.ts";
 import * as query from "./query.ts";
+import * as resourceGroup from "./resource-group.ts";
 import * as search from "./search.ts";
 import { failureStatus, GrpcStatus, type StatusMessage, statusOf } from "./status.ts";
 
@@ -28,7 +34,9 @@ export type RouteAnswer =
 export type Route = (body: Uint8Array, call: Call) => Promise<RouteAnswer>;
 
 type Handlers<Methods> = {
-  readonly [Name in keyof Methods]?: Methods[Name] extends Method<infer Request, infer Response> ? Handler<Request, Response> : never;
+  readonly [Name in keyof Methods]?: Methods[Name] extends Method<infer Request, infer Response>
+    ? Handler<Request, Response>
+    : never;
 };
 
 const milvusHandlers: Handlers<typeof MilvusServiceMethods> = {
@@ -91,15 +99,31 @@ const milvusHandlers: Handlers<typeof MilvusServiceMethods> = {
   GetCompactionStateWithPlans: admin.getCompactionStateWithPlans,
   GetMetrics: admin.getMetrics,
   Dummy: admin.dummy,
+  RegisterLink: connect.registerLink,
+  ListResourceGroups: resourceGroup.listResourceGroups,
+  DescribeResourceGroup: resourceGroup.describeResourceGroup,
 };
 
 const telemetryHandlers: Handlers<typeof ClientTelemetryServiceMethods> = { ClientHeartbeat: connect.clientHeartbeat };
 
 /** Clients fall back to an older call when they read gRPC's UNIMPLEMENTED for these. */
 const unimplementedForClients = new Set([
-  "AlterCollectionSchema", "CreateNamespace", "DescribeNamespace", "ListNamespaces", "DropNamespace", "HasNamespace", "GetNamespaceStats",
-  "Prewarm", "DescribePrewarmTask", "AddUserTags", "DeleteUserTags", "GetUserTags", "ListUsersWithTag", "BatchUpdateManifest",
-  "CreateReplicateStream", "DumpMessages",
+  "AlterCollectionSchema",
+  "CreateNamespace",
+  "DescribeNamespace",
+  "ListNamespaces",
+  "DropNamespace",
+  "HasNamespace",
+  "GetNamespaceStats",
+  "Prewarm",
+  "DescribePrewarmTask",
+  "AddUserTags",
+  "DeleteUserTags",
+  "GetUserTags",
+  "ListUsersWithTag",
+  "BatchUpdateManifest",
+  "CreateReplicateStream",
+  "DumpMessages",
 ]);
 
 /** Calls that Milvus itself refuses for good, with its own code. */
@@ -109,6 +133,16 @@ const withdrawn: ReadonlyMap<string, StatusMessage> = new Map([
   ["CalcDistance", failureStatus(2, "CalcDistance deprecated: service unavailable")],
   ["ReplicateMessage", failureStatus(2, "not supported in streaming mode: service unavailable")],
 ]);
+
+/** Calls of newer protocol versions than the descriptors; gRPC knows no method of these names. */
+const newerCalls = [
+  "DeleteRLSPrincipalTags",
+  "GetExportSnapshotState",
+  "GetRLSPrincipalTags",
+  "ListRLSPrincipals",
+  "SetRLSPrincipalTags",
+  "UpdateRowPolicy",
+];
 
 export interface KnownGap {
   readonly call: string;
@@ -120,7 +154,10 @@ const gaps: KnownGap[] = [];
 
 register(MilvusServiceName, MilvusServiceMethods, milvusHandlers);
 register(ClientTelemetryServiceName, ClientTelemetryServiceMethods, telemetryHandlers);
+// Current servers do not register this service.
 for (const name of Object.keys(ProxyServiceMethods)) gaps.push({ call: `${ProxyServiceName}/${name}`, answer: "grpc" });
+
+for (const name of newerCalls) gaps.push({ call: `${MilvusServiceName}/${name}`, answer: "grpc" });
 
 /** By path, `/package.Service/Method`. */
 export const milvusRoutes: ReadonlyMap<string, Route> = routes;

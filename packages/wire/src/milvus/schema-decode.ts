@@ -3,11 +3,22 @@ import type { DbError } from "@elanus/model/error";
 import type { FieldId } from "@elanus/model/id";
 import type { Limits } from "@elanus/model/limits";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
-import { type CollectionSchema, DataType, DYNAMIC_FIELD_NAME, FIRST_USER_FIELD_ID, type FieldSchema, isVector } from "@elanus/model/schema";
+import {
+  type CollectionSchema,
+  DataType,
+  DYNAMIC_FIELD_NAME,
+  FIRST_USER_FIELD_ID,
+  type FieldSchema,
+  isVector,
+} from "@elanus/model/schema";
 import type * as schema from "../gen/schema.ts";
 import { toFieldSchema } from "./schema-field.ts";
 
-export function toCollectionSchema(message: schema.CollectionSchema, name: string, limits: Limits): Outcome<CollectionSchema> {
+export function toCollectionSchema(
+  message: schema.CollectionSchema,
+  name: string,
+  limits: Limits,
+): Outcome<CollectionSchema> {
   const problem = unsupported(message) ?? countProblem(message, limits);
   if (problem !== undefined) return fail(problem);
   const fields: FieldSchema[] = [];
@@ -28,21 +39,33 @@ export function toCollectionSchema(message: schema.CollectionSchema, name: strin
 
 export function dynamicField(id: FieldId): FieldSchema {
   return {
-    id, name: DYNAMIC_FIELD_NAME, description: "dynamic schema", type: DataType.json, primaryKey: false, autoId: false,
-    partitionKey: false, clusteringKey: false, nullable: true, dynamic: true, typeParams: {},
+    id,
+    name: DYNAMIC_FIELD_NAME,
+    description: "dynamic schema",
+    type: DataType.json,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: true,
+    dynamic: true,
+    typeParams: {},
   };
 }
 
 function unsupported(message: schema.CollectionSchema): DbError | undefined {
   if (message.functions.length > 0) return { kind: "notImplemented", call: "CreateCollection with functions" };
-  if (message.structArrayFields.length > 0) return { kind: "notImplemented", call: "CreateCollection with struct array fields" };
+  if (message.structArrayFields.length > 0)
+    return { kind: "notImplemented", call: "CreateCollection with struct array fields" };
   if (message.enableNamespace) return { kind: "notImplemented", call: "CreateCollection with namespaces" };
-  if (message.externalSource !== "") return { kind: "notImplemented", call: "CreateCollection of an external collection" };
+  if (message.externalSource !== "")
+    return { kind: "notImplemented", call: "CreateCollection of an external collection" };
   return undefined;
 }
 
 function countProblem(message: schema.CollectionSchema, limits: Limits): DbError | undefined {
-  if (message.fields.length > limits.fieldsMax) return invalid(`maximum field's number should be limited to ${limits.fieldsMax}`);
+  if (message.fields.length > limits.fieldsMax)
+    return invalid(`maximum field's number should be limited to ${limits.fieldsMax}`);
   return undefined;
 }
 
@@ -51,9 +74,11 @@ function keyProblem(fields: readonly FieldSchema[]): DbError | undefined {
   if (primary.length === 0) return invalid("primary key is not specified");
   if (primary.length > 1) return invalid(`there are more than one primary key, field name = ${firstTwo(primary)}`);
   const partition = fields.filter((f) => f.partitionKey);
-  if (partition.length > 1) return invalid(`there are more than one partition key, field name = ${firstTwo(partition)}`);
+  if (partition.length > 1)
+    return invalid(`there are more than one partition key, field name = ${firstTwo(partition)}`);
   const clustering = fields.filter((f) => f.clusteringKey);
-  if (clustering.length > 1) return invalid(`there are more than one clustering key, field name = ${firstTwo(clustering)}`);
+  if (clustering.length > 1)
+    return invalid(`there are more than one clustering key, field name = ${firstTwo(clustering)}`);
   return undefined;
 }
 
@@ -65,7 +90,10 @@ function vectorProblem(fields: readonly FieldSchema[], limits: Limits): DbError 
 }
 
 function firstTwo(fields: readonly FieldSchema[]): string {
-  return fields.slice(0, 2).map((f) => f.name).join(", ");
+  return fields
+    .slice(0, 2)
+    .map((f) => f.name)
+    .join(", ");
 }
 
 function invalid(message: string): DbError {

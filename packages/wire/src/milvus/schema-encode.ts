@@ -17,7 +17,11 @@ export function shownProperties(info: CollectionInfo): Readonly<Record<string, s
   return { timezone: "UTC", ...info.properties };
 }
 
-export function describedCollection(info: CollectionInfo, askedName: string, requestTime: Timestamp): Init<milvus.DescribeCollectionResponse> {
+export function describedCollection(
+  info: CollectionInfo,
+  askedName: string,
+  requestTime: Timestamp,
+): Init<milvus.DescribeCollectionResponse> {
   return {
     schema: encodeSchemaMessage(info),
     collectionID: info.id,
@@ -71,9 +75,13 @@ function encodeField(field: FieldSchema): Init<schema.FieldSchema> {
 
 function encodeDefault(type: DataType, value: ScalarValue): Init<schema.ValueField> {
   switch (typeof value) {
-    case "boolean": return { boolData: value };
-    case "string": return { stringData: value };
-    case "bigint": return type === DataType.int64 ? { longData: value } : { intData: Number(value) };
-    default: return type === DataType.float ? { floatData: value } : { doubleData: value };
+    case "boolean":
+      return { boolData: value };
+    case "string":
+      return { stringData: value };
+    case "bigint":
+      return type === DataType.int64 ? { longData: value } : { intData: Number(value) };
+    default:
+      return type === DataType.float ? { floatData: value } : { doubleData: value };
   }
 }

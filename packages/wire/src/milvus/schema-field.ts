@@ -49,7 +49,8 @@ function typeProblem(field: schema.FieldSchema): DbError | undefined {
   if (type === 20) return invalid("string data type not supported yet, please use VarChar type instead");
   if (type !== DataType.array) return undefined;
   const element = field.elementType;
-  const scalar = isSupportedType(element) && !isVector(element) && element !== DataType.json && element !== DataType.array;
+  const scalar =
+    isSupportedType(element) && !isVector(element) && element !== DataType.json && element !== DataType.array;
   return scalar ? undefined : invalid(`element type ${typeName(element)} is not supported`);
 }
 
@@ -77,7 +78,12 @@ function roleProblem(field: schema.FieldSchema): DbError | undefined {
 }
 
 function mayCluster(type: number): boolean {
-  return (type >= DataType.int8 && type <= DataType.int64) || type === DataType.float || type === DataType.double || type === DataType.varChar;
+  return (
+    (type >= DataType.int8 && type <= DataType.int64) ||
+    type === DataType.float ||
+    type === DataType.double ||
+    type === DataType.varChar
+  );
 }
 
 interface Sizes {
@@ -102,15 +108,20 @@ function sizesOf(field: schema.FieldSchema, collection: string): Outcome<Sizes> 
 }
 
 function dimOf(field: schema.FieldSchema, text: string | undefined): Outcome<Sizes> {
-  if (text === undefined) return fail(invalid(`dimension is not defined in field type params, check type param \`dim\` for vector field ${field.name}`));
+  if (text === undefined)
+    return fail(
+      invalid(`dimension is not defined in field type params, check type param \`dim\` for vector field ${field.name}`),
+    );
   const dim = parseInteger(text);
   if (dim === undefined) return fail(invalid(`invalid dimension: ${text}. should be an integer, field ${field.name}`));
   if (dim <= 1) return fail(invalid(`invalid dimension: ${dim}. should be in range 2 ~ ${DENSE_DIM_MAX}`));
   const binary = field.dataType === DataType.binaryVector;
   const start = `invalid dimension: ${dim} of field ${field.name}. `;
   if (binary && dim % 8 !== 0) return fail(invalid(`${start}binary vector dimension should be multiple of 8. `));
-  if (binary && dim > BINARY_DIM_MAX) return fail(invalid(`${start}binary vector dimension should be in range 2 ~ ${BINARY_DIM_MAX}`));
-  if (!binary && dim > DENSE_DIM_MAX) return fail(invalid(`${start}float vector dimension should be in range 2 ~ ${DENSE_DIM_MAX}`));
+  if (binary && dim > BINARY_DIM_MAX)
+    return fail(invalid(`${start}binary vector dimension should be in range 2 ~ ${BINARY_DIM_MAX}`));
+  if (!binary && dim > DENSE_DIM_MAX)
+    return fail(invalid(`${start}float vector dimension should be in range 2 ~ ${DENSE_DIM_MAX}`));
   return succeed({ dim });
 }
 
@@ -122,7 +133,11 @@ function lengthOf(name: string, text: string | undefined, collection: string): O
   const length = parseInteger(text);
   if (length === undefined) return fail(invalid(`the value for max_length of field ${name} must be an integer`));
   if (length > 0 && length <= LENGTH_MAX) return succeed({ lengthMax: length });
-  return fail(invalid(`the maximum length specified for the field(${name}) should be in (0, ${LENGTH_MAX}], but got ${length} instead`));
+  return fail(
+    invalid(
+      `the maximum length specified for the field(${name}) should be in (0, ${LENGTH_MAX}], but got ${length} instead`,
+    ),
+  );
 }
 
 function capacityOf(name: string, text: string | undefined, collection: string): Outcome<Sizes> {
@@ -133,7 +148,11 @@ function capacityOf(name: string, text: string | undefined, collection: string):
   const capacity = parseInteger(text);
   if (capacity === undefined) return fail(invalid(`the value for max_capacity of field ${name} must be an integer`));
   if (capacity > 0 && capacity <= CAPACITY_MAX) return succeed({ capacityMax: capacity });
-  return fail(invalid(`the maximum capacity specified for a Array should be in (0, ${CAPACITY_MAX}], but got ${capacity} instead`));
+  return fail(
+    invalid(
+      `the maximum capacity specified for a Array should be in (0, ${CAPACITY_MAX}], but got ${capacity} instead`,
+    ),
+  );
 }
 
 const integerRanges: Readonly<Record<number, readonly [bigint, bigint]>> = {
@@ -153,31 +172,49 @@ function defaultOf(field: schema.FieldSchema, lengthMax: number | undefined): Ou
   if (value === undefined) {
     const found = givenTypeName(given);
     if (found === undefined) return succeed(undefined);
-    return fail(invalid(`type (${typeName(type)}) of field (${field.name}) is not equal to the type(${found}) of default_value`));
+    return fail(
+      invalid(`type (${typeName(type)}) of field (${field.name}) is not equal to the type(${found}) of default_value`),
+    );
   }
   const range = integerRanges[type];
   if (range !== undefined && typeof value === "bigint" && (value < range[0] || value > range[1])) {
-    return fail(invalid(`[${range[0]}, ${range[1]}] is the range of field (${field.name}), but the default_value is ${value}`));
+    return fail(
+      invalid(`[${range[0]}, ${range[1]}] is the range of field (${field.name}), but the default_value is ${value}`),
+    );
   }
-  if (typeof value === "number" && !Number.isFinite(value)) return fail(invalid(`value '${value}' is not a number or infinity`));
+  if (typeof value === "number" && !Number.isFinite(value))
+    return fail(invalid(`value '${value}' is not a number or infinity`));
   if (typeof value === "string" && lengthMax !== undefined && new TextEncoder().encode(value).length > lengthMax) {
     const bytes = new TextEncoder().encode(value).length;
-    return fail(invalid(`the length (${bytes}) of string exceeds max length (${lengthMax})`, `valid length string`, "string length exceeds max length"));
+    return fail(
+      invalid(
+        `the length (${bytes}) of string exceeds max length (${lengthMax})`,
+        `valid length string`,
+        "string length exceeds max length",
+      ),
+    );
   }
   return succeed(value);
 }
 
 function valueOfType(given: schema.ValueField, type: number): ScalarValue | undefined {
   switch (type) {
-    case DataType.bool: return given.boolData;
+    case DataType.bool:
+      return given.boolData;
     case DataType.int8:
     case DataType.int16:
-    case DataType.int32: return given.intData === undefined ? undefined : BigInt(given.intData);
-    case DataType.int64: return given.longData;
-    case DataType.float: return given.floatData;
-    case DataType.double: return given.doubleData;
-    case DataType.varChar: return given.stringData;
-    default: return undefined;
+    case DataType.int32:
+      return given.intData === undefined ? undefined : BigInt(given.intData);
+    case DataType.int64:
+      return given.longData;
+    case DataType.float:
+      return given.floatData;
+    case DataType.double:
+      return given.doubleData;
+    case DataType.varChar:
+      return given.stringData;
+    default:
+      return undefined;
   }
 }
 

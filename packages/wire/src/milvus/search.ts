@@ -3,7 +3,6 @@ import type { HybridSearch, Search, SearchParams, SearchResult } from "@elanus/m
 import type { DbError } from "@elanus/model/error";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type * as milvus from "../gen/milvus.ts";
-import type * as schema from "../gen/schema.ts";
 import type { Init } from "../protobuf/runtime.ts";
 import { type Call, databaseOf, type Handler, refOf } from "./call.ts";
 import { consistencyOf } from "./consistency.ts";
@@ -45,7 +44,8 @@ function toSearch(request: milvus.SearchRequest, call: Call): Outcome<Search> {
   if (unsupported !== undefined) return fail({ kind: "notImplemented", call: unsupported });
   const filter = filterOf(request.dsl, request.exprTemplateValues);
   if (!filter.ok) return filter;
-  if (request.nq < 0n || request.nq > BigInt(call.env.limits.nqMax)) return fail(badNq(request.nq, call.env.limits.nqMax));
+  if (request.nq < 0n || request.nq > BigInt(call.env.limits.nqMax))
+    return fail(badNq(request.nq, call.env.limits.nqMax));
   if (request.placeholderGroup === undefined || request.placeholderGroup.length === 0) {
     return fail({ kind: "invalidParameter", message: "the search request holds no query vectors" });
   }
@@ -63,7 +63,8 @@ function toSearch(request: milvus.SearchRequest, call: Call): Outcome<Search> {
 
 function unsupportedPart(request: milvus.SearchRequest): string | undefined {
   if (request.ids !== undefined) return "Search by ids";
-  if (request.functionScore !== undefined && request.functionScore.functions.length > 0) return "Search with a function score";
+  if (request.functionScore !== undefined && request.functionScore.functions.length > 0)
+    return "Search with a function score";
   if (request.functionChains.length > 0) return "Search with function chains";
   if (request.highlighter !== undefined) return "Search with a highlighter";
   if (request.searchAggregation !== undefined) return "Search with an aggregation";
@@ -79,8 +80,10 @@ export function badNq(nq: bigint | number, max: number): DbError {
 function toHybrid(request: milvus.HybridSearchRequest, call: Call): Outcome<HybridSearch> {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
-  if (request.functionChains.length > 0) return fail({ kind: "notImplemented", call: "HybridSearch with function chains" });
-  if (request.requests.length === 0) return fail({ kind: "invalidParameter", message: "hybrid search holds no requests" });
+  if (request.functionChains.length > 0)
+    return fail({ kind: "notImplemented", call: "HybridSearch with function chains" });
+  if (request.requests.length === 0)
+    return fail({ kind: "invalidParameter", message: "hybrid search holds no requests" });
   if (request.requests.length > SUB_REQUESTS_MAX) {
     return fail({ kind: "invalidParameter", message: `maximum of ann search requests is ${SUB_REQUESTS_MAX}` });
   }
@@ -114,7 +117,8 @@ function rankParamsOf(request: milvus.HybridSearchRequest): Outcome<SearchParams
   const strategy = given.get("reranker");
   if (strategy === undefined) return fail({ kind: "invalidParameter", message: "reranker name not specified" });
   if (functions.length > 1 || (strategy !== "rrf" && strategy !== "weighted")) {
-    return fail({ kind: "notImplemented", call: `HybridSearch with the reranker ${functions.map((f: schema.FunctionSchema) => toMap(f.params).get("reranker")).join(", ")}` });
+    const names = functions.map((one) => toMap(one.params).get("reranker")).join(", ");
+    return fail({ kind: "notImplemented", call: `HybridSearch with the reranker ${names}` });
   }
   params.set("strategy", strategy);
   params.set("params", rerankJson(given));

@@ -11,7 +11,14 @@ export type StatusMessage = Init<common.Status>;
 export const success: StatusMessage = {};
 
 /** gRPC's own status numbers, as far as this server gives them. */
-export const GrpcStatus = { ok: 0, cancelled: 1, unknown: 2, invalidArgument: 3, deadlineExceeded: 4, unimplemented: 12 } as const;
+export const GrpcStatus = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  unimplemented: 12,
+} as const;
 
 interface Rule {
   readonly code: number;
@@ -63,8 +70,29 @@ const UNEXPECTED_ERROR = 1;
 
 /** Legacy `error_code` by code; anything else is UnexpectedError. */
 const legacyCodes: Readonly<Record<number, number>> = {
-  1: 56, 110: 56, 100: 4, 1100: 5, 1101: 5, 1102: 5, 904: 50, 200: 15, 400: 15, 501: 15, 401: 46, 503: 46, 506: 46, 905: 46,
-  3: 52, 7: 54, 11: 55, 505: 55, 8: 49, 9: 48, 700: 25, 600: 47, 109: 62,
+  1: 56,
+  110: 56,
+  100: 4,
+  1100: 5,
+  1101: 5,
+  1102: 5,
+  904: 50,
+  200: 15,
+  400: 15,
+  501: 15,
+  401: 46,
+  503: 46,
+  506: 46,
+  905: 46,
+  3: 52,
+  7: 54,
+  11: 55,
+  505: 55,
+  8: 49,
+  9: 48,
+  700: 25,
+  600: 47,
+  109: 62,
 };
 
 export function codeOf(error: DbError): number {
@@ -101,59 +129,109 @@ export function reasonOf(error: DbError): string {
 function nameReason(e: DbError): string | undefined {
   switch (e.kind) {
     case "collectionNotFound":
-      return sentinel("", "collection not found", [["database", e.database === "" ? undefined : e.database], ["collection", e.collection]]);
-    case "collectionNotLoaded": return sentinel("", "collection not loaded", [["collection", e.collection]]);
-    case "collectionNotFullyLoaded": return sentinel("", "collection not fully loaded", [["collection", e.collection]]);
-    case "collectionSchemaMismatch": return sentinel("", "collection schema mismatch", [["collection", e.collection]]);
-    case "collectionLimit": return sentinel("", "exceeded the limit number of collections", [["limit", e.limit]]);
-    case "partitionNotFound": return sentinel("", "partition not found", [["partition", e.partition]]);
-    case "partitionNotLoaded": return sentinel("", "partition not loaded", [["partition", e.partition]]);
-    case "databaseNotFound": return sentinel("", "database not found", [["database", e.database]]);
-    case "databaseLimit": return sentinel("", "exceeded the limit number of database", [["limit", e.limit]]);
-    case "invalidDatabaseName": return sentinel(e.message, "invalid database name", [["database", e.database]]);
-    case "aliasNotFound": return sentinel("", "alias not found", [["database", e.database], ["alias", e.alias]]);
+      return sentinel("", "collection not found", [
+        ["database", e.database === "" ? undefined : e.database],
+        ["collection", e.collection],
+      ]);
+    case "collectionNotLoaded":
+      return sentinel("", "collection not loaded", [["collection", e.collection]]);
+    case "collectionNotFullyLoaded":
+      return sentinel("", "collection not fully loaded", [["collection", e.collection]]);
+    case "collectionSchemaMismatch":
+      return sentinel("", "collection schema mismatch", [["collection", e.collection]]);
+    case "collectionLimit":
+      return sentinel("", "exceeded the limit number of collections", [["limit", e.limit]]);
+    case "partitionNotFound":
+      return sentinel("", "partition not found", [["partition", e.partition]]);
+    case "partitionNotLoaded":
+      return sentinel("", "partition not loaded", [["partition", e.partition]]);
+    case "databaseNotFound":
+      return sentinel("", "database not found", [["database", e.database]]);
+    case "databaseLimit":
+      return sentinel("", "exceeded the limit number of database", [["limit", e.limit]]);
+    case "invalidDatabaseName":
+      return sentinel(e.message, "invalid database name", [["database", e.database]]);
+    case "aliasNotFound":
+      return sentinel("", "alias not found", [
+        ["database", e.database],
+        ["alias", e.alias],
+      ]);
     case "aliasCollectionConflict":
-      return sentinel("", "alias and collection name conflict", [["database", e.database], ["alias", e.alias]]);
-    case "aliasExists": return sentinel(e.message, "alias already exist", [["database", e.database], ["alias", e.alias]]);
+      return sentinel("", "alias and collection name conflict", [
+        ["database", e.database],
+        ["alias", e.alias],
+      ]);
+    case "aliasExists":
+      return sentinel(e.message, "alias already exist", [
+        ["database", e.database],
+        ["alias", e.alias],
+      ]);
     case "indexNotFound":
       return e.index === undefined || e.index === ""
         ? sentinel("", "index not found", [["collection", e.collection]])
         : sentinel("", "index not found", [["indexName", e.index]]);
-    case "indexDuplicate": return sentinel(e.message, "index duplicates");
-    case "indexOnLoadedCollection": return sentinel(e.message, "collection already loaded", [["collection", e.collection]]);
-    case "fieldNotFound": return sentinel(e.message, "field not found", [["field", e.field]]);
-    case "fieldNameInvalid": return sentinel(e.message, "field name invalid", [["field", e.field]]);
-    default: return undefined;
+    case "indexDuplicate":
+      return sentinel(e.message, "index duplicates");
+    case "indexOnLoadedCollection":
+      return sentinel(e.message, "collection already loaded", [["collection", e.collection]]);
+    case "fieldNotFound":
+      return sentinel(e.message, "field not found", [["field", e.field]]);
+    case "fieldNameInvalid":
+      return sentinel(e.message, "field name invalid", [["field", e.field]]);
+    default:
+      return undefined;
   }
 }
 
 /** Errors about what the caller sent. */
 function parameterReason(e: DbError): string | undefined {
   switch (e.kind) {
-    case "illegalSchema": return sentinel(e.message, "illegal collection schema");
-    case "invalidParameter": return sentinel(e.message, "invalid parameter", [["expected", e.expected], ["actual", e.actual]]);
-    case "missingParameter": return sentinel(e.message, "missing parameter");
-    case "parameterTooLarge": return sentinel("", "parameter too large", [["message", e.message]]);
-    case "planFailed": return sentinel(e.message, "query plan failed: invalid parameter");
-    case "notImplemented": return sentinel(`${e.call} is not implemented yet`, "service unimplemented");
-    default: return undefined;
+    case "illegalSchema":
+      return sentinel(e.message, "illegal collection schema");
+    case "invalidParameter":
+      return sentinel(e.message, "invalid parameter", [
+        ["expected", e.expected],
+        ["actual", e.actual],
+      ]);
+    case "missingParameter":
+      return sentinel(e.message, "missing parameter");
+    case "parameterTooLarge":
+      return sentinel("", "parameter too large", [["message", e.message]]);
+    case "planFailed":
+      return sentinel(e.message, "query plan failed: invalid parameter");
+    case "notImplemented":
+      return sentinel(`${e.call} is not implemented yet`, "service unimplemented");
+    default:
+      return undefined;
   }
 }
 
 /** Errors about the state of the server. */
 function stateReason(e: DbError): string {
   switch (e.kind) {
-    case "notReady": return sentinel(e.message, "service not ready");
-    case "overloaded": return sentinel(e.what, "rate limit exceeded");
-    case "rateLimited": return sentinel(e.message, "rate limit exceeded");
-    case "memoryLimit": return sentinel(e.message, "memory limit exceeded");
-    case "diskLimit": return sentinel(e.message, "disk limit exceeded");
-    case "fileCorrupt": return sentinel(e.message, "data integrity check failed", [["file", e.file]]);
-    case "ioFailed": return sentinel(e.message, "IO failed");
-    case "fenced": return sentinel("", "channel misrouted", [["channel", e.channel]]);
-    case "deadlineExceeded": return sentinel(e.message, "request deadline passed");
-    case "cancelled": return sentinel(e.message, "request cancelled");
-    case "internal": return sentinel(e.message, "service internal error");
-    default: return e.kind;
+    case "notReady":
+      return sentinel(e.message, "service not ready");
+    case "overloaded":
+      return sentinel(e.what, "rate limit exceeded");
+    case "rateLimited":
+      return sentinel(e.message, "rate limit exceeded");
+    case "memoryLimit":
+      return sentinel(e.message, "memory limit exceeded");
+    case "diskLimit":
+      return sentinel(e.message, "disk limit exceeded");
+    case "fileCorrupt":
+      return sentinel(e.message, "data integrity check failed", [["file", e.file]]);
+    case "ioFailed":
+      return sentinel(e.message, "IO failed");
+    case "fenced":
+      return sentinel("", "channel misrouted", [["channel", e.channel]]);
+    case "deadlineExceeded":
+      return sentinel(e.message, "request deadline passed");
+    case "cancelled":
+      return sentinel(e.message, "request cancelled");
+    case "internal":
+      return sentinel(e.message, "service internal error");
+    default:
+      return e.kind;
   }
 }

@@ -23,8 +23,11 @@ function toValue(value: schema.TemplateValue): Outcome<TemplateValue> {
   return fail({ kind: "invalidParameter", message: "an expression template has no value" });
 }
 
+function list(value: readonly TemplateValue[]): Outcome<TemplateValue> {
+  return succeed({ kind: "array", value });
+}
+
 function toArray(array: schema.TemplateArrayValue): Outcome<TemplateValue> {
-  const list = (value: readonly TemplateValue[]): Outcome<TemplateValue> => succeed({ kind: "array", value });
   if (array.boolData !== undefined) return list(array.boolData.data.map((value) => ({ kind: "bool", value })));
   if (array.longData !== undefined) return list(array.longData.data.map((value) => ({ kind: "int", value })));
   if (array.doubleData !== undefined) return list(array.doubleData.data.map((value) => ({ kind: "float", value })));
@@ -50,7 +53,8 @@ function toJson(texts: readonly Uint8Array[]): Outcome<TemplateValue> {
   for (const bytes of texts) {
     const text = new TextDecoder().decode(bytes);
     const converted = fromJson(text);
-    if (converted === undefined) return fail({ kind: "invalidParameter", message: `an expression template holds invalid JSON: ${text}` });
+    if (converted === undefined)
+      return fail({ kind: "invalidParameter", message: `an expression template holds invalid JSON: ${text}` });
     value.push(converted);
   }
   return succeed({ kind: "array", value });
@@ -72,7 +76,8 @@ export function templateOf(value: unknown): TemplateValue | undefined {
   if (typeof value === "boolean") return { kind: "bool", value };
   if (typeof value === "string") return { kind: "string", value };
   if (typeof value === "bigint") return { kind: "int", value };
-  if (typeof value === "number") return Number.isSafeInteger(value) ? { kind: "int", value: BigInt(value) } : { kind: "float", value };
+  if (typeof value === "number")
+    return Number.isSafeInteger(value) ? { kind: "int", value: BigInt(value) } : { kind: "float", value };
   if (!Array.isArray(value)) return undefined;
   const elements = value.map(templateOf);
   return elements.includes(undefined) ? undefined : { kind: "array", value: elements as TemplateValue[] };

@@ -14,24 +14,35 @@ import { searchEndpoints } from "./search.ts";
 const BASE = "/v2/vectordb/";
 const TIMEOUT_SECONDS_DEFAULT = 30;
 
-const endpoints: ReadonlyMap<string, Endpoint> = new Map(Object.entries({
-  ...collectionEndpoints, ...entityEndpoints, ...searchEndpoints, ...catalogEndpoints,
-}));
+const endpoints: ReadonlyMap<string, Endpoint> = new Map(
+  Object.entries({
+    ...collectionEndpoints,
+    ...entityEndpoints,
+    ...searchEndpoints,
+    ...catalogEndpoints,
+  }),
+);
 
 /** Calls of Milvus's REST API that are not served yet; any other path is unknown. */
 export const restGaps: readonly string[] = `
-  collections/truncate collections/add_function collections/alter_function collections/drop_function collections/add_function_field
-  collections/drop_function_field collections/fields/alter_properties collections/fields/add collections/fields/drop
-  collections/struct_fields/add indexes/alter_properties indexes/drop_properties users/list users/describe users/create
-  users/update_password users/drop users/grant_role users/revoke_role roles/list roles/describe roles/create roles/alter roles/drop
-  roles/grant_privilege roles/revoke_privilege roles/grant_privilege_v2 roles/revoke_privilege_v2 privilege_groups/list
-  privilege_groups/create privilege_groups/drop privilege_groups/add_privileges_to_group privilege_groups/remove_privileges_from_group
-  resource_groups/list resource_groups/describe resource_groups/create resource_groups/drop resource_groups/alter
-  resource_groups/transfer_replica jobs/import/list jobs/import/create jobs/import/describe jobs/import/get_progress jobs/import/commit
-  jobs/import/abort jobs/snapshot/restore_external jobs/snapshot/export jobs/snapshot/describe jobs/snapshot/list
-  jobs/snapshot/export/describe snapshots/create snapshots/drop snapshots/list snapshots/describe snapshots/restore snapshots/pin
-  snapshots/unpin jobs/external_collection/refresh jobs/external_collection/describe jobs/external_collection/list file_resources/add
-  file_resources/remove file_resources/list segments/describe quotacenter/describe common/run_analyzer`.trim().split(/\s+/);
+  collections/truncate collections/add_function collections/alter_function collections/drop_function
+  collections/add_function_field collections/drop_function_field collections/fields/alter_properties
+  collections/fields/add collections/fields/drop collections/struct_fields/add indexes/alter_properties
+  indexes/drop_properties users/list users/describe users/create users/update_password users/drop
+  users/grant_role users/revoke_role roles/list roles/describe roles/create roles/alter roles/drop
+  roles/grant_privilege roles/revoke_privilege roles/grant_privilege_v2 roles/revoke_privilege_v2
+  privilege_groups/list privilege_groups/create privilege_groups/drop privilege_groups/add_privileges_to_group
+  privilege_groups/remove_privileges_from_group resource_groups/list resource_groups/describe
+  resource_groups/create resource_groups/drop resource_groups/alter resource_groups/transfer_replica
+  jobs/import/list jobs/import/create jobs/import/describe jobs/import/get_progress jobs/import/commit
+  jobs/import/abort jobs/snapshot/restore_external jobs/snapshot/export jobs/snapshot/describe
+  jobs/snapshot/list jobs/snapshot/export/describe snapshots/create snapshots/drop snapshots/list
+  snapshots/describe snapshots/restore snapshots/pin snapshots/unpin jobs/external_collection/refresh
+  jobs/external_collection/describe jobs/external_collection/list file_resources/add file_resources/remove
+  file_resources/list segments/describe quotacenter/describe common/run_analyzer
+`
+  .trim()
+  .split(/\s+/);
 
 const gaps = new Set(restGaps);
 
@@ -50,10 +61,17 @@ export async function answerHttp(request: HttpRequest, env: Environment, random:
   }
 }
 
-async function run(name: string, endpoint: Endpoint, request: HttpRequest, env: Environment, traceId: string): Promise<HttpAnswer> {
+async function run(
+  name: string,
+  endpoint: Endpoint,
+  request: HttpRequest,
+  env: Environment,
+  traceId: string,
+): Promise<HttpAnswer> {
   const refuse = (failure: RestFailure): HttpAnswer => refusedWith(failure, traceId);
   const seconds = request.headers.get("request-timeout");
-  if (seconds !== undefined && !/^\d{1,9}$/.test(seconds)) return refuse(invalid(`invalid Request-Timeout: ${seconds}`).failure);
+  if (seconds !== undefined && !/^\d{1,9}$/.test(seconds))
+    return refuse(invalid(`invalid Request-Timeout: ${seconds}`).failure);
   const body = new Body(request.body, structOf(name));
   const named = body.text("dbName");
   const call: RestCall = {
@@ -61,7 +79,7 @@ async function run(name: string, endpoint: Endpoint, request: HttpRequest, env: 
     metadata: request.headers,
     deadlineMs: env.clock.nowMs() + Number(seconds ?? TIMEOUT_SECONDS_DEFAULT) * 1_000,
     signal: request.signal,
-    database: named === "" ? headerOf(request, "db-name") ?? DEFAULT_DATABASE : named,
+    database: named === "" ? (headerOf(request, "db-name") ?? DEFAULT_DATABASE) : named,
     int64AsText: headerOf(request, "accept-type-allow-int64")?.toLowerCase() === "false",
   };
   const work = endpoint(body, call);

@@ -67,7 +67,8 @@ export class Body {
   object(key: string): { readonly [key: string]: Json | undefined } {
     const value = this.value(key);
     if (value === undefined) return {};
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as { readonly [key: string]: Json | undefined };
+    if (typeof value === "object" && value !== null && !Array.isArray(value))
+      return value as { readonly [key: string]: Json | undefined };
     return this.#wrongType(key, "map[string]interface {}", {});
   }
 

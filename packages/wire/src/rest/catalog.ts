@@ -37,7 +37,12 @@ const hasPartition: Endpoint = (body, call) => {
 const partitionStats: Endpoint = (body, call) => {
   const request = partitionOf(body, call);
   return async () => {
-    const answer = await runHandler(partition.getPartitionStatistics, milvus.GetPartitionStatisticsRequestCodec, request, call);
+    const answer = await runHandler(
+      partition.getPartitionStatistics,
+      milvus.GetPartitionStatisticsRequestCodec,
+      request,
+      call,
+    );
     return answer.ok ? done({ data: { rowCount: rowCountIn(answer.value.stats ?? []) } }) : answer;
   };
 };
@@ -86,10 +91,17 @@ const indexStateNames = new Map<number, string>(Object.entries(IndexState).map((
 function describedIndex(index: Init<milvus.IndexDescription>): Json {
   const params = new Map((index.params ?? []).map((p) => [p.key ?? "", p.value ?? ""]));
   return {
-    indexName: index.indexName, fieldName: index.fieldName, indexType: params.get("index_type") ?? "", metricType: params.get("metric_type") ?? "",
-    totalRows: index.totalRows ?? 0n, indexedRows: index.indexedRows ?? 0n, pendingRows: index.pendingIndexRows ?? 0n,
-    indexState: indexStateNames.get(index.state ?? 0) ?? "", failReason: index.indexStateFailReason ?? "",
-    minIndexVersion: index.minIndexVersion ?? 0, maxIndexVersion: index.maxIndexVersion ?? 0,
+    indexName: index.indexName,
+    fieldName: index.fieldName,
+    indexType: params.get("index_type") ?? "",
+    metricType: params.get("metric_type") ?? "",
+    totalRows: index.totalRows ?? 0n,
+    indexedRows: index.indexedRows ?? 0n,
+    pendingRows: index.pendingIndexRows ?? 0n,
+    indexState: indexStateNames.get(index.state ?? 0) ?? "",
+    failReason: index.indexStateFailReason ?? "",
+    minIndexVersion: index.minIndexVersion ?? 0,
+    maxIndexVersion: index.maxIndexVersion ?? 0,
     indexParams: [...params].map(([key, value]) => ({ key, value })),
   };
 }
@@ -122,7 +134,9 @@ const describeAlias: Endpoint = (body, call) => {
   return async () => {
     const answer = await runHandler(alias.describeAlias, milvus.DescribeAliasRequestCodec, request, call);
     if (!answer.ok) return answer;
-    return done({ data: { dbName: answer.value.dbName, collectionName: answer.value.collection, aliasName: answer.value.alias } });
+    return done({
+      data: { dbName: answer.value.dbName, collectionName: answer.value.collection, aliasName: answer.value.alias },
+    });
   };
 };
 

@@ -25,7 +25,12 @@ export function named(body: Body, call: RestCall): Named {
 }
 
 const list: Endpoint = (_body, call) => async () => {
-  const answer = await runHandler(collection.showCollections, milvus.ShowCollectionsRequestCodec, { dbName: call.database }, call);
+  const answer = await runHandler(
+    collection.showCollections,
+    milvus.ShowCollectionsRequestCodec,
+    { dbName: call.database },
+    call,
+  );
   return answer.ok ? done({ data: answer.value.collectionNames ?? [] }) : answer;
 };
 
@@ -44,7 +49,10 @@ const drop: Endpoint = (body, call) => {
 
 const rename: Endpoint = (body, call) => {
   const request = {
-    dbName: call.database, oldName: body.required("collectionName"), newName: body.required("newCollectionName"), newDBName: body.text("newDbName"),
+    dbName: call.database,
+    oldName: body.required("collectionName"),
+    newName: body.required("newCollectionName"),
+    newDBName: body.text("newDbName"),
   };
   return () => runVoid(collection.renameCollection, milvus.RenameCollectionRequestCodec, request, call);
 };
@@ -52,12 +60,19 @@ const rename: Endpoint = (body, call) => {
 const getStats: Endpoint = (body, call) => {
   const request = named(body, call);
   return async () => {
-    const answer = await runHandler(collection.getCollectionStatistics, milvus.GetCollectionStatisticsRequestCodec, request, call);
+    const answer = await runHandler(
+      collection.getCollectionStatistics,
+      milvus.GetCollectionStatisticsRequestCodec,
+      request,
+      call,
+    );
     return answer.ok ? done({ data: { rowCount: rowCountIn(answer.value.stats ?? []) } }) : answer;
   };
 };
 
-export function rowCountIn(stats: readonly { readonly key?: string | undefined; readonly value?: string | undefined }[]): number {
+export function rowCountIn(
+  stats: readonly { readonly key?: string | undefined; readonly value?: string | undefined }[],
+): number {
   return Number(stats.find((s) => s.key === "row_count")?.value ?? 0);
 }
 
@@ -71,7 +86,12 @@ const release: Endpoint = (body, call) => {
   return () => runVoid(load.releaseCollection, milvus.ReleaseCollectionRequestCodec, request, call);
 };
 
-const loadStateNames: readonly string[] = ["LoadStateNotExist", "LoadStateNotLoad", "LoadStateLoading", "LoadStateLoaded"];
+const loadStateNames: readonly string[] = [
+  "LoadStateNotExist",
+  "LoadStateNotLoad",
+  "LoadStateLoading",
+  "LoadStateLoaded",
+];
 
 const getLoadState: Endpoint = (body, call) => {
   const request = { ...named(body, call), partitionNames: body.texts("partitionNames") };
@@ -84,13 +104,17 @@ const getLoadState: Endpoint = (body, call) => {
     }
     if (loadState === "LoadStateNotLoad") return done({ data: { loadState } });
     const progress = await runHandler(load.getLoadingProgress, milvus.GetLoadingProgressRequestCodec, request, call);
-    if (!progress.ok) return done({ data: { loadState, loadProgress: -1 }, extra: { message: progress.failure.message } });
+    if (!progress.ok)
+      return done({ data: { loadState, loadProgress: -1 }, extra: { message: progress.failure.message } });
     return done({ data: { loadState, loadProgress: Number(progress.value.progress ?? 0n) } });
   };
 };
 
 const alterProperties: Endpoint = (body, call) => {
-  const properties = Object.entries(body.object("properties")).map(([key, value]) => ({ key, value: textOf(value ?? null) }));
+  const properties = Object.entries(body.object("properties")).map(([key, value]) => ({
+    key,
+    value: textOf(value ?? null),
+  }));
   const request = { ...named(body, call), properties };
   return () => runVoid(collection.alterCollection, milvus.AlterCollectionRequestCodec, request, call);
 };
@@ -118,13 +142,21 @@ const compactionStates: readonly string[] = ["UndefiedState", "Executing", "Comp
 const getCompactionState: Endpoint = (body, call) => {
   const compactionID = BigInt(body.integer("jobID"));
   return async () => {
-    const answer = await runHandler(admin.getCompactionState, milvus.GetCompactionStateRequestCodec, { compactionID }, call);
+    const answer = await runHandler(
+      admin.getCompactionState,
+      milvus.GetCompactionStateRequestCodec,
+      { compactionID },
+      call,
+    );
     if (!answer.ok) return answer;
     const { state, executingPlanNo, timeoutPlanNo, completedPlanNo } = answer.value;
     return done({
       data: {
-        compactionID, state: compactionStates[state ?? 0] ?? "", executingPlanNumber: executingPlanNo ?? 0n,
-        timeoutPlanNumber: timeoutPlanNo ?? 0n, completedPlanNumber: completedPlanNo ?? 0n,
+        compactionID,
+        state: compactionStates[state ?? 0] ?? "",
+        executingPlanNumber: executingPlanNo ?? 0n,
+        timeoutPlanNumber: timeoutPlanNo ?? 0n,
+        completedPlanNumber: completedPlanNo ?? 0n,
       },
     });
   };
@@ -133,27 +165,42 @@ const getCompactionState: Endpoint = (body, call) => {
 const describe: Endpoint = (body, call) => {
   const request = named(body, call);
   return async () => {
-    const answer = await runHandler(collection.describeCollection, milvus.DescribeCollectionRequestCodec, request, call);
+    const answer = await runHandler(
+      collection.describeCollection,
+      milvus.DescribeCollectionRequestCodec,
+      request,
+      call,
+    );
     if (!answer.ok) return answer;
     const state = await runHandler(load.getLoadState, milvus.GetLoadStateRequestCodec, request, call);
     const index = await runHandler(indexes.describeIndex, milvus.DescribeIndexRequestCodec, request, call);
-    const shown = index.ok ? index.value.indexDescriptions ?? [] : [];
-    return done({ data: described(answer.value, shown, state.ok ? state.value.state ?? 0 : 1) });
+    const shown = index.ok ? (index.value.indexDescriptions ?? []) : [];
+    return done({ data: described(answer.value, shown, state.ok ? (state.value.state ?? 0) : 1) });
   };
 };
 
-function described(info: Init<milvus.DescribeCollectionResponse>, indexList: readonly Init<milvus.IndexDescription>[], loadState: number): Json {
+function described(
+  info: Init<milvus.DescribeCollectionResponse>,
+  indexList: readonly Init<milvus.IndexDescription>[],
+  loadState: number,
+): Json {
   const own = info.schema;
   return {
-    collectionName: info.collectionName, collectionID: info.collectionID ?? 0n, description: own?.description ?? "", autoId: own?.autoID ?? false,
+    collectionName: info.collectionName,
+    collectionID: info.collectionID ?? 0n,
+    description: own?.description ?? "",
+    autoId: own?.autoID ?? false,
     fields: (own?.fields ?? []).map(describedField),
     functions: [],
     aliases: info.aliases ?? [],
     indexes: indexList.map((i) => ({
-      indexName: i.indexName, fieldName: i.fieldName, metricType: i.params?.find((p) => p.key === "metric_type")?.value ?? "",
+      indexName: i.indexName,
+      fieldName: i.fieldName,
+      metricType: i.params?.find((p) => p.key === "metric_type")?.value ?? "",
     })),
     load: loadStateNames[loadState] ?? "LoadStateNotLoad",
-    shardsNum: info.shardsNum, partitionsNum: info.numPartitions ?? 0n,
+    shardsNum: info.shardsNum,
+    partitionsNum: info.numPartitions ?? 0n,
     consistencyLevel: levelName(info.consistencyLevel ?? 0),
     enableDynamicField: own?.enableDynamicField ?? false,
     properties: pairsOf(info.properties),
@@ -172,17 +219,25 @@ function levelName(level: number): string {
 }
 
 function describedField(field: Init<schema.FieldSchema>): Json {
-  const value = field.defaultValue === undefined ? undefined : Object.entries(field.defaultValue).find(([, v]) => v !== undefined)?.[1];
+  const value =
+    field.defaultValue === undefined
+      ? undefined
+      : Object.entries(field.defaultValue).find(([, v]) => v !== undefined)?.[1];
   return {
-    name: field.name, id: field.fieldID ?? 0n, type: typeName(field.dataType ?? 0), primaryKey: field.isPrimaryKey ?? false,
-    partitionKey: field.isPartitionKey ?? false, clusteringKey: field.isClusteringKey ?? false, autoId: field.autoID ?? false,
-    description: field.description ?? "", nullable: field.nullable ?? false,
+    name: field.name,
+    id: field.fieldID ?? 0n,
+    type: typeName(field.dataType ?? 0),
+    primaryKey: field.isPrimaryKey ?? false,
+    partitionKey: field.isPartitionKey ?? false,
+    clusteringKey: field.isClusteringKey ?? false,
+    autoId: field.autoID ?? false,
+    description: field.description ?? "",
+    nullable: field.nullable ?? false,
     defaultValue: value as Json | undefined,
     params: (field.typeParams ?? []).length === 0 ? undefined : pairsOf(field.typeParams),
     elementType: (field.elementType ?? 0) === 0 ? undefined : typeName(field.elementType ?? 0),
   };
 }
-
 
 export const collectionEndpoints: Readonly<Record<string, Endpoint>> = {
   "collections/list": list,
@@ -202,4 +257,3 @@ export const collectionEndpoints: Readonly<Record<string, Endpoint>> = {
   "collections/compact": compact,
   "collections/get_compaction_state": getCompactionState,
 };
-

@@ -73,7 +73,12 @@ function readBody(body: Body): CreateBody {
   };
 }
 
-async function indexAndLoad(read: CreateBody, indexes: readonly IndexParam[], message: Init<schema.CollectionSchema>, call: RestCall): Promise<RestOutcome<typeof nothing>> {
+async function indexAndLoad(
+  read: CreateBody,
+  indexes: readonly IndexParam[],
+  message: Init<schema.CollectionSchema>,
+  call: RestCall,
+): Promise<RestOutcome<typeof nothing>> {
   if (indexes.length === 0) return done(nothing);
   const unknown = indexes.find((i) => !(message.fields ?? []).some((f) => f.name === i.fieldName));
   if (unknown !== undefined) {
@@ -86,7 +91,11 @@ async function indexAndLoad(read: CreateBody, indexes: readonly IndexParam[], me
   return loaded.ok ? done(nothing) : loaded;
 }
 
-function createRequest(read: CreateBody, message: Init<schema.CollectionSchema>, call: RestCall): RestOutcome<Init<milvus.CreateCollectionRequest>> {
+function createRequest(
+  read: CreateBody,
+  message: Init<schema.CollectionSchema>,
+  call: RestCall,
+): RestOutcome<Init<milvus.CreateCollectionRequest>> {
   const level = consistencyOf(read);
   if (!level.ok) return level;
   const keyed = (message.fields ?? []).some((f) => f.isPartitionKey === true);
@@ -131,7 +140,10 @@ function propertiesOf(read: CreateBody): RestOutcome<{ key: string; value: strin
   if (ttls.length > 1) return invalid("collection TTL is specified multiple times");
   const [ttl] = ttls;
   if (ttl !== undefined) properties.set("collection.ttl.seconds", textOf(ttl));
-  const copied: readonly (readonly [string, string])[] = [["partitionKeyIsolation", "partitionkey.isolation"], ["mmap.enabled", "mmap.enabled"]];
+  const copied: readonly (readonly [string, string])[] = [
+    ["partitionKeyIsolation", "partitionkey.isolation"],
+    ["mmap.enabled", "mmap.enabled"],
+  ];
   for (const [from, to] of copied) {
     const value = read.params[from];
     if (value !== undefined) properties.set(to, textOf(value));
@@ -150,15 +162,23 @@ const quickMetrics: Readonly<Record<string, readonly string[]>> = {
 function quickSchema(read: CreateBody): RestOutcome<Init<schema.CollectionSchema>> {
   const { quick } = read;
   const functions = read.schema["functions"];
-  if (Array.isArray(functions) && functions.length > 0) return invalid("functions are not supported for quickly create collection");
+  if (Array.isArray(functions) && functions.length > 0)
+    return invalid("functions are not supported for quickly create collection");
   const metrics = quickMetrics[quick.vectorFieldType];
-  if (metrics === undefined) return invalid(`vectorFieldType can only be [${Object.keys(quickMetrics).join(", ")}], default: FloatVector`);
+  if (metrics === undefined)
+    return invalid(`vectorFieldType can only be [${Object.keys(quickMetrics).join(", ")}], default: FloatVector`);
   const sparse = quick.vectorFieldType === "SparseFloatVector";
-  if (sparse && quick.dimension !== 0) return invalid("dimension should not be specified for SparseFloatVector quick create");
-  if (!sparse && quick.dimension === 0) return invalid("dimension is required for quickly create collection(default metric type: COSINE)");
-  const metric = (quick.metricType === "" ? metrics[0] ?? "" : quick.metricType).toUpperCase();
+  if (sparse && quick.dimension !== 0)
+    return invalid("dimension should not be specified for SparseFloatVector quick create");
+  if (!sparse && quick.dimension === 0)
+    return invalid("dimension is required for quickly create collection(default metric type: COSINE)");
+  const metric = (quick.metricType === "" ? (metrics[0] ?? "") : quick.metricType).toUpperCase();
   if (!metrics.includes(metric)) {
-    return invalid(sparse ? "only IP&BM25 is the supported metric type for sparse index" : `${quick.vectorFieldType} index does not support metric type: ${metric}`);
+    return invalid(
+      sparse
+        ? "only IP&BM25 is the supported metric type for sparse index"
+        : `${quick.vectorFieldType} index does not support metric type: ${metric}`,
+    );
   }
   const key = quickKey(quick, read.params["max_length"]);
   if (!key.ok) return key;
@@ -166,7 +186,9 @@ function quickSchema(read: CreateBody): RestOutcome<Init<schema.CollectionSchema
   const vector = { name: quick.vectorField, dataType: typeNumber(quick.vectorFieldType) ?? 0, typeParams: dim };
   const dynamic = read.params["enableDynamicField"];
   return done({
-    name: read.collectionName, description: read.description, fields: [key.value, vector],
+    name: read.collectionName,
+    description: read.description,
+    fields: [key.value, vector],
     enableDynamicField: dynamic === undefined || textOf(dynamic).toLowerCase() !== "false",
   });
 }
@@ -180,8 +202,12 @@ function quickKey(quick: QuickBody, maxLength: Json | undefined): RestOutcome<In
 }
 
 function quickIndex(quick: QuickBody): RestOutcome<readonly IndexParam[]> {
-  const metric = quick.metricType === "" ? quickMetrics[quick.vectorFieldType]?.[0] ?? "COSINE" : quick.metricType.toUpperCase();
-  const params = [{ key: "index_type", value: "AUTOINDEX" }, { key: "metric_type", value: metric }];
+  const metric =
+    quick.metricType === "" ? (quickMetrics[quick.vectorFieldType]?.[0] ?? "COSINE") : quick.metricType.toUpperCase();
+  const params = [
+    { key: "index_type", value: "AUTOINDEX" },
+    { key: "metric_type", value: metric },
+  ];
   return done([{ fieldName: quick.vectorField, indexName: quick.vectorField, params }]);
 }
 
@@ -198,14 +224,19 @@ function fullSchema(read: CreateBody): RestOutcome<Init<schema.CollectionSchema>
   const functions = Array.isArray(given["functions"]) ? given["functions"].map(() => ({})) : [];
   const structArrayFields = Array.isArray(given["structFields"]) ? given["structFields"].map(() => ({})) : [];
   return done({
-    name: read.collectionName, description: read.description, fields, functions, structArrayFields,
+    name: read.collectionName,
+    description: read.description,
+    fields,
+    functions,
+    structArrayFields,
     enableDynamicField: given["enableDynamicField"] === true,
     externalSource: typeof given["externalSource"] === "string" ? given["externalSource"] : "",
   });
 }
 
 function toField(given: Json, autoId: boolean): RestOutcome<Init<schema.FieldSchema>> {
-  if (typeof given !== "object" || given === null || Array.isArray(given)) return refuse(1_801, "can only accept json format request, error: a field is not an object");
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    return refuse(1_801, "can only accept json format request, error: a field is not an object");
   const field = given as Fields;
   const name = field["fieldName"];
   const type = field["dataType"];
@@ -222,9 +253,15 @@ function toField(given: Json, autoId: boolean): RestOutcome<Init<schema.FieldSch
   if (!value.ok) return value;
   const primary = field["isPrimary"] === true;
   return done({
-    name, dataType, elementType, isPrimaryKey: primary, autoID: primary && (autoId || field["autoID"] === true),
+    name,
+    dataType,
+    elementType,
+    isPrimaryKey: primary,
+    autoID: primary && (autoId || field["autoID"] === true),
     description: typeof field["description"] === "string" ? field["description"] : "",
-    isPartitionKey: field["isPartitionKey"] === true, isClusteringKey: field["isClusteringKey"] === true, nullable: field["nullable"] === true,
+    isPartitionKey: field["isPartitionKey"] === true,
+    isClusteringKey: field["isClusteringKey"] === true,
+    nullable: field["nullable"] === true,
     defaultValue: value.value,
     typeParams: typeParams(field["elementTypeParams"] ?? field["typeParams"]),
   });
@@ -237,7 +274,9 @@ function missingField(field: string): RestOutcome<never> {
 
 function typeParams(given: Json | undefined): { key: string; value: string }[] {
   if (typeof given !== "object" || given === null || Array.isArray(given)) return [];
-  return Object.entries(given as Fields).flatMap(([key, value]) => (value === undefined ? [] : [{ key, value: textOf(value) }]));
+  return Object.entries(given as Fields).flatMap(([key, value]) =>
+    value === undefined ? [] : [{ key, value: textOf(value) }],
+  );
 }
 
 function defaultValue(given: Json | undefined, type: number): RestOutcome<Init<schema.ValueField> | undefined> {

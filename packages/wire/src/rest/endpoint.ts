@@ -21,7 +21,10 @@ export const nothing: RestReply = { data: {} };
 
 /** Runs a gRPC handler; fields that are left out take their defaults. */
 export async function runHandler<Request, Response>(
-  handler: Handler<Request, Response>, codec: Codec<Request>, request: Init<Request>, call: Call,
+  handler: Handler<Request, Response>,
+  codec: Codec<Request>,
+  request: Init<Request>,
+  call: Call,
 ): Promise<RestOutcome<Init<Response>>> {
   const answer = await handler(decode(codec, encode(codec, request)), call);
   if (!answer.ok) return failed(answer.error);
@@ -32,7 +35,10 @@ export async function runHandler<Request, Response>(
 
 /** As `runHandler`, for calls that answer nothing. */
 export async function runVoid<Request, Response>(
-  handler: Handler<Request, Response>, codec: Codec<Request>, request: Init<Request>, call: Call,
+  handler: Handler<Request, Response>,
+  codec: Codec<Request>,
+  request: Init<Request>,
+  call: Call,
 ): Promise<RestOutcome<RestReply>> {
   const answer = await runHandler(handler, codec, request, call);
   return answer.ok ? done(nothing) : answer;

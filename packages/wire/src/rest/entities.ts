@@ -54,11 +54,19 @@ function write(kind: Write): Endpoint {
       if (rows === undefined || scanArray(rows) === undefined) {
         return refuse(1_801, "can only accept json format request, error: data must be an array of objects");
       }
-      const request = { ...ref.value, partition, rows: { kind: "json", rows }, schemaTimestamp: 0n as Timestamp } as const;
+      const request = {
+        ...ref.value,
+        partition,
+        rows: { kind: "json", rows },
+        schemaTimestamp: 0n as Timestamp,
+      } as const;
       const answer = await call.env.proxy[kind](request, call.deadlineMs);
       if (!answer.ok) return dataFailure(answer.error);
       const ids = idsIn(answer.value.ids, call.int64AsText);
-      const data = kind === "insert" ? { insertCount: answer.value.count, insertIds: ids } : { upsertCount: answer.value.count, upsertIds: ids };
+      const data =
+        kind === "insert"
+          ? { insertCount: answer.value.count, insertIds: ids }
+          : { upsertCount: answer.value.count, upsertIds: ids };
       return done({ data, extra: costless });
     };
   };
@@ -89,7 +97,10 @@ const remove: Endpoint = (body, call) => {
     const filter = filterIn(text, params);
     if (!filter.ok) return filter;
     const consistency = { level: "strong", guarantee: 0n as Timestamp } as const;
-    const answer = await call.env.proxy.delete({ ...ref.value, partition, filter: filter.value, consistency }, call.deadlineMs);
+    const answer = await call.env.proxy.delete(
+      { ...ref.value, partition, filter: filter.value, consistency },
+      call.deadlineMs,
+    );
     return answer.ok ? done({ data: { deleteCount: answer.value.count }, extra: costless }) : failed(answer.error);
   };
 };
@@ -101,14 +112,22 @@ interface Read {
   readonly consistency: Consistency;
 }
 
-async function runQuery(read: Read, filter: FilterInput, params: ReadonlyMap<string, string>, call: RestCall): Promise<RestOutcome<RestReply>> {
+async function runQuery(
+  read: Read,
+  filter: FilterInput,
+  params: ReadonlyMap<string, string>,
+  call: RestCall,
+): Promise<RestOutcome<RestReply>> {
   const ref = refOf(call, call.database, read.collection);
   if (!ref.ok) return failed(ref.error);
   const { partitions, outputFields, consistency } = read;
   const request = { ...ref.value, partitions, filter, outputFields, params, consistency };
   const answer = await call.env.proxy.query(request, call.int64AsText ? "jsonText" : "json", call.deadlineMs);
   if (!answer.ok) return failed(answer.error);
-  return done({ data: { raw: answer.value.columns.length === 0 ? [new TextEncoder().encode("[]")] : answer.value.columns }, extra: costless });
+  return done({
+    data: { raw: answer.value.columns.length === 0 ? [new TextEncoder().encode("[]")] : answer.value.columns },
+    extra: costless,
+  });
 }
 
 const query: Endpoint = (body, call) => {
@@ -125,7 +144,14 @@ const query: Endpoint = (body, call) => {
     const filter = filterIn(text, exprParams);
     if (!filter.ok) return filter;
     const counting = read.outputFields.length === 1 && read.outputFields[0] === "count(*)";
-    const params = new Map(counting ? [] : [["limit", String(limit)], ["offset", String(offset)]] as const);
+    const params = new Map(
+      counting
+        ? []
+        : ([
+            ["limit", String(limit)],
+            ["offset", String(offset)],
+          ] as const),
+    );
     return runQuery({ ...read, consistency: consistency.value }, filter.value, params, call);
   };
 };
@@ -155,7 +181,10 @@ const get: Endpoint = (body, call) => {
     const key = primaryKeyOf(info.value.schema);
     const keys = keysOf(id ?? [], key.type === DataType.int64);
     if (!keys.ok) return keys;
-    const filter: FilterInput = { text: `${key.name} in {ids}`, templates: new Map([["ids", { kind: "array", value: keys.value }]]) };
+    const filter: FilterInput = {
+      text: `${key.name} in {ids}`,
+      templates: new Map([["ids", { kind: "array", value: keys.value }]]),
+    };
     const partitions = single === "" ? read.partitions : [...read.partitions, single];
     return runQuery({ ...read, partitions, consistency: consistency.value }, filter, new Map(), call);
   };
@@ -166,10 +195,16 @@ function keysOf(id: Json, integers: boolean): RestOutcome<readonly TemplateValue
   for (const one of Array.isArray(id) ? (id as readonly Json[]) : [id]) {
     const text = typeof one === "object" || typeof one === "boolean" ? "" : textOf(one);
     if (integers && !/^-?\d{1,19}$/.test(text)) {
-      return refuse(1_806, `please check the primary key and its' type can only in [int, string], error: ${textOf(one)}`);
+      return refuse(
+        1_806,
+        `please check the primary key and its' type can only in [int, string], error: ${textOf(one)}`,
+      );
     }
     if (!integers && typeof one !== "string") {
-      return refuse(1_806, `please check the primary key and its' type can only in [int, string], error: ${textOf(one)}`);
+      return refuse(
+        1_806,
+        `please check the primary key and its' type can only in [int, string], error: ${textOf(one)}`,
+      );
     }
     keys.push(integers ? { kind: "int", value: BigInt(text) } : { kind: "string", value: text });
   }

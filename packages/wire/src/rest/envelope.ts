@@ -17,14 +17,17 @@ const commonHeaders = {
   "x-content-type-options": "nosniff",
   "access-control-allow-origin": "*",
   "access-control-allow-credentials": "true",
-  "access-control-allow-headers": "Content-Type, Content-Length, Accept-Encoding, Authorization, Accept, Origin, Cache-Control, "
-    + "X-Requested-With, DB-Name, Request-Timeout, Accept-Type-Allow-Int64",
+  "access-control-allow-headers":
+    "Content-Type, Content-Length, Accept-Encoding, Authorization, Accept, Origin, Cache-Control, " +
+    "X-Requested-With, DB-Name, Request-Timeout, Accept-Type-Allow-Int64",
   "access-control-allow-methods": "POST, HEAD, PATCH, OPTIONS, GET, PUT, DELETE",
 } as const;
 
 export function replied(reply: RestReply, traceId: string): HttpAnswer {
   const { data } = reply;
-  const extra = Object.entries(reply.extra ?? {}).flatMap(([key, value]) => (value === undefined ? [] : [`,${JSON.stringify(key)}:${stringify(value)}`])).join("");
+  const extra = Object.entries(reply.extra ?? {})
+    .flatMap(([key, value]) => (value === undefined ? [] : [`,${JSON.stringify(key)}:${stringify(value)}`]))
+    .join("");
   const parts = isRaw(data) ? data.raw : [utf8.encode(stringify(data))];
   const body = [utf8.encode(`{"code":0${extra},"data":`), ...parts, utf8.encode("}")];
   return { status: 200, headers: headersWith(traceId), body };
@@ -40,7 +43,11 @@ export function preflight(): HttpAnswer {
 }
 
 export function notFound(): HttpAnswer {
-  return { status: 404, headers: { ...commonHeaders, "content-type": "text/plain" }, body: [utf8.encode("404 page not found")] };
+  return {
+    status: 404,
+    headers: { ...commonHeaders, "content-type": "text/plain" },
+    body: [utf8.encode("404 page not found")],
+  };
 }
 
 function headersWith(traceId: string): Readonly<Record<string, string>> {

@@ -9,13 +9,19 @@ export interface RestFailure {
   readonly httpStatus: number;
 }
 
-export type RestOutcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: RestFailure };
+export type RestOutcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly failure: RestFailure };
 
 export function done<T>(value: T): RestOutcome<T> {
   return { ok: true, value };
 }
 
-export function refuse(code: number, message: string, httpStatus = 200): { readonly ok: false; readonly failure: RestFailure } {
+export function refuse(
+  code: number,
+  message: string,
+  httpStatus = 200,
+): { readonly ok: false; readonly failure: RestFailure } {
   return { ok: false, failure: { code, message, httpStatus } };
 }
 

@@ -15,7 +15,8 @@ export interface IndexParam {
 export function readIndexParams(list: readonly Json[]): RestOutcome<readonly IndexParam[]> {
   const read: IndexParam[] = [];
   for (const one of list) {
-    if (typeof one !== "object" || one === null || Array.isArray(one)) return notJson("an index parameter is not an object");
+    if (typeof one !== "object" || one === null || Array.isArray(one))
+      return notJson("an index parameter is not an object");
     const param = readOne(one as { readonly [key: string]: Json | undefined });
     if (!param.ok) return param;
     read.push(param.value);
@@ -39,7 +40,11 @@ function readOne(given: { readonly [key: string]: Json | undefined }): RestOutco
   params.set("index_type", type);
   const metric = text(given["metricType"]);
   if (metric !== undefined) params.set("metric_type", metric);
-  return done({ fieldName, indexName: text(given["indexName"]) ?? fieldName, params: [...params].map(([key, value]) => ({ key, value })) });
+  return done({
+    fieldName,
+    indexName: text(given["indexName"]) ?? fieldName,
+    params: [...params].map(([key, value]) => ({ key, value })),
+  });
 }
 
 function text(value: Json | undefined): string | undefined {
@@ -48,8 +53,11 @@ function text(value: Json | undefined): string | undefined {
 
 /** One after the other; the first failure stops. */
 export async function runIndexes(
-  indexes: readonly IndexParam[], dbName: string, collectionName: string,
-  create: Handler<milvus.CreateIndexRequest, common.Status>, call: RestCall,
+  indexes: readonly IndexParam[],
+  dbName: string,
+  collectionName: string,
+  create: Handler<milvus.CreateIndexRequest, common.Status>,
+  call: RestCall,
 ): Promise<RestOutcome<typeof nothing>> {
   for (const { fieldName, indexName, params } of indexes) {
     const request = { dbName, collectionName, fieldName, indexName, extraParams: params };

@@ -3,7 +3,14 @@ import { isSafeNumber, parse } from "lossless-json";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-export type Json = null | boolean | number | bigint | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+export type Json =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
 
 /** Undefined when the bytes are not JSON. */
 export function parseExact(bytes: Uint8Array): Json | undefined {
@@ -24,7 +31,9 @@ export function stringify(value: Json): string {
   if (typeof value === "number" && !Number.isFinite(value)) return JSON.stringify(String(value));
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${(value as readonly Json[]).map(stringify).join(",")}]`;
-  const parts = Object.entries(value).flatMap(([key, one]) => (one === undefined ? [] : [`${JSON.stringify(key)}:${stringify(one)}`]));
+  const parts = Object.entries(value).flatMap(([key, one]) =>
+    one === undefined ? [] : [`${JSON.stringify(key)}:${stringify(one)}`],
+  );
   return `{${parts.join(",")}}`;
 }
 

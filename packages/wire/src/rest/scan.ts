@@ -99,7 +99,14 @@ function endOfValue(text: Uint8Array, start: number): number | undefined {
   if (first === QUOTE) return endOfString(text, start);
   if (first === OPEN_OBJECT || first === OPEN_LIST) return endOfNested(text, start);
   let at = start;
-  while (at < text.length && !isSpace(text[at]) && text[at] !== COMMA && text[at] !== CLOSE_OBJECT && text[at] !== CLOSE_LIST) at++;
+  while (
+    at < text.length &&
+    !isSpace(text[at]) &&
+    text[at] !== COMMA &&
+    text[at] !== CLOSE_OBJECT &&
+    text[at] !== CLOSE_LIST
+  )
+    at++;
   return at === start ? undefined : at;
 }
 

@@ -21,11 +21,14 @@ const search: Endpoint = (body, call) => {
   const partitions = body.texts("partitionNames");
   const outputFields = body.texts("outputFields");
   const consistency = consistencyIn(body);
-  const unsupported = ["functionScore", "functionChains", "searchAggregation", "orderByFields"].find((key) => body.raw(key) !== undefined);
+  const unsupported = ["functionScore", "functionChains", "searchAggregation", "orderByFields"].find(
+    (key) => body.raw(key) !== undefined,
+  );
   return async () => {
     if (!part.ok) return part;
     if (!consistency.ok) return consistency;
-    if (unsupported !== undefined) return failed({ kind: "notImplemented", call: `entities/search with ${unsupported}` });
+    if (unsupported !== undefined)
+      return failed({ kind: "notImplemented", call: `entities/search with ${unsupported}` });
     const ref = refOf(call, call.database, collection);
     if (!ref.ok) return failed(ref.error);
     const request = { ...ref.value, ...part.value, partitions, outputFields, consistency: consistency.value };
@@ -56,11 +59,14 @@ function readPart(body: Body, paramsKey: string, limitDefault: number): RestOutc
   if (!params.ok) return params;
   if (body.problem !== undefined) return { ok: false, failure: body.problem };
   if (vectors !== undefined && ids !== undefined) {
-    return invalid("primary keys (ids) and query vectors (data) are mutually exclusive. Please provide only one of them");
+    return invalid(
+      "primary keys (ids) and query vectors (data) are mutually exclusive. Please provide only one of them",
+    );
   }
   if (ids !== undefined) return failed({ kind: "notImplemented", call: "entities/search by ids" });
   if (vectors === undefined) {
-    return refuse(1_802, "missing required parameters, error: either 'ids' (for primary key search) or 'data' (for vector search) must be provided");
+    const why = "either 'ids' (for primary key search) or 'data' (for vector search) must be provided";
+    return refuse(1_802, `missing required parameters, error: ${why}`);
   }
   if (scanArray(vectors) === undefined) return notJson("data must be an array of vectors");
   const filter = filterIn(filterText, exprParams);
@@ -81,7 +87,10 @@ function paramsOf(body: Body, key: string): RestOutcome<ReadonlyMap<string, stri
   for (const [name, value] of [...Object.entries(given), ...Object.entries((nested ?? {}) as Fields)]) {
     if (value === undefined || name === "params") continue;
     const known = inner.get(name);
-    if (known !== undefined && textOf(known) !== textOf(value)) return invalid(`ambiguous parameter: ${name}, in search_param: ${textOf(known)}, in search_param.params: ${textOf(value)}`);
+    if (known !== undefined && textOf(known) !== textOf(value))
+      return invalid(
+        `ambiguous parameter: ${name}, in search_param: ${textOf(known)}, in search_param.params: ${textOf(value)}`,
+      );
     inner.set(name, value);
   }
   const params = new Map<string, string>();
@@ -116,12 +125,15 @@ const hybridSearch: Endpoint = (body, call) => {
   const outputFields = body.texts("outputFields");
   const rankParams = readRank(body);
   const consistency = consistencyIn(body);
-  const unsupported = ["functionScore", "functionChains", "searchAggregation"].find((key) => body.raw(key) !== undefined);
+  const unsupported = ["functionScore", "functionChains", "searchAggregation"].find(
+    (key) => body.raw(key) !== undefined,
+  );
   return async () => {
     if (!consistency.ok) return consistency;
     if (unsupported === "searchAggregation") return invalid("searchAggregation is not supported for hybrid search");
     if (unsupported === "functionChains") return invalid("functionChains is not supported for hybrid search yet");
-    if (unsupported !== undefined) return failed({ kind: "notImplemented", call: `entities/hybrid_search with ${unsupported}` });
+    if (unsupported !== undefined)
+      return failed({ kind: "notImplemented", call: `entities/hybrid_search with ${unsupported}` });
     const ref = refOf(call, call.database, collection);
     if (!ref.ok) return failed(ref.error);
     const parts = readParts(list ?? new Uint8Array(0));
@@ -139,7 +151,8 @@ function readParts(list: Uint8Array): RestOutcome<readonly Part[]> {
   const parts: Part[] = [];
   for (const range of ranges) {
     const body = new Body(slice(list, range), "SubSearchReq");
-    const part = body.problem === undefined ? readPart(body, "params", 0) : { ok: false as const, failure: body.problem };
+    const part =
+      body.problem === undefined ? readPart(body, "params", 0) : { ok: false as const, failure: body.problem };
     if (!part.ok) return part;
     parts.push(part.value);
   }

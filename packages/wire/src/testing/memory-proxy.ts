@@ -1,6 +1,12 @@
 /** A proxy for tests: a catalog in memory, writes that only count, reads that answer what they are told. */
 import type { CollectionInfo, DatabaseInfo, IndexInfo } from "@elanus/model/catalog";
-import type { CollectionRef, CoordinatorContract, CreateCollection, CreateIndex, IndexProgress } from "@elanus/model/contract/coordinator";
+import type {
+  CollectionRef,
+  CoordinatorContract,
+  CreateCollection,
+  CreateIndex,
+  IndexProgress,
+} from "@elanus/model/contract/coordinator";
 import type { ProxyContract, QueryResult, SearchResult } from "@elanus/model/contract/proxy";
 import type { DbError } from "@elanus/model/error";
 import type { CollectionId, DatabaseId, IndexId, PartitionId, ShardId } from "@elanus/model/id";
@@ -63,9 +69,12 @@ export class MemoryProxy {
 
   #find(ref: CollectionRef): Outcome<CollectionInfo> {
     if (!this.#databases.has(ref.database)) return fail({ kind: "databaseNotFound", database: ref.database });
-    const found = this.#collections.get(`${ref.database}/${ref.name}`)
-      ?? [...this.#collections.values()].find((c) => c.database === ref.database && c.aliases.includes(ref.name));
-    return found === undefined ? fail({ kind: "collectionNotFound", database: ref.database, collection: ref.name }) : succeed(found);
+    const found =
+      this.#collections.get(`${ref.database}/${ref.name}`) ??
+      [...this.#collections.values()].find((c) => c.database === ref.database && c.aliases.includes(ref.name));
+    return found === undefined
+      ? fail({ kind: "collectionNotFound", database: ref.database, collection: ref.name })
+      : succeed(found);
   }
 
   #change(ref: CollectionRef, change: (info: CollectionInfo) => CollectionInfo): Outcome<void> {
@@ -81,9 +90,19 @@ export class MemoryProxy {
     const id = (this.#next += 1n) as CollectionId;
     const at = this.#tick();
     const info: CollectionInfo = {
-      id, database: database.name, databaseId: database.id, schema: request.schema, shards: [`p0_${id}v0` as ShardId],
-      partitions: [{ id: (this.#next += 1n) as PartitionId, name: "_default", createdAt: at }], aliases: [], indexes: [],
-      consistency: request.consistency, properties: request.properties, createdAt: at, updatedAt: at, load: { kind: "released" },
+      id,
+      database: database.name,
+      databaseId: database.id,
+      schema: request.schema,
+      shards: [`p0_${id}v0` as ShardId],
+      partitions: [{ id: (this.#next += 1n) as PartitionId, name: "_default", createdAt: at }],
+      aliases: [],
+      indexes: [],
+      consistency: request.consistency,
+      properties: request.properties,
+      createdAt: at,
+      updatedAt: at,
+      load: { kind: "released" },
     };
     this.#collections.set(`${request.database}/${request.name}`, info);
     return succeed(info);
@@ -93,8 +112,13 @@ export class MemoryProxy {
     return this.#change(request, (info) => {
       const field = info.schema.fields.find((f) => f.name === request.field) ?? primaryKeyOf(info.schema);
       const index: IndexInfo = {
-        id: (this.#next += 1n) as IndexId, name: request.index === "" ? request.field : request.index, field: field.id, type: request.type,
-        ...(request.metric === undefined ? {} : { metric: request.metric }), params: request.params, userParams: request.userParams,
+        id: (this.#next += 1n) as IndexId,
+        name: request.index === "" ? request.field : request.index,
+        field: field.id,
+        type: request.type,
+        ...(request.metric === undefined ? {} : { metric: request.metric }),
+        params: request.params,
+        userParams: request.userParams,
         createdAt: this.#tick(),
       };
       return { ...info, indexes: [...info.indexes, index] };
@@ -106,7 +130,16 @@ export class MemoryProxy {
     if (!found.ok) return found;
     const wanted = found.value.indexes.filter((i) => name === "" || i.name === name);
     if (wanted.length === 0) return fail({ kind: "indexNotFound", collection: ref.name, index: name });
-    return succeed(wanted.map((index) => ({ index, totalRows: 0, indexedRows: 0, pendingRows: 0, state: "finished", failReason: "" })));
+    return succeed(
+      wanted.map((index) => ({
+        index,
+        totalRows: 0,
+        indexedRows: 0,
+        pendingRows: 0,
+        state: "finished",
+        failReason: "",
+      })),
+    );
   }
 
   #catalog(): CoordinatorContract {
@@ -114,11 +147,13 @@ export class MemoryProxy {
       allocateTimestamps: async (count) => succeed({ first: this.#tick(), count }),
       catalogVersion: async () => succeed(1),
       createDatabase: async (name, properties) => {
-        if (this.#databases.has(name)) return fail({ kind: "invalidParameter", message: `database already exist: ${name}` });
+        if (this.#databases.has(name))
+          return fail({ kind: "invalidParameter", message: `database already exist: ${name}` });
         this.#databases.set(name, { id: (this.#next += 1n) as DatabaseId, name, createdAt: this.#tick(), properties });
         return done;
       },
-      dropDatabase: async (name) => (this.#databases.delete(name) ? done : fail({ kind: "databaseNotFound", database: name })),
+      dropDatabase: async (name) =>
+        this.#databases.delete(name) ? done : fail({ kind: "databaseNotFound", database: name }),
       alterDatabase: async () => done,
       listDatabases: async () => succeed([...this.#databases.values()]),
       describeDatabase: async (name) => {
@@ -135,35 +170,47 @@ export class MemoryProxy {
       describeCollection: async (ref) => this.#find(ref),
       describeCollectionById: async (id) => {
         const found = [...this.#collections.values()].find((c) => c.id === id);
-        return found === undefined ? fail({ kind: "collectionNotFound", database: "", collection: String(id) }) : succeed(found);
+        return found === undefined
+          ? fail({ kind: "collectionNotFound", database: "", collection: String(id) })
+          : succeed(found);
       },
-      listCollections: async (database) => succeed([...this.#collections.values()].filter((c) => c.database === database)),
+      listCollections: async (database) =>
+        succeed([...this.#collections.values()].filter((c) => c.database === database)),
       renameCollection: async () => done,
-      alterCollection: async (ref, set) => this.#change(ref, (info) => ({ ...info, properties: { ...info.properties, ...set } })),
-      createPartition: async (ref, name) => this.#change(ref, (info) => ({
-        ...info, partitions: [...info.partitions, { id: (this.#next += 1n) as PartitionId, name, createdAt: this.#tick() }],
-      })),
-      dropPartition: async (ref, name) => this.#change(ref, (info) => ({ ...info, partitions: info.partitions.filter((p) => p.name !== name) })),
+      alterCollection: async (ref, set) =>
+        this.#change(ref, (info) => ({ ...info, properties: { ...info.properties, ...set } })),
+      createPartition: async (ref, name) =>
+        this.#change(ref, (info) => ({
+          ...info,
+          partitions: [...info.partitions, { id: (this.#next += 1n) as PartitionId, name, createdAt: this.#tick() }],
+        })),
+      dropPartition: async (ref, name) =>
+        this.#change(ref, (info) => ({ ...info, partitions: info.partitions.filter((p) => p.name !== name) })),
       createAlias: async (ref, alias) => this.#change(ref, (info) => ({ ...info, aliases: [...info.aliases, alias] })),
       alterAlias: async () => done,
       dropAlias: async () => done,
       describeAlias: async (database, alias) => {
         const found = this.#find({ database, name: alias });
-        return found.ok ? succeed({ alias, collection: found.value.schema.name }) : fail({ kind: "aliasNotFound", database, alias });
+        return found.ok
+          ? succeed({ alias, collection: found.value.schema.name })
+          : fail({ kind: "aliasNotFound", database, alias });
       },
       listAliases: async (database, name) => {
         const found = this.#find({ database, name });
         return found.ok ? succeed(found.value.aliases) : found;
       },
       createIndex: async (request) => this.#index(request),
-      dropIndex: async (ref, name) => this.#change(ref, (info) => ({ ...info, indexes: info.indexes.filter((i) => i.name !== name) })),
+      dropIndex: async (ref, name) =>
+        this.#change(ref, (info) => ({ ...info, indexes: info.indexes.filter((i) => i.name !== name) })),
       describeIndexes: async (ref, name) => this.#describeIndexes(ref, name),
       load: async (ref) => this.#change(ref, (info) => ({ ...info, load: { kind: "loaded", partitions: "all" } })),
       release: async (ref) => this.#change(ref, (info) => ({ ...info, load: { kind: "released" } })),
       loadProgress: async (ref) => {
         const found = this.#find(ref);
         if (!found.ok) return found;
-        return succeed(found.value.load.kind === "released" ? { state: "notLoaded", percent: 0 } : { state: "loaded", percent: 100 });
+        return succeed(
+          found.value.load.kind === "released" ? { state: "notLoaded", percent: 0 } : { state: "loaded", percent: 100 },
+        );
       },
       listSegments: async (ref) => {
         const found = this.#find(ref);
@@ -210,7 +257,9 @@ export class MemoryProxy {
   #searched(ref: CollectionRef): Outcome<SearchResult> {
     const found = this.#find(ref);
     if (!found.ok) return found;
-    const body = this.searchBody ?? encode(SearchResultDataCodec, { numQueries: 1n, topks: [0n], primaryFieldName: nameOfKey(found.value.schema) });
+    const body =
+      this.searchBody ??
+      encode(SearchResultDataCodec, { numQueries: 1n, topks: [0n], primaryFieldName: nameOfKey(found.value.schema) });
     return succeed({ body, collection: found.value, metric: "L2", sessionTimestamp: 0n as Timestamp });
   }
 
@@ -218,7 +267,13 @@ export class MemoryProxy {
     const found = this.#find(ref);
     if (!found.ok) return found;
     const primaryField = nameOfKey(found.value.schema);
-    return succeed({ columns: this.queryColumns, outputFields: [primaryField], primaryField, collection: found.value, sessionTimestamp: 0n as Timestamp });
+    return succeed({
+      columns: this.queryColumns,
+      outputFields: [primaryField],
+      primaryField,
+      collection: found.value,
+      sessionTimestamp: 0n as Timestamp,
+    });
   }
 }
 

@@ -77,7 +77,9 @@ export class GrpcCall {
     try {
       const path = text(this.#headers[":path"]) ?? "";
       const metadata = metadataOf(this.#headers);
-      this.#answer(await this.#handlers.rpc({ path, metadata, body, deadlineMs: this.#deadlineMs, signal: this.#abort.signal }));
+      this.#answer(
+        await this.#handlers.rpc({ path, metadata, body, deadlineMs: this.#deadlineMs, signal: this.#abort.signal }),
+      );
     } catch (error) {
       this.#answer(failed(INTERNAL, error instanceof Error ? error.message : String(error)));
     }
@@ -86,7 +88,8 @@ export class GrpcCall {
   #refuse(problem: FrameProblem): void {
     const max = this.#options.requestBytesMax;
     if (problem.kind === "malformed") this.#answer(failed(INTERNAL, problem.message));
-    else this.#answer(failed(RESOURCE_EXHAUSTED, `grpc: received message larger than max (${problem.bytes} vs. ${max})`));
+    else
+      this.#answer(failed(RESOURCE_EXHAUSTED, `grpc: received message larger than max (${problem.bytes} vs. ${max})`));
   }
 
   #expire(): void {
@@ -106,7 +109,9 @@ export class GrpcCall {
     if (answer.status !== 0) this.#sendFailure(answer);
     else if (answer.body.length > this.#options.responseBytesMax) {
       const max = this.#options.responseBytesMax;
-      this.#sendFailure(failed(RESOURCE_EXHAUSTED, `grpc: trying to send message larger than max (${answer.body.length} vs. ${max})`));
+      this.#sendFailure(
+        failed(RESOURCE_EXHAUSTED, `grpc: trying to send message larger than max (${answer.body.length} vs. ${max})`),
+      );
     } else this.#sendMessage(answer);
   }
 

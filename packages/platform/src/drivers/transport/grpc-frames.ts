@@ -35,7 +35,8 @@ export class UnaryAssembler {
   finish(): UnaryMessage {
     if (this.#problem !== undefined) return this.#problem;
     if (this.#message === undefined) return { kind: "malformed", message: "the request holds no message" };
-    if (this.#filled < this.#message.length) return { kind: "malformed", message: "the request ends within its message" };
+    if (this.#filled < this.#message.length)
+      return { kind: "malformed", message: "the request ends within its message" };
     return { kind: "message", compressed: this.#header[0] === 1, bytes: this.#message };
   }
 

@@ -4,7 +4,12 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Readable } from "node:stream";
 import type { HttpAnswer, HttpRequest, ListenOptions, TransportHandlers } from "../../ports/transport.ts";
 
-export function exchangeHttp1(incoming: IncomingMessage, outgoing: ServerResponse, options: ListenOptions, handlers: TransportHandlers): void {
+export function exchangeHttp1(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  options: ListenOptions,
+  handlers: TransportHandlers,
+): void {
   const abort = new AbortController();
   outgoing.on("close", () => abort.abort());
   outgoing.on("error", () => abort.abort());
@@ -17,7 +22,12 @@ export function exchangeHttp1(incoming: IncomingMessage, outgoing: ServerRespons
   });
 }
 
-export function exchangeHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: ListenOptions, handlers: TransportHandlers): void {
+export function exchangeHttp2(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  options: ListenOptions,
+  handlers: TransportHandlers,
+): void {
   const abort = new AbortController();
   stream.on("close", () => abort.abort());
   const head = headOf(headers[":method"], headers[":path"], headers, abort.signal);
@@ -32,7 +42,12 @@ export function exchangeHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHe
 
 type Head = Omit<HttpRequest, "body">;
 
-function headOf(method: string | undefined, url: string | undefined, all: NodeJS.Dict<string | string[]>, signal: AbortSignal): Head {
+function headOf(
+  method: string | undefined,
+  url: string | undefined,
+  all: NodeJS.Dict<string | string[]>,
+  signal: AbortSignal,
+): Head {
   const [path = "", query = ""] = (url ?? "").split("?", 2);
   const headers = new Map<string, string>();
   for (const [name, value] of Object.entries(all)) {
@@ -43,7 +58,11 @@ function headOf(method: string | undefined, url: string | undefined, all: NodeJS
 }
 
 function receive(
-  from: Readable, head: Head, options: ListenOptions, handlers: TransportHandlers, send: (answer: HttpAnswer) => void,
+  from: Readable,
+  head: Head,
+  options: ListenOptions,
+  handlers: TransportHandlers,
+  send: (answer: HttpAnswer) => void,
 ): void {
   const chunks: Buffer[] = [];
   let bytes = 0;

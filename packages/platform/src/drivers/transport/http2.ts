@@ -106,7 +106,11 @@ class Http2Listener implements Listener {
 
   #createHttp2(door: Door): Http2Server {
     const server = createHttp2Server({
-      settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: 1_024, maxHeaderListSize: HEADER_BYTES_MAX },
+      settings: {
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxConcurrentStreams: 1_024,
+        maxHeaderListSize: HEADER_BYTES_MAX,
+      },
       maxSessionMemory: SESSION_MEMORY_MB,
     });
     server.on("session", (session) => this.#watch(session));
