@@ -1,0 +1,363 @@
+/** The listener over real loopback sockets. */
+import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
+import { connect as connectTcp, type Socket } from "node:net";
+import { gzipSync } from "node:zlib";
+import { afterEach, describe, expect, test } from "vitest";
+import type { HttpRequest, Listener, RpcRequest, TransportHandlers } from "../../ports/transport.ts";
+import { frameHeader } from "./grpc-frames.ts";
+import { nodeTransport } from "./http2.ts";
+
+const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+const closers: (() => Promise<void> | void)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function listen(handlers: Partial<TransportHandlers>, requestBytesMax = 64 * 1024 * 1024): Promise<Listener> {
+  const all: TransportHandlers = {
+    rpc: async ({ body }) => ({ status: 0, message: "", body }),
+    http: async ({ body }) => ({ status: 200, headers: { "content-type": "text/plain" }, body: [body] }),
+    ...handlers,
+  };
+  const listener = await nodeTransport({ clock }).listen(
+    { host: "127.0.0.1", port: 0, requestBytesMax, responseBytesMax: 1024 * 1024 * 64 },
+    all,
+  );
+  if (!listener.ok) throw new Error("cannot listen");
+  closers.push(() => listener.value.close(0));
+  return listener.value;
+}
+
+function session(listener: Listener): ClientHttp2Session {
+  const client = connectHttp2(`http://127.0.0.1:${listener.port}`);
+  client.on("error", () => {});
+  closers.push(() => client.destroy());
+  return client;
+}
+
+interface RpcReply {
+  readonly status: string | undefined;
+  readonly message: string;
+  readonly body: Buffer;
+}
+
+interface CallOptions {
+  readonly headers?: Record<string, string>;
+  readonly flag?: number;
+  /** Sent instead of a proper frame. */
+  readonly raw?: Uint8Array;
+  readonly path?: string;
+}
+
+function call(client: ClientHttp2Session, message: Uint8Array, options: CallOptions = {}): Promise<RpcReply> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      ":method": "POST",
+      ":path": options.path ?? "/pkg.Service/Echo",
+      "content-type": "application/grpc",
+      te: "trailers",
+    };
+    const stream = client.request({ ...headers, ...options.headers });
+    const chunks: Buffer[] = [];
+    let status: string | undefined;
+    let text = "";
+    const read = (from: Record<string, unknown>): void => {
+      if (from["grpc-status"] !== undefined) status = String(from["grpc-status"]);
+      if (from["grpc-message"] !== undefined) text = decodeURIComponent(String(from["grpc-message"]));
+    };
+    stream.on("response", read);
+    stream.on("trailers", read);
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("error", reject);
+    stream.on("close", () => resolve({ status, message: text, body: Buffer.concat(chunks).subarray(5) }));
+    if (options.raw !== undefined) stream.end(options.raw);
+    else {
+      const header = frameHeader(message.length);
+      header[0] = options.flag ?? 0;
+      stream.write(header);
+      stream.end(message);
+    }
+  });
+}
+
+describe("gRPC", () => {
+  test("a call reaches the handler with its path, metadata and deadline", async () => {
+    const seen: RpcRequest[] = [];
+    const listener = await listen({
+      rpc: async (request) => {
+        seen.push(request);
+        return { status: 0, message: "", body: Buffer.from("yes") };
+      },
+    });
+    const reply = await call(session(listener), Buffer.from("question"), {
+      headers: { dbname: "d1", "grpc-timeout": "10S" },
+    });
+    expect(reply).toMatchObject({ status: "0" });
+    expect(reply.body.toString()).toBe("yes");
+    expect(seen[0]?.path).toBe("/pkg.Service/Echo");
+    expect(seen[0]?.metadata.get("dbname")).toBe("d1");
+    expect(Buffer.from(seen[0]?.body ?? []).toString()).toBe("question");
+    expect(seen[0]?.deadlineMs).toBeGreaterThan(Date.now());
+  });
+
+  test("a failure is a status with its text, whatever letters it has", async () => {
+    const listener = await listen({
+      rpc: async () => ({ status: 12, message: "not 100% «done» 中文", body: new Uint8Array(0) }),
+    });
+    expect(await call(session(listener), new Uint8Array(0))).toMatchObject({
+      status: "12",
+      message: "not 100% «done» 中文",
+    });
+  });
+
+  test("messages of many megabytes go both ways", async () => {
+    const listener = await listen({});
+    const message = Buffer.alloc(33 * 1024 * 1024, 7);
+    const reply = await call(session(listener), message);
+    expect(reply.status).toBe("0");
+    expect(reply.body.equals(message)).toBe(true);
+  });
+
+  test("a message above the limit is refused by name and the connection stays usable", async () => {
+    const listener = await listen({}, 1_000);
+    const client = session(listener);
+    const refused = await call(client, Buffer.alloc(200_000));
+    expect(refused.status).toBe("8");
+    expect(refused.message).toContain("message larger than max (200000 vs. 1000)");
+    expect(await call(client, Buffer.from("small"))).toMatchObject({ status: "0" });
+  });
+
+  test("compressed messages are accepted, bombs and unknown encodings are not", async () => {
+    const listener = await listen({}, 10_000);
+    const client = session(listener);
+    const gzip = { headers: { "grpc-encoding": "gzip" }, flag: 1 };
+    expect((await call(client, gzipSync("hello"), gzip)).body.toString()).toBe("hello");
+    const bomb = await call(client, gzipSync(Buffer.alloc(1_000_000)), gzip);
+    expect(bomb).toMatchObject({ status: "8" });
+    expect(bomb.message).toContain("message larger than max");
+    expect(await call(client, Buffer.from("x"), { headers: { "grpc-encoding": "zstd" }, flag: 1 })).toMatchObject({
+      status: "12",
+    });
+    expect(await call(client, Buffer.from("not gzip"), gzip)).toMatchObject({ status: "13" });
+  });
+
+  test("a frame that is none is answered", async () => {
+    const listener = await listen({});
+    const client = session(listener);
+    for (const raw of [
+      Buffer.alloc(0),
+      Buffer.from([0, 0]),
+      Buffer.from([9, 0, 0, 0, 0]),
+      Buffer.from([0, 0, 0, 0, 9, 1]),
+    ]) {
+      expect(await call(client, raw, { raw })).toMatchObject({ status: "13" });
+    }
+  });
+
+  test("a passed deadline is answered at once and aborts the work", async () => {
+    let aborted = false;
+    const listener = await listen({
+      rpc: ({ signal }) =>
+        new Promise(() =>
+          signal.addEventListener("abort", () => {
+            aborted = true;
+          }),
+        ),
+    });
+    expect(await call(session(listener), new Uint8Array(0), { headers: { "grpc-timeout": "20m" } })).toMatchObject({
+      status: "4",
+    });
+    expect(aborted).toBe(true);
+  });
+
+  test("a caller that leaves aborts the work", async () => {
+    let left: () => void = () => {};
+    const gone = new Promise<void>((resolve) => {
+      left = resolve;
+    });
+    let arrived: () => void = () => {};
+    const here = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const listener = await listen({
+      rpc: ({ signal }) => {
+        signal.addEventListener("abort", () => left());
+        arrived();
+        return new Promise(() => {});
+      },
+    });
+    const client = session(listener);
+    void call(client, new Uint8Array(0)).catch(() => {});
+    await here;
+    client.destroy();
+    await gone;
+  });
+
+  test("a handler that throws fails its own call", async () => {
+    const listener = await listen({
+      rpc: async () => {
+        throw new Error("bug");
+      },
+    });
+    expect(await call(session(listener), new Uint8Array(0))).toMatchObject({ status: "13", message: "bug" });
+  });
+
+  test("frequent pings on an idle connection are tolerated", async () => {
+    const listener = await listen({});
+    const client = session(listener);
+    for (let at = 0; at < 50; at++) await new Promise<void>((resolve) => client.ping(() => resolve()));
+    expect(await call(client, Buffer.from("still here"))).toMatchObject({ status: "0" });
+  });
+
+  test("a stream that is kept open sends its first message and stays", async () => {
+    const listener = await listen({
+      rpc: async () => ({ status: 0, message: "", body: Buffer.from("first"), keepOpen: true }),
+    });
+    const stream = session(listener).request({
+      ":method": "POST",
+      ":path": "/h/Watch",
+      "content-type": "application/grpc",
+    });
+    stream.on("error", () => {});
+    stream.end(frameHeader(0));
+    const first = await new Promise<Buffer>((resolve) => stream.once("data", resolve));
+    expect(first.subarray(5).toString()).toBe("first");
+    expect(stream.readableEnded).toBe(false);
+  });
+});
+
+describe("one port for both protocols", () => {
+  test("HTTP/1.1 reaches the other handler", async () => {
+    const seen: HttpRequest[] = [];
+    const listener = await listen({
+      http: async (request) => {
+        seen.push(request);
+        return { status: 201, headers: {}, body: [Buffer.from("a"), Buffer.from("b")] };
+      },
+    });
+    const answer = await fetch(`http://127.0.0.1:${listener.port}/v2/x?y=1`, {
+      method: "POST",
+      body: "{}",
+      headers: { "DB-Name": "d" },
+    });
+    expect(answer.status).toBe(201);
+    expect(await answer.text()).toBe("ab");
+    expect(seen[0]).toMatchObject({ method: "POST", path: "/v2/x", query: "y=1" });
+    expect(seen[0]?.headers.get("db-name")).toBe("d");
+  });
+
+  test("cleartext HTTP/2 that is not gRPC reaches it too", async () => {
+    const listener = await listen({});
+    const stream = session(listener).request({
+      ":method": "POST",
+      ":path": "/v2/x",
+      "content-type": "application/json",
+    });
+    stream.end("hello");
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    await new Promise((resolve) => stream.on("end", resolve));
+    expect(Buffer.concat(chunks).toString()).toBe("hello");
+  });
+
+  test("the first bytes may come one by one", async () => {
+    const listener = await listen({});
+    const socket = await connected(listener);
+    for (const letter of "POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok") {
+      await new Promise<void>((resolve) => socket.write(letter, () => resolve()));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const text = await readAll(socket);
+    expect(text).toContain("HTTP/1.1 200");
+    expect(text.endsWith("ok")).toBe(true);
+  });
+
+  test("garbage closes its own connection only", async () => {
+    const listener = await listen({});
+    const socket = await connected(listener);
+    socket.end("\u0000\u0001garbage\r\n\r\n");
+    await readAll(socket);
+    expect(await call(session(listener), Buffer.from("fine"))).toMatchObject({ status: "0" });
+  });
+
+  test("a body above the limit is refused with 413", async () => {
+    const listener = await listen({}, 100);
+    const answer = await fetch(`http://127.0.0.1:${listener.port}/`, { method: "POST", body: "x".repeat(101) });
+    expect(answer.status).toBe(413);
+  });
+});
+
+describe("closing", () => {
+  test("running calls finish, new connections are refused", async () => {
+    let finish: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    let arrived: () => void = () => {};
+    const here = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const listener = await listen({
+      rpc: async () => {
+        arrived();
+        await gate;
+        return { status: 0, message: "", body: Buffer.from("late") };
+      },
+    });
+    const reply = call(session(listener), new Uint8Array(0));
+    await here;
+    const closed = listener.close(10_000);
+    finish();
+    expect((await reply).body.toString()).toBe("late");
+    await closed;
+    await expect(fetch(`http://127.0.0.1:${listener.port}/`)).rejects.toThrow();
+  });
+
+  test("calls that do not finish are cut off after the grace", async () => {
+    const listener = await listen({ rpc: () => new Promise(() => {}) });
+    const reply = call(session(listener), new Uint8Array(0)).then(
+      (r) => r.status,
+      () => "lost",
+    );
+    await fetch(`http://127.0.0.1:${listener.port}/`, { method: "POST", body: "" });
+    await listener.close(10);
+    expect(["lost", undefined]).toContain(await reply);
+  });
+
+  test("a port in use is told", async () => {
+    const listener = await listen({});
+    const handlers: TransportHandlers = {
+      rpc: async () => ({ status: 0, message: "", body: new Uint8Array(0) }),
+      http: async () => ({ status: 200, headers: {}, body: [] }),
+    };
+    const second = await nodeTransport({ clock }).listen(
+      { host: "127.0.0.1", port: listener.port, requestBytesMax: 1, responseBytesMax: 1 },
+      handlers,
+    );
+    expect(second).toMatchObject({
+      ok: false,
+      error: { kind: "ioFailed", message: expect.stringContaining("in use") },
+    });
+  });
+});
+
+function connected(listener: Listener): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connectTcp(listener.port, "127.0.0.1", () => resolve(socket));
+    socket.on("error", () => {});
+    closers.push(() => {
+      socket.destroy();
+    });
+  });
+}
+
+function readAll(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+    });
+    socket.on("close", () => resolve(text));
+  });
+}
