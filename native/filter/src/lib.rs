@@ -15,5 +15,8 @@ mod reader;
 pub mod source;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub use program::{KeyList, KeyRestriction, Program};
 pub use source::{BytesSlice, ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};
