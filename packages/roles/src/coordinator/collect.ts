@@ -34,6 +34,7 @@ export class GarbageCollector {
       if (!keys.ok) return;
       stored.push(...keys.value);
     }
+    if (!(await this.#manifests.settleAll())) return;
     // Listed first, referenced after: a commit in between can only take keys off the list.
     const verdict = findGarbage(stored, this.#manifests.referenced(), this.#seen, nowMs, this.#graceMs);
     this.#seen = verdict.unreferencedSince;

@@ -38,6 +38,8 @@ export class ManifestBook {
   readonly #owners = new Map<ChannelName, ChannelOwner>();
   /** Objects that garbage collection has deleted; a commit that comes too late must not name them. */
   readonly #deleted = new Set<string>();
+  /** Shards whose pointer may have moved although its transaction failed; read again before anything else. */
+  readonly #uncertain = new Set<ShardId>();
 
   constructor(store: CoordinatorStore, objects: ObjectStore, oracle: OracleTask) {
     this.#store = store;
@@ -91,6 +93,8 @@ export class ManifestBook {
     return this.#queueOf(commit.shard).run(async () => {
       const channel = channelOf(commit.shard);
       if (commit.term !== undefined && commit.term !== this.termOf(channel)) return fail({ kind: "fenced", channel });
+      const settled = await this.#settle(commit.shard);
+      if (!settled.ok) return settled;
       const late = commit.add.flatMap(objectsOf).find((key) => this.#deleted.has(key));
       if (late !== undefined) return fail({ kind: "internal", message: `object ${late} was collected as garbage` });
       const next = committed(this.of(commit.shard), commit, sources);
@@ -114,9 +118,17 @@ export class ManifestBook {
     edit: (manifest: ShardManifest) => ShardManifest | undefined,
   ): Promise<Outcome<ShardManifest | undefined>> {
     return this.#queueOf(shard).run(async () => {
+      const settled = await this.#settle(shard);
+      if (!settled.ok) return settled;
       const next = edit(this.of(shard));
       return next === undefined ? succeed(undefined) : this.#write(collection, next, undefined);
     });
+  }
+
+  /** True once every pointer is known; until then nothing may pass for garbage. */
+  async settleAll(): Promise<boolean> {
+    const settled = [...this.#uncertain].map((shard) => this.#queueOf(shard).run(() => this.#settle(shard)));
+    return (await Promise.all(settled)).every((outcome) => outcome.ok) && this.#uncertain.size === 0;
   }
 
   /** Keys of every object that some manifest needs, the manifests themselves included. */
@@ -150,6 +162,14 @@ export class ManifestBook {
     return succeed(undefined);
   }
 
+  /** Whether a failed transaction happened is unknown: what is stored decides, as soon as it can be read. */
+  async #settle(shard: ShardId): Promise<Outcome<void>> {
+    if (!this.#uncertain.has(shard)) return succeed(undefined);
+    const loaded = await this.#loadShard(shard);
+    if (loaded.ok) this.#uncertain.delete(shard);
+    return loaded;
+  }
+
   /** `fencedBy`: also require that the channel still has the owner whose term was checked. */
   async #write(
     collection: CollectionId,
@@ -170,8 +190,8 @@ export class ManifestBook {
     if (owner !== undefined) conditions.push({ key: `channel/${fencedBy}`, value: encodeRecord(owner) });
     const done = await this.#store.transact([{ kind: "put", key: pointerKey, value: encodeRecord(pointer) }], conditions);
     if (!done.ok) {
-      // Whether it happened is unknown: what is stored decides.
-      await this.#loadShard(manifest.shard);
+      this.#uncertain.add(manifest.shard);
+      await this.#settle(manifest.shard);
       return done;
     }
     if (!done.value) return fail({ kind: "fenced", channel: channelOf(manifest.shard) });

@@ -92,6 +92,8 @@ export class Channel {
   }
 
   async #replay(from: LogPosition): Promise<Outcome<void>> {
+    // What lies below may still be in the log: whole files are truncated, not records.
+    this.#applied = from;
     for await (const frame of this.#context.world.log.read(this.name, from)) {
       const applied = frame.ok ? await this.#replayFrame(frame.value) : frame;
       if (!applied.ok) return applied;
