@@ -2,7 +2,9 @@
 
 use elanus_index::IndexError;
 use elanus_index::catalog::{self, Index};
+use elanus_index::scalar::ScalarIndex;
 use elanus_rows::error::{NativeError, Result};
+use elanus_rows::schema::Schema;
 
 use crate::accounting::{Account, Kind};
 use crate::file::SegmentFile;
@@ -11,35 +13,51 @@ use crate::file::SegmentFile;
 pub(crate) struct Attached {
     pub(crate) id: u64,
     pub(crate) field: u32,
-    index: Index,
+    body: Body,
     account: Account,
 }
 
+enum Body {
+    Vector(Index),
+    Scalar(ScalarIndex),
+}
+
 impl Attached {
-    pub(crate) fn open(id: u64, file: SegmentFile) -> Result<Self> {
-        let field = file.field.ok_or_else(|| NativeError::Internal("an index file without its field".into()))?;
-        let index = catalog::open(file.storage()?).map_err(|e| index_error(&file.role, e))?;
-        let account = Account::new(Kind::Index, index.memory_bytes());
-        Ok(Self { id, field, index, account })
+    /// Verifies and opens the file of an index over a vector field or over a scalar one.
+    pub(crate) fn open(schema: &Schema, id: u64, file: &SegmentFile) -> Result<Self> {
+        let of = file.field.and_then(|field| schema.by_id(field));
+        let of = of.ok_or_else(|| NativeError::Internal(format!("{}: it does not say its field", file.role)))?;
+        let storage = file.storage()?;
+        let wrong = |e| index_error(&file.role, e);
+        let (body, bytes) = if of.data_type.is_vector() {
+            let index = catalog::open(storage).map_err(wrong)?;
+            let bytes = index.memory_bytes();
+            (Body::Vector(index), bytes)
+        } else {
+            let index = ScalarIndex::open(storage).map_err(wrong)?;
+            let bytes = index.memory_bytes();
+            (Body::Scalar(index), bytes)
+        };
+        Ok(Self { id, field: of.id, body, account: Account::new(Kind::Index, bytes) })
     }
 
-    /// The vector index; `None` for an index of a scalar field.
-    pub(crate) fn index(&self) -> Option<&Index> {
-        Some(&self.index)
+    pub(crate) fn vector(&self) -> Option<&Index> {
+        match &self.body {
+            Body::Vector(index) => Some(index),
+            Body::Scalar(_) => None,
+        }
     }
 
-    /// Milvus's name of its type.
-    pub(crate) fn type_name(&self) -> &'static str {
-        self.index.type_name()
-    }
-
-    pub(crate) fn is_vector(&self) -> bool {
-        true
+    pub(crate) fn scalar(&self) -> Option<&ScalarIndex> {
+        match &self.body {
+            Body::Vector(_) => None,
+            Body::Scalar(index) => Some(index),
+        }
     }
 
     /// Rows that the index covers, where it says so.
     pub(crate) fn row_count(&self) -> Option<usize> {
-        None
+        self.scalar().map(ScalarIndex::row_count)
     }
 
     pub(crate) fn bytes(&self) -> usize {

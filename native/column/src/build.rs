@@ -2,8 +2,10 @@
 
 use elanus_index::catalog::{self, Rows};
 use elanus_index::progress::Progress;
+use elanus_index::scalar::{self, ScalarRows, Scalars};
+use elanus_rows::column::{Bits, Column, Values};
 use elanus_rows::error::{NativeError, Result};
-use elanus_rows::schema::DataType;
+use elanus_rows::schema::{DataType, Field};
 
 use crate::attached::index_error;
 use crate::part::{Source, Vectors};
@@ -31,12 +33,41 @@ pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Pro
     let position = schema.position(request.field);
     let position =
         position.ok_or_else(|| NativeError::SchemaMismatch(format!("field {} is not in the schema", request.field)))?;
+    let field = &schema.fields[position];
+    if !field.data_type.is_vector() {
+        return build_scalar(source.column(position)?, field, request, progress);
+    }
     let vectors = Vectors::new(schema, &source, position, 0, source.rows())?;
-    let rows = match schema.fields[position].data_type {
+    let rows = match field.data_type {
         DataType::SparseFloatVector => Rows::Sparse(&vectors),
-        kind if kind.is_vector() => Rows::Dense(&vectors),
-        kind => return Err(NativeError::InvalidParameter(format!("no index {} for {kind:?}", request.index_type))),
+        _ => Rows::Dense(&vectors),
     };
     catalog::build(request.index_type, request.metric, request.params, rows, progress, request.threads)
         .map_err(|e| index_error("index", e))
+}
+
+fn build_scalar(column: &Column, field: &Field, request: &BuildRequest<'_>, progress: &Progress) -> Result<Vec<u8>> {
+    let fits = request.index_type == "INVERTED" && field.data_type != DataType::Json;
+    let (values, offsets) = match &column.values {
+        Values::Array { offsets, elements } => (scalars(elements), Some(offsets.as_slice())),
+        values => (scalars(values), None),
+    };
+    let values = values.filter(|_| fits).ok_or_else(|| {
+        NativeError::InvalidParameter(format!("no index {} for {:?}", request.index_type, field.data_type))
+    })?;
+    let validity = column.validity.as_ref().map(Bits::words);
+    let rows = ScalarRows { row_count: column.len(), values, offsets, validity };
+    scalar::build(&rows, progress).map_err(|e| index_error("index", e))
+}
+
+fn scalars(values: &Values) -> Option<Scalars<'_>> {
+    Some(match values {
+        Values::Bool(v) => Scalars::Bool(v),
+        Values::Int32(v) => Scalars::Int32(v),
+        Values::Int64(v) => Scalars::Int64(v),
+        Values::Float(v) => Scalars::Float(v),
+        Values::Double(v) => Scalars::Double(v),
+        Values::Bytes(v) => Scalars::Bytes { offsets: &v.offsets, data: &v.data },
+        Values::Array { .. } | Values::Fixed { .. } => return None,
+    })
 }

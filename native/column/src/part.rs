@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use elanus_filter::{ColumnSource, ColumnView, Program};
+use elanus_filter::{ColumnSource, ColumnView, Program, ScalarIndexes};
+use elanus_index::scalar::ScalarIndex;
 use elanus_index::vector::{Element, SparseRows, VectorRows};
 use elanus_rows::column::{Bits, Column, Values};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::keys::Key;
 use elanus_rows::schema::{DataType, Field, Schema};
 
+use crate::attached::Attached;
 use crate::chunk::Chunk;
 use crate::keys::key_at;
 use crate::sealed::vectors::VectorFile;
@@ -126,8 +128,21 @@ impl Part {
     /// Keeps the rows for which the filter is true.
     pub(crate) fn filter(&mut self, schema: &Schema, program: &Program) -> Result<()> {
         let columns = Columns { source: &self.source, schema };
-        self.allowed = Some(program.evaluate(&columns, None, self.allowed.as_ref())?);
+        let indexes = match &self.source {
+            Source::Memory(_) => Indexes(Vec::new()),
+            Source::Sealed(sealed) => Indexes(sealed.attached()),
+        };
+        self.allowed = Some(program.evaluate(&columns, Some(&indexes), self.allowed.as_ref())?);
         Ok(())
+    }
+}
+
+/// The indexes of a sealed segment as a filter reads them.
+struct Indexes(Vec<Arc<Attached>>);
+
+impl ScalarIndexes for Indexes {
+    fn of(&self, field: u32) -> Option<&ScalarIndex> {
+        self.0.iter().find(|attached| attached.field == field)?.scalar()
     }
 }
 

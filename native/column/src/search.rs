@@ -118,7 +118,7 @@ fn targets<'a>(
 ) -> Result<Vec<Target<'a>>> {
     let mut targets = Vec::with_capacity(parts.len());
     for (segment, part, index) in parts {
-        let type_name = index.as_ref().map_or("FLAT", |index| index.type_name());
+        let type_name = index.as_ref().and_then(|index| index.vector()).map_or("FLAT", Index::type_name);
         let params = SearchParams::from_json(type_name, request.params, request.top_k)
             .map_err(|e| index_error(&format!("segment {segment}"), e))?;
         let rows = part.source.rows();
@@ -161,7 +161,7 @@ fn index_for(segment: &Segment, request: &SearchRequest<'_>) -> Option<Arc<Attac
     let attached = segment.as_sealed().ok()?.attached();
     attached.into_iter().find(|attached| {
         attached.field == request.field
-            && match attached.index() {
+            && match attached.vector() {
                 Some(Index::Dense(index)) => Metric::from_name(request.metric) == Some(index.metric()),
                 Some(Index::Sparse(_)) => true,
                 None => false,
@@ -191,13 +191,18 @@ fn search_target(
         range_filter: inner_bound(request, larger),
         params: &target.params,
     };
-    let done = match target.index.and_then(Attached::index) {
+    let done = match target.index.and_then(Attached::vector) {
         Some(Index::Dense(index)) => index.search(&target.vectors, &query, &mut out),
         Some(Index::Sparse(index)) => index.search(&query, &mut out),
         None if sparse => sparse::exact(&target.vectors, &query, &mut out),
         None => flat::search(&target.vectors, metric, &query, &mut out),
     };
-    done.map_err(|e| index_error(&format!("index of segment {}", target.segment), e))?;
+    let file = || format!("index of segment {}", target.segment);
+    done.map_err(|e| index_error(&file(), e))?;
+    let rows = target.part.source.rows();
+    if out.iter().any(|hit| (target.from + hit.row) as usize >= rows) {
+        return Err(NativeError::FileCorrupt { file: file(), message: "it names rows that are not there".into() });
+    }
     Ok(out)
 }
 

@@ -241,6 +241,10 @@ impl Segment {
                     continue;
                 };
                 let (key, stamp) = (part.key(&source.schema, row)?, stamps[row as usize]);
+                if at <= stamp {
+                    // Shadowed within its own batch: nobody ever saw it.
+                    continue;
+                }
                 let here = match &self.body {
                     Body::Growing(growing) => growing.find_inserted(key, stamp),
                     Body::Sealed(sealed) => sealed.find_inserted(key, stamp)?,
@@ -262,7 +266,7 @@ impl Segment {
     /// `FileCorrupt`, or the segment is not sealed.
     pub fn attach_index(&self, id: u64, file: SegmentFile) -> Result<()> {
         let sealed = self.as_sealed()?;
-        sealed.attach(Arc::new(Attached::open(id, file)?))
+        sealed.attach(Arc::new(Attached::open(&self.schema, id, &file)?))
     }
 
     /// Lets go of an index; one that is not attached is fine.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use elanus_index::progress::Progress;
 use elanus_kernels::crc32c;
 use elanus_rows::column::{Batch, Bits, Column, Values, VarBytes};
 use elanus_rows::error::Result;
 use elanus_rows::keys::Keys;
 use elanus_rows::schema::{DataType, Field, Schema};
 
+use crate::build::{BuildRequest, build_index};
 use crate::file::{FileSource, SegmentFile};
 use crate::segment::Segment;
 
@@ -183,4 +185,57 @@ pub(crate) fn seal(segment: &Segment) -> Result<Arc<Segment>> {
 pub(crate) fn plain(mut column: Column) -> Column {
     column.validity = column.validity.filter(|bits| bits.count_ones() < bits.len());
     column
+}
+
+/// Encoded filters of the tests (docs/formats/filter-program.md).
+pub(crate) mod filters {
+    use elanus_rows::keys::{Key, Keys};
+
+    fn program(node: Vec<u8>) -> Vec<u8> {
+        [b"EFLT".to_vec(), vec![1], node].concat()
+    }
+
+    fn field(id: u32) -> Vec<u8> {
+        [vec![0], id.to_le_bytes().to_vec()].concat()
+    }
+
+    fn small_at_most(value: i64) -> Vec<u8> {
+        [vec![6, 2], field(103), vec![1], value.to_le_bytes().to_vec()].concat()
+    }
+
+    fn key_in(keys: &Keys) -> Vec<u8> {
+        let mut list = vec![0];
+        list.extend_from_slice(&(keys.len() as u32).to_le_bytes());
+        for key in keys.iter() {
+            match key {
+                Key::Int(key) => list.extend([vec![1], key.to_le_bytes().to_vec()].concat()),
+                Key::Text(key) => {
+                    list.extend([vec![3], (key.len() as u32).to_le_bytes().to_vec(), key.to_vec()].concat());
+                }
+            }
+        }
+        [vec![8], field(100), list].concat()
+    }
+
+    /// `small <= value`
+    pub(crate) fn small(value: i64) -> Vec<u8> {
+        program(small_at_most(value))
+    }
+
+    /// `pk in keys`
+    pub(crate) fn keys(keys: &Keys) -> Vec<u8> {
+        program(key_in(keys))
+    }
+
+    /// `pk in keys and small <= value`
+    pub(crate) fn both(keys: &Keys, value: i64) -> Vec<u8> {
+        program([vec![1], 2_u32.to_le_bytes().to_vec(), key_in(keys), small_at_most(value)].concat())
+    }
+}
+
+/// Builds an index and attaches it.
+pub(crate) fn index(segment: &Segment, id: u64, field: u32, index_type: &str, metric: &str) -> Result<()> {
+    let request = BuildRequest { field, index_type, metric, params: "{}", threads: 1 };
+    let content = build_index(segment, &request, &Progress::default())?;
+    segment.attach_index(id, SegmentFile { field: Some(field), ..file(&format!("index:{id}"), content) })
 }

@@ -61,7 +61,7 @@ impl Sealed {
             let role = file.role.clone();
             if let Some(id) = role.strip_prefix("index:") {
                 let id = id.parse().map_err(|_| file.corrupt("its role names no index"))?;
-                attached.push(Arc::new(Attached::open(id, file)?));
+                attached.push(Arc::new(Attached::open(&schema, id, &file)?));
                 continue;
             }
             let bytes = file.load()?;
@@ -170,10 +170,11 @@ impl Sealed {
         Ok(found)
     }
 
-    /// The row of `key` that was inserted at `stamp`.
+    /// The row of `key` that was inserted at `stamp`. Of a key that stood twice in one batch, the row that counts.
     pub(crate) fn find_inserted(&self, key: Key<'_>, stamp: u64) -> Result<Option<u32>> {
-        let (mut rows, stamps) = (self.rows_of(key)?, self.stamps()?);
-        Ok(rows.find(|&row| stamps[row as usize] == stamp))
+        let (rows, stamps, deaths) = (self.rows_of(key)?, self.stamps()?, self.deaths());
+        let found = rows.filter(|&row| stamps[row as usize] == stamp);
+        Ok(found.max_by_key(|&row| deaths.of(row).unwrap_or(u64::MAX)))
     }
 
     pub(crate) fn delete(&self, keys: &Keys, at: u64) -> Result<usize> {
@@ -207,9 +208,7 @@ impl Sealed {
 
     /// Puts an index in the place of the old one of its field.
     pub(crate) fn attach(&self, index: Arc<Attached>) -> Result<()> {
-        let position = self.schema.position(index.field);
-        let known = position.is_some_and(|position| self.vectors[position].is_some() || !index.is_vector());
-        if !known || index.row_count().is_some_and(|rows| rows != self.rows) {
+        if index.row_count().is_some_and(|rows| rows != self.rows) {
             return Err(NativeError::FileCorrupt {
                 file: format!("index:{}", index.id),
                 message: "it does not belong to this segment".into(),
