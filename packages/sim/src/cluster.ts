@@ -19,7 +19,7 @@ import { DiskImage, type CrashMode } from "./disk.ts";
 import { LogAudit } from "./log-audit.ts";
 import { type Mutation, override } from "./mutation.ts";
 import { Network } from "./network.ts";
-import { SimProcess } from "./process.ts";
+import { EPOCH_MS, SimProcess } from "./process.ts";
 import { SeededRandom } from "./random.ts";
 import { type RoleName, startRoles } from "./roles.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -330,11 +330,13 @@ export class Cluster {
   ): NonNullable<Services[Role]> {
     type Contract = NonNullable<Services[Role]>;
     const verbOf = (name: string) => (...args: unknown[]): unknown => {
+      const askedMs = from.clock.nowMs();
       const answer = this.network.call<unknown>(from, to, name, () => {
         const incarnation = this.#running.get(to);
         const contract: unknown = incarnation?.services[role];
         if (incarnation === undefined || contract === undefined) return undefined;
-        return { process: incarnation.process, act: () => this.#guarded(to, () => invoke(contract, name, args)) };
+        const sent = withLocalDeadlines(args, incarnation.process.clock.nowMs() - askedMs);
+        return { process: incarnation.process, act: () => this.#guarded(to, () => invoke(contract, name, sent)) };
       });
       return silent.includes(name) ? undefined : answer;
     };
@@ -350,6 +352,16 @@ export class Cluster {
       return fail({ kind: "internal", message: String(cause) });
     }
   }
+}
+
+/** Deadlines travel as what is left of them, because no two processes' clocks agree. */
+function withLocalDeadlines(args: readonly unknown[], shiftMs: number): readonly unknown[] {
+  return args.map((argument) => {
+    // No other number of a contract is a wall clock's.
+    if (typeof argument === "number" && argument > EPOCH_MS / 2 && Number.isFinite(argument)) return argument + shiftMs;
+    if (typeof argument !== "object" || argument === null || !("deadlineMs" in argument)) return argument;
+    return { ...argument, deadlineMs: Number(argument.deadlineMs) + shiftMs };
+  });
 }
 
 async function invoke(contract: unknown, verb: string, args: readonly unknown[]): Promise<Outcome<unknown>> {

@@ -47,7 +47,7 @@ export class FaultPlan {
   /** Episodes, one or two at a time, until `stop`. */
   async run(): Promise<void> {
     while (!this.#isOver) {
-      await this.#sleep(200 + this.#random.next() * 2_500);
+      await this.#sleep(100 + this.#random.next() * 1_200);
       if (this.#isOver) return;
       const kind = this.#random.pick(this.kinds);
       this.met.set(kind, (this.met.get(kind) ?? 0) + 1);
@@ -104,7 +104,7 @@ export class FaultPlan {
       case "zombie":
         return this.#zombie(random);
       case "freeze": {
-        const process = random.pick(this.#cluster.processes);
+        const process = this.#anyOf(this.#cluster.processes);
         process?.freeze();
         return () => process?.thaw();
       }
@@ -180,7 +180,7 @@ export class FaultPlan {
   }
 
   #bendTime(kind: FaultKind, random: SeededRandom): () => void {
-    const process = random.pick(this.#cluster.processes);
+    const process = this.#anyOf(this.#cluster.processes);
     if (process === undefined) return () => {};
     if (kind === "clockJump") {
       process.clockOffsetMs += (random.next() - 0.5) * 1_200_000;
@@ -222,7 +222,11 @@ export class FaultPlan {
 
   #anyProcess(): ProcessSpec | undefined {
     const running = this.#cluster.specs.filter(({ name }) => this.#cluster.find(name) !== undefined);
-    return running.length === 0 ? undefined : this.#random.pick(running);
+    return this.#anyOf(running);
+  }
+
+  #anyOf<T>(items: readonly T[]): T | undefined {
+    return items.length === 0 ? undefined : this.#random.pick(items);
   }
 
   #sleep(ms: number): Promise<void> {

@@ -5,10 +5,11 @@
 import type { Addon } from "@elanus/engine/addon";
 import type { Outcome } from "@elanus/model/outcome";
 import { allCheckers } from "./checkers/all.ts";
+import { noLeak } from "./checkers/no-leak.ts";
 import { Cluster, type Composition } from "./cluster.ts";
 import { keysFilter, strong } from "./database-client.ts";
 import { type FaultKind, FaultPlan, chooseFaults } from "./faults.ts";
-import { type AccessPath, type Checker, type History, Recorder, type Violation } from "./history.ts";
+import { type AccessPath, type Checker, type History, Recorder, type StorageAudit, type Violation } from "./history.ts";
 import { type Mutation, noMutation } from "./mutation.ts";
 import { SeededRandom } from "./random.ts";
 import { BUCKETS, distanceOf, vectorOf } from "./rows.ts";
@@ -44,7 +45,8 @@ const WORK_MS_MAX = 120_000;
 const RECOVER_MS_MAX = 10_000;
 const LOAD_MS_MAX = 60_000;
 const AUDIT_MS_MAX = 240_000;
-const GRACE_MS = 14_000;
+const GARBAGE_MS_MAX = 60_000;
+const GARBAGE_POLL_MS = 3_000;
 
 export async function runSeed(config: SeedConfig): Promise<SeedResult> {
   const run = new SeedRun(config);
@@ -232,16 +234,20 @@ class SeedRun {
     this.#recorder.endRead(read);
   }
 
-  /** After the grace time the objects are those that manifests name. */
+  /** Late compactions make late garbage: the store is asked until it is clean, and judged as it is at the end. */
   async #storageAudit(): Promise<void> {
-    await this.cluster.client.timers.sleep(GRACE_MS);
-    const files = await this.#untilOk("list of segments", RECOVER_MS_MAX, () => this.#workload.client.files(COLLECTION));
-    if (!files?.ok) return;
-    const manifests = await this.cluster.manifestKeys();
-    const stored = this.cluster.image.paths
-      .filter((path) => path.startsWith("objects/segments/") || path.startsWith("objects/manifests/"))
-      .map((path) => path.slice("objects/".length));
-    this.#recorder.storage.push({ stored, referenced: [...files.value, ...manifests] });
+    let audit: StorageAudit | undefined;
+    const endMs = this.#scheduler.nowMs + GARBAGE_MS_MAX;
+    do {
+      await this.cluster.client.timers.sleep(GARBAGE_POLL_MS);
+      const files = await this.#untilOk("list of segments", RECOVER_MS_MAX, () => this.#workload.client.files(COLLECTION));
+      if (!files?.ok) return;
+      const stored = this.cluster.image.paths
+        .filter((path) => path.startsWith("objects/segments/") || path.startsWith("objects/manifests/"))
+        .map((path) => path.slice("objects/".length));
+      audit = { stored, referenced: [...files.value, ...(await this.cluster.manifestKeys())] };
+    } while (this.#scheduler.nowMs < endMs && noLeak.check({ ...this.#history(), storage: [audit] }).length > 0);
+    this.#recorder.storage.push(audit);
   }
 
   async #untilOk<T>(what: string, limitMs: number, ask: () => Promise<Outcome<T>>): Promise<Outcome<T> | undefined> {
@@ -258,8 +264,8 @@ class SeedRun {
     return last;
   }
 
-  #judge(): void {
-    const history: History = {
+  #history(): History {
+    return {
       writes: this.#recorder.writes,
       reads: this.#recorder.reads,
       records: this.cluster.audit.records,
@@ -268,6 +274,10 @@ class SeedRun {
       recoveries: this.#recorder.recoveries,
       hasClockFaults: this.#plan.hasClockFaults,
     };
+  }
+
+  #judge(): void {
+    const history = this.#history();
     for (const checker of this.#config.checkers ?? allCheckers) {
       for (const message of checker.check(history)) this.#violations.push({ invariant: checker.invariant, message });
     }

@@ -46,7 +46,7 @@ export class Workload {
     const random = this.#config.random.fork(`session ${number}`);
     const session: Session = { number, random, newest: 0n as Timestamp };
     for (let count = 0; count < operations; count += 1) {
-      await this.#config.cluster.client.timers.sleep(random.next() * random.next() * 250);
+      await this.#config.cluster.client.timers.sleep(random.next() * random.next() * 1_500);
       await this.#step(session);
     }
   }
