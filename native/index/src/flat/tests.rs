@@ -19,6 +19,7 @@ proptest! {
         count in 0usize..200, dim in 1usize..40, k in 0usize..50, seed in 1u64.., share in 0usize..4, nulls in 1usize..6,
     ) {
         for element in DENSE.into_iter().chain([Element::Bit]) {
+            let dim = if element == Element::Bit { dim.next_multiple_of(8) } else { dim };
             let mut rows = clustered(element, count + 1, dim, 3, seed);
             let vector = rows.rows.pop().flatten().expect("made");
             for row in rows.rows.iter_mut().skip(1).step_by(nulls * 3) {

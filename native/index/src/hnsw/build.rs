@@ -230,8 +230,7 @@ impl<'a, S: Space> Growing<'a, S> {
     }
 
     /// The heuristic choice of neighbours: of the candidates, ascending by distance, one is taken unless a taken one
-    /// is as near to it as the node itself. Equal distances count as nearer, so that copies of one vector do not
-    /// take all places of each other.
+    /// is nearer to it than the node itself is.
     fn choose(&self, most: usize, worker: &mut Worker<S>) {
         let Worker { candidates, chosen, other, .. } = worker;
         chosen.clear();
@@ -241,7 +240,7 @@ impl<'a, S: Space> Growing<'a, S> {
             }
             if !chosen.is_empty() {
                 self.space.load(candidate, other);
-                if chosen.iter().any(|&taken| self.space.distance(other, taken) <= key) {
+                if chosen.iter().any(|&taken| self.space.distance(other, taken) < key) {
                     continue;
                 }
             }

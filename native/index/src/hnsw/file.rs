@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::beam::NODES_MAX;
 use super::build::{Graph, Shape, build};
 use super::codes::{Codes, Encoder, codes_suffice, stride};
+use super::copies::{CopyLists, NodeRows, separate};
 use super::order::{Blocks, breadth_first, connect};
 use super::space::RowSpace;
 use super::walk::{Links, NONE};
@@ -50,7 +51,9 @@ pub(crate) fn build_file(
         return Err(IndexError::Parameter("refine is not supported for this index".to_owned()));
     }
     let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    let row_of: Vec<u32> = (0..count).filter(|&row| !rows.row(row).is_empty()).collect();
+    let present: Vec<u32> = (0..count).filter(|&row| !rows.row(row).is_empty()).collect();
+    let separated = separate(rows, &present);
+    let row_of = separated.first;
     if row_of.len() > NODES_MAX {
         return Err(IndexError::Parameter(format!("HNSW holds at most {NODES_MAX} rows")));
     }
@@ -71,7 +74,8 @@ pub(crate) fn build_file(
             .ok_or_else(|| IndexError::Parameter(format!("metric type {} does not fit", metric.name())))?;
         grow(&space, shape, threads, progress)?
     };
-    let parts = Parts { meta, shape, encoder: &encoder, codes: codes.as_deref(), row_of: &row_of };
+    let (codes, copies) = (codes.as_deref(), separated.copies);
+    let parts = Parts { meta, shape, encoder: &encoder, codes, row_of: &row_of, copies: &copies };
     let file = parts.lay_out(&mut graph);
     progress.advance(1.0);
     Ok(file)
@@ -96,6 +100,7 @@ struct Parts<'a> {
     encoder: &'a Encoder,
     codes: Option<&'a [u8]>,
     row_of: &'a [u32],
+    copies: &'a [(u32, u32)],
 }
 
 impl Parts<'_> {
@@ -107,6 +112,8 @@ impl Parts<'_> {
             number[old as usize] = new as u32;
         }
         let row_of: Vec<u32> = order.iter().map(|&old| self.row_of[old as usize]).collect();
+        let copies = self.copies.iter().map(|&(old, row)| (number[old as usize], row));
+        let copies = CopyLists::new(copies.collect());
         let links = self.renumbered_links(graph, &order, &number);
         graph.links = vec![];
         let (levels, upper) = self.upper_levels(graph, &order, &number);
@@ -133,6 +140,9 @@ impl Parts<'_> {
             ("graph", &serde_json::to_vec(&graph_meta).unwrap_or_default()),
             ("mean", &mean),
             ("rows", u32s_as_bytes(&row_of)),
+            ("copy_nodes", u32s_as_bytes(&copies.nodes)),
+            ("copy_starts", u32s_as_bytes(&copies.starts)),
+            ("copy_rows", u32s_as_bytes(&copies.rows)),
             ("links", u32s_as_bytes(&links)),
             ("upper", u32s_as_bytes(&upper)),
             ("codes", &codes),
@@ -175,6 +185,7 @@ pub(crate) struct Hnsw {
     pub graph: GraphMeta,
     pub encoder: Encoder,
     row_of: Range<usize>,
+    copies: [Range<usize>; 3],
     links: Range<usize>,
     codes: Range<usize>,
     /// Of each level above 0: where its nodes and its blocks lie.
@@ -207,9 +218,10 @@ impl Hnsw {
         let metric = meta.metric()?;
         let encoder = Encoder { metric, element: meta.element()?, mean, dim: meta.dim };
         let (row_of, links, codes) = (file.range("rows")?, file.range("links")?, file.range("codes")?);
+        let copies = [file.range("copy_nodes")?, file.range("copy_starts")?, file.range("copy_rows")?];
         let upper = upper_ranges(&graph, file.range("upper")?)?;
         let element = encoder.element;
-        let index = Self { file, metric, element, rows: meta.rows, graph, encoder, row_of, links, codes, upper };
+        let index = Self { file, metric, element, rows: meta.rows, graph, encoder, row_of, copies, links, codes, upper };
         index.check()?;
         Ok(index)
     }
@@ -218,8 +230,14 @@ impl Hnsw {
         as_u32s(&self.file.bytes()[range.clone()]).unwrap_or(&[])
     }
 
-    pub(crate) fn row_of(&self) -> &[u32] {
-        self.words(&self.row_of)
+    pub(crate) fn node_rows(&self) -> NodeRows<'_> {
+        let [nodes, starts, copies] = &self.copies;
+        NodeRows {
+            first: self.words(&self.row_of),
+            nodes: self.words(nodes),
+            starts: self.words(starts),
+            copies: self.words(copies),
+        }
     }
 
     pub(crate) fn base(&self) -> Blocks<'_> {
@@ -251,7 +269,7 @@ impl Hnsw {
         let inside = |words: &[u32], limit: usize| words.iter().all(|&word| word == NONE || (word as usize) < limit);
         fits("graph", nodes <= NODES_MAX && self.graph.slots > 0 && self.graph.m > 0)?;
         fits("graph", nodes == 0 || (self.graph.entry as usize) < nodes)?;
-        fits("rows", self.row_of().len() == nodes && self.row_of().iter().all(|&row| (row as usize) < self.rows))?;
+        fits("rows", self.node_rows().fit(nodes, self.rows))?;
         let links = self.base().words;
         fits("links", nodes.checked_mul(self.graph.slots) == Some(links.len()) && inside(links, nodes))?;
         let code_bytes = if self.graph.codes { nodes.checked_mul(stride(self.encoder.dim)) } else { Some(0) };

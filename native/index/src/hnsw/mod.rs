@@ -1,11 +1,12 @@
 //! HNSW: a graph of near neighbours, walked from far to near.
 //!
-//! `codes` is the form of the vectors the walk sees, `space` its distances, `beam` and `walk` the walk itself,
+//! `copies` finds the nodes, `codes` is the form of the vectors the walk sees, `space` its distances, `beam` and `walk` the walk itself,
 //! `build` and `order` make the graph, `file` lays it out, `search` answers queries and decides how.
 
 mod beam;
 mod build;
 mod codes;
+mod copies;
 mod file;
 mod order;
 mod search;

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 
 use elanus_kernels::memory::prefetch;
-use elanus_kernels::{BitsetView, DistanceKernel};
+use elanus_kernels::{BitsetView, DistanceKernel, Scorer};
 
 use super::codes::CodeQuery;
+use super::copies::NodeRows;
 use super::file::Hnsw;
 use super::space::{RowSpace, Space};
 use super::walk::{Scratch, descend, walk, walk_two_hops};
@@ -53,9 +54,9 @@ enum Plan {
 
 impl Hnsw {
     fn plan(&self, query: &Query<'_>, ef: usize) -> Plan {
-        let nodes = self.graph.nodes;
-        let allowed = query.allowed.map_or(nodes, |_| query.allowed_count.min(nodes));
-        let share = allowed as f32 / nodes.max(1) as f32;
+        let rows = self.node_rows().count();
+        let allowed = query.allowed.map_or(rows, |_| query.allowed_count.min(rows));
+        let share = allowed as f32 / rows.max(1) as f32;
         let few = EXACT_ROWS.max(ef.saturating_mul(WALK_COST) / EXACT_COST);
         if allowed <= few || query.top_k.saturating_mul(2) >= allowed {
             Plan::Exact
@@ -82,7 +83,7 @@ impl Hnsw {
         Ok(())
     }
 
-    /// Walks with the given width and leaves rows in `workspace.candidates`, the nearest first. True when nodes
+    /// Walks with the given width and leaves nodes in `workspace.candidates`, the nearest first. True when nodes
     /// farther away may have been pushed out of the beam.
     fn candidates(&self, rows: &dyn VectorRows, query: &Query<'_>, plan: Plan, workspace: &mut Workspace) -> bool {
         if self.graph.codes {
@@ -91,7 +92,7 @@ impl Hnsw {
             let full = self.walk(&self.codes(), &code_query, query, plan, workspace);
             workspace.code_query = code_query;
             full
-        } else if let Some(space) = RowSpace::new(rows, self.row_of(), self.metric) {
+        } else if let Some(space) = RowSpace::new(rows, self.node_rows().first, self.metric) {
             self.walk(&space, &space.query(query.vector), query, plan, workspace)
         } else {
             false
@@ -107,10 +108,13 @@ impl Hnsw {
         workspace: &mut Workspace,
     ) -> bool {
         let Workspace { scratch, near, candidates, .. } = workspace;
-        let row_of = self.row_of();
+        let node_rows = self.node_rows();
         let bits = query.allowed.map(BitsetView::new);
         let allowed = |node: u32| {
-            bits.is_none_or(|bits| row_of.get(node as usize).is_some_and(|&row| bits.contains(row)))
+            bits.is_none_or(|bits| {
+                let first = node_rows.first(node).is_some_and(|row| bits.contains(row));
+                first || node_rows.copies(node).iter().any(|&row| bits.contains(row))
+            })
         };
         let entry = self.descend(space, vector, near);
         let base = self.base();
@@ -129,7 +133,7 @@ impl Hnsw {
         }
         candidates.clear();
         let kept = scratch.beam.entries().iter().filter(|entry| !entry.is_passage());
-        candidates.extend(kept.filter_map(|entry| row_of.get(entry.node() as usize)));
+        candidates.extend(kept.map(|entry| entry.node()));
         scratch.beam.is_full()
     }
 
@@ -174,15 +178,18 @@ impl Hnsw {
                 (false, true) => (query.top_k * 2).max(query.top_k + spare),
                 (false, false) => query.top_k,
             };
-            let mut rerank = Rerank { top: TopK::new(query.top_k), found: 0, worst: f32::NEG_INFINITY };
+            let mut rerank = Rerank {
+                rows,
+                node_rows: self.node_rows(),
+                allowed: query.allowed.map(BitsetView::new),
+                direction,
+                bounds,
+                top: TopK::new(query.top_k),
+                found: 0,
+                worst: f32::NEG_INFINITY,
+            };
             let candidates = workspace.candidates.get(..compared).unwrap_or(&workspace.candidates);
-            for (index, &row) in candidates.iter().enumerate() {
-                if let Some(&later) = candidates.get(index + 2) {
-                    let bytes = rows.row(later);
-                    prefetch(bytes, 0, bytes.len());
-                }
-                rerank.offer(direction.key(scorer.score(rows.row(row))), row, bounds);
-            }
+            rerank.compare(&scorer, candidates);
             if rerank.found >= query.top_k {
                 rerank.top.finish(direction, out);
                 return Ok(());
@@ -201,18 +208,41 @@ impl Hnsw {
     }
 }
 
-/// Exact keys of the candidates.
-struct Rerank {
+/// Comparison of the candidates with the rows themselves.
+struct Rerank<'a> {
+    rows: &'a dyn VectorRows,
+    node_rows: NodeRows<'a>,
+    allowed: Option<BitsetView<'a>>,
+    direction: Direction,
+    bounds: Bounds,
     top: TopK,
     found: usize,
+    /// Key of the farthest candidate.
     worst: f32,
 }
 
-impl Rerank {
+impl Rerank<'_> {
+    fn compare(&mut self, scorer: &Scorer<'_>, nodes: &[u32]) {
+        for (index, &node) in nodes.iter().enumerate() {
+            if let Some(later) = nodes.get(index + 2).and_then(|&later| self.node_rows.first(later)) {
+                let bytes = self.rows.row(later);
+                prefetch(bytes, 0, bytes.len());
+            }
+            let Some(first) = self.node_rows.first(node) else { continue };
+            let key = self.direction.key(scorer.score(self.rows.row(first)));
+            self.worst = self.worst.max(key);
+            if self.bounds.admit(key) {
+                self.offer(key, first);
+                for &copy in self.node_rows.copies(node) {
+                    self.offer(key, copy);
+                }
+            }
+        }
+    }
+
     #[inline]
-    fn offer(&mut self, key: f32, row: u32, bounds: Bounds) {
-        self.worst = self.worst.max(key);
-        if bounds.admit(key) {
+    fn offer(&mut self, key: f32, row: u32) {
+        if self.allowed.is_none_or(|allowed| allowed.contains(row)) {
             self.found += 1;
             self.top.offer(key, row);
         }
