@@ -54,3 +54,8 @@ pub fn memory_use() -> MemoryUse {
     let bytes = elanus_column::memory_use();
     MemoryUse { growing: bytes.growing as f64, sealed: bytes.sealed as f64, index: bytes.index as f64 }
 }
+
+#[napi_derive::module_init]
+fn on_load() {
+    elanus_kernels::keep_freed_memory();
+}

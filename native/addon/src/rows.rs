@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use elanus_rows::batch_codec::{decode_batch, encode_batch};
-use elanus_rows::column::{Batch, VarBytes};
+use elanus_rows::column::VarBytes;
 use elanus_rows::error::NativeError;
 use elanus_rows::ingest::{self, Ingested, WriteOptions};
 use elanus_rows::keys::{Key, Keys};
 use elanus_rows::schema::Schema;
 use elanus_rows::{json_in, placeholders, query_answer, route};
-use napi::bindgen_prelude::{BigInt, Either, Uint8Array};
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, Either, ObjectFinalize, Uint8Array};
 use napi_derive::napi;
 
 use crate::failure::{Thrown, now, wrong_argument};
@@ -41,17 +42,26 @@ pub struct RoutedRows {
     pub rows: Uint8Array,
 }
 
-#[napi(js_name = "Rows")]
+/// Rows of one write. V8 is told of their bytes, or it would let dropped handles pile up.
+#[napi(js_name = "Rows", custom_finalize)]
 pub struct RowsHandle {
     schema: Arc<Schema>,
-    batch: Batch,
-    replaced: Option<Keys>,
+    held: Option<Ingested>,
+    held_bytes: i64,
+}
+
+impl ObjectFinalize for RowsHandle {
+    fn finalize(mut self, env: Env) -> napi::Result<()> {
+        self.free(env);
+        Ok(())
+    }
 }
 
 #[napi]
 impl RowsHandle {
     #[napi]
     pub fn from_field_data(
+        env: Env,
         schema: &SchemaHandle,
         fields: Vec<Uint8Array>,
         row_count: f64,
@@ -61,59 +71,64 @@ impl RowsHandle {
             let messages: Vec<&[u8]> = fields.iter().map(AsRef::as_ref).collect();
             let row_count = numbers::count(row_count, "rowCount")?;
             let ingested = ingest::from_field_data(&schema.schema, &messages, row_count, options.read()?)?;
-            Ok(Self::of(schema, ingested))
+            Ok(Self::of(env, schema, ingested))
         })
     }
 
     #[napi]
-    pub fn from_json(schema: &SchemaHandle, json: &[u8], options: WriteOptionsObject) -> Result<Self, Thrown> {
-        now(|| Ok(Self::of(schema, json_in::from_json(&schema.schema, json, options.read()?)?)))
+    pub fn from_json(
+        env: Env,
+        schema: &SchemaHandle,
+        json: &[u8],
+        options: WriteOptionsObject,
+    ) -> Result<Self, Thrown> {
+        now(|| Ok(Self::of(env, schema, json_in::from_json(&schema.schema, json, options.read()?)?)))
     }
 
     #[napi]
-    pub fn decode(schema: &SchemaHandle, bytes: &[u8]) -> Result<Self, Thrown> {
+    pub fn decode(env: Env, schema: &SchemaHandle, bytes: &[u8]) -> Result<Self, Thrown> {
         now(|| {
             let batch = decode_batch(&schema.schema, bytes)?;
-            Ok(Self { schema: Arc::clone(&schema.schema), batch, replaced: None })
+            Ok(Self::of(env, schema, Ingested { batch, replaced: None }))
         })
     }
 
     #[napi(getter)]
-    pub fn row_count(&self) -> u32 {
-        self.batch.row_count as u32
+    pub fn row_count(&self) -> Result<u32, Thrown> {
+        self.read(|held| Ok(held.batch.row_count as u32))
     }
 
     #[napi(getter)]
-    pub fn byte_size(&self) -> f64 {
-        self.batch.byte_size() as f64
+    pub fn byte_size(&self) -> Result<f64, Thrown> {
+        self.read(|held| Ok(held.batch.byte_size() as f64))
     }
 
     #[napi]
     pub fn encode(&self) -> Result<Uint8Array, Thrown> {
-        now(|| Ok(encode_batch(&self.schema, &self.batch).into()))
+        self.read(|held| Ok(encode_batch(&self.schema, &held.batch).into()))
     }
 
     /// Milvus `IDs` message, in row order.
     #[napi]
     pub fn ids(&self) -> Result<Uint8Array, Thrown> {
-        now(|| Ok(query_answer::encode_ids(&self.own_keys()?).into()))
+        self.read(|held| Ok(query_answer::encode_ids(&self.keys_of(held)?).into()))
     }
 
     #[napi]
     pub fn keys(&self) -> Result<Uint8Array, Thrown> {
-        now(|| Ok(self.own_keys()?.encode().into()))
+        self.read(|held| Ok(self.keys_of(held)?.encode().into()))
     }
 
     /// Keys that the client sent and that new automatic ones replaced (upsert); absent otherwise.
     #[napi]
     pub fn replaced_keys(&self) -> Result<Either<Uint8Array, ()>, Thrown> {
-        now(|| Ok(or_undefined(self.replaced.as_ref().map(|keys| keys.encode().into()))))
+        self.read(|held| Ok(or_undefined(held.replaced.as_ref().map(|keys| keys.encode().into()))))
     }
 
     #[napi]
     pub fn route(&self, shard_count: u32, partition_count: u32) -> Result<Vec<RoutedRows>, Thrown> {
-        now(|| {
-            let routed = route::route(&self.schema, &self.batch, shard_count as usize, partition_count as usize)?;
+        self.read(|held| {
+            let routed = route::route(&self.schema, &held.batch, shard_count as usize, partition_count as usize)?;
             let parts = routed.into_iter().map(|part| RoutedRows {
                 shard: part.shard as u32,
                 partition: part.partition as u32,
@@ -122,15 +137,34 @@ impl RowsHandle {
             Ok(parts.collect())
         })
     }
+
+    /// Frees the rows before the garbage collector would.
+    #[napi]
+    pub fn close(&mut self, env: Env) {
+        self.free(env);
+    }
 }
 
 impl RowsHandle {
-    pub fn of(schema: &SchemaHandle, ingested: Ingested) -> Self {
-        Self { schema: Arc::clone(&schema.schema), batch: ingested.batch, replaced: ingested.replaced }
+    fn of(env: Env, schema: &SchemaHandle, ingested: Ingested) -> Self {
+        let held_bytes = i64::try_from(ingested.batch.byte_size()).unwrap_or(0);
+        // Only a hint: nothing depends on V8 having taken it.
+        let _ = env.adjust_external_memory(held_bytes);
+        Self { schema: Arc::clone(&schema.schema), held: Some(ingested), held_bytes }
     }
 
-    fn own_keys(&self) -> Result<Keys, NativeError> {
-        Keys::of_column(&self.batch.columns[self.schema.primary_position()])
+    fn free(&mut self, env: Env) {
+        if self.held.take().is_some() {
+            let _ = env.adjust_external_memory(-self.held_bytes);
+        }
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Ingested) -> Result<T, NativeError>) -> Result<T, Thrown> {
+        now(|| work(self.held.as_ref().ok_or_else(|| NativeError::Internal("the rows are closed".to_owned()))?))
+    }
+
+    fn keys_of(&self, held: &Ingested) -> Result<Keys, NativeError> {
+        Keys::of_column(&held.batch.columns[self.schema.primary_position()])
     }
 }
 

@@ -20,4 +20,4 @@ mod x86;
 pub use bits::BitsetView;
 pub use checksum::crc32c;
 pub use dispatch::{DistanceKernel, Element, Isa, Metric, Scorer};
-pub use memory::{AlignedBuf, FileLock, MappedFile};
+pub use memory::{AlignedBuf, FileLock, MappedFile, keep_freed_memory};

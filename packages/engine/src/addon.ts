@@ -124,6 +124,8 @@ export interface NativeRows {
    * A key that stands twice keeps its last row only.
    */
   route(shardCount: number, partitionCount: number): { shard: number; partition: number; rows: Uint8Array }[];
+  /** Frees the rows at once; without it the garbage collector does. Later calls fail with `internal`. */
+  close(): void;
 }
 
 export interface NativeFile {

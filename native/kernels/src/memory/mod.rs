@@ -1,10 +1,12 @@
 //! Memory that indexes stand on: aligned, mapped, prefetched; and the lock of a data folder.
 
 mod aligned;
+mod heap;
 mod lock;
 mod mapped;
 
 pub use aligned::AlignedBuf;
+pub use heap::keep_freed_memory;
 pub use lock::FileLock;
 pub use mapped::MappedFile;
 
