@@ -15,13 +15,13 @@ type WriteRequest = milvus.InsertRequest | milvus.UpsertRequest;
 export const insert: Handler<milvus.InsertRequest, milvus.MutationResult> = async (request, call) => {
   const write = toInsert(request, call);
   const answer = write.ok ? await call.env.proxy.insert(write.value, call.deadlineMs) : write;
-  return answer.ok ? succeed(written(answer.value, false)) : succeed(refused(answer.error, request.numRows));
+  return answer.ok ? succeed(written(answer.value, false)) : succeed(refused(answer.error, request));
 };
 
 export const upsert: Handler<milvus.UpsertRequest, milvus.MutationResult> = async (request, call) => {
   const write = upsertProblem(request) ?? toInsert(request, call);
   const answer = write.ok ? await call.env.proxy.upsert(write.value, call.deadlineMs) : write;
-  return answer.ok ? succeed(written(answer.value, true)) : succeed(refused(answer.error, request.numRows));
+  return answer.ok ? succeed(written(answer.value, true)) : succeed(refused(answer.error, request));
 };
 
 function upsertProblem(request: milvus.UpsertRequest): Outcome<never> | undefined {
@@ -60,12 +60,11 @@ function written(answer: MutationAnswer, upserted: boolean): Init<milvus.Mutatio
   };
 }
 
-/** A failed write names every row as failed. The count is the caller's claim, so it is bounded. */
-function refused(error: DbError, rows: number): Init<milvus.MutationResult> {
-  return { status: statusOf(error), errIndex: upTo(Math.min(rows, FAILED_ROWS_MAX)) };
+/** A failed write names every row as failed. The count is a claim: no more rows than bytes are believed. */
+function refused(error: DbError, request: WriteRequest): Init<milvus.MutationResult> {
+  const bytes = request.fieldsData.reduce((sum, field) => sum + field.length, 0);
+  return { status: statusOf(error), errIndex: upTo(Math.min(request.numRows, bytes)) };
 }
-
-const FAILED_ROWS_MAX = 1_000_000;
 
 function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, at) => at);

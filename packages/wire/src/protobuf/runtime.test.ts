@@ -14,7 +14,9 @@ const codecs: ReadonlyMap<string, Codec<unknown>> = new Map(
   Object.entries({ common, milvus, schema }).flatMap(([name, module]) =>
     Object.values(module)
       .filter((one): one is Codec<unknown> => typeof one === "object" && one !== null && "decode" in one)
-      .map((codec) => [`milvus.proto.${name}.${codec.name.slice(name.length + 1)}`, codec] as const)));
+      .map((codec) => [`milvus.proto.${name}.${codec.name.slice(name.length + 1)}`, codec] as const),
+  ),
+);
 
 describe("generated codecs", () => {
   test("cover the protocol", () => {
@@ -78,10 +80,16 @@ describe("generated codecs", () => {
 
   test("keep 64-bit integers exact", () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (a, b) => {
-        const message = { deleteCnt: a, timestamp: b };
-        expect(decode(milvus.MutationResultCodec, encode(milvus.MutationResultCodec, message))).toMatchObject(message);
-      }),
+      fc.property(
+        fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        (a, b) => {
+          const message = { deleteCnt: a, timestamp: b };
+          expect(decode(milvus.MutationResultCodec, encode(milvus.MutationResultCodec, message))).toMatchObject(
+            message,
+          );
+        },
+      ),
     );
   });
 
@@ -110,5 +118,8 @@ function asPlain(type: protobuf.Type, bytes: Uint8Array): unknown {
 }
 
 function nest(inner: Uint8Array, field: number): Uint8Array {
-  return protobuf.Writer.create().uint32(field * 8 + 2).bytes(inner).finish();
+  return protobuf.Writer.create()
+    .uint32(field * 8 + 2)
+    .bytes(inner)
+    .finish();
 }

@@ -18,6 +18,9 @@ import { encode } from "../protobuf/runtime.ts";
 
 const done: Outcome<void> = succeed(undefined);
 
+/** Fuzzed requests claim billions of rows. */
+const ROWS_MAX = 1_000;
+
 export interface RecordedCall {
   readonly verb: string;
   readonly args: readonly unknown[];
@@ -27,6 +30,8 @@ export class MemoryProxy {
   readonly calls: RecordedCall[] = [];
   /** When set, every verb fails with it. */
   failure: DbError | undefined;
+  /** When set, every verb throws it: a bug below. */
+  thrown: Error | undefined;
   /** What the next reads give; built when absent. */
   searchBody: Uint8Array | undefined;
   queryColumns: readonly Uint8Array[] = [];
@@ -55,6 +60,7 @@ export class MemoryProxy {
         if (typeof member !== "function") return member;
         return async (...args: unknown[]) => {
           this.calls.push({ verb: String(name), args });
+          if (this.thrown !== undefined) throw this.thrown;
           if (this.failure !== undefined) return fail(this.failure);
           return (member as (...args: unknown[]) => unknown)(...args);
         };
@@ -227,6 +233,7 @@ export class MemoryProxy {
       const found = this.#find(request);
       if (!found.ok) return found;
       const count = request.rows.kind === "fieldData" ? request.rows.rowCount : 1;
+      if (count > ROWS_MAX) return fail({ kind: "invalidParameter", message: "too many rows" });
       const ids = encode(IDsCodec, { intId: { data: Array.from({ length: count }, (_, at) => BigInt(at)) } });
       return succeed({ ids, count, at: this.#tick() });
     };
