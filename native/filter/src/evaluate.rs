@@ -21,6 +21,17 @@ impl Truth {
     pub fn constant(value: bool) -> Self {
         Self { yes: [if value { u64::MAX } else { 0 }; CHUNK_WORDS], unknown: [0; CHUNK_WORDS] }
     }
+
+    /// The words of this truth and of one operand's, side by side with the rows still open.
+    fn merge<'a>(
+        &'a mut self,
+        part: &'a Self,
+        open: &'a mut Words,
+    ) -> impl Iterator<Item = ((&'a mut u64, &'a mut u64), (u64, u64), &'a mut u64)> {
+        let whole = self.yes.iter_mut().zip(&mut self.unknown);
+        let part = part.yes.iter().copied().zip(part.unknown.iter().copied());
+        whole.zip(part).zip(open).map(|((whole, part), open)| (whole, part, open))
+    }
 }
 
 pub(crate) struct Evaluation<'a> {
@@ -149,12 +160,12 @@ impl<'a> Evaluation<'a> {
                 break;
             }
             let part = self.evaluate(node, chunk, &open);
-            for i in 0..CHUNK_WORDS {
+            for ((yes, unknown), (part_yes, part_unknown), open) in whole.merge(&part, &mut open) {
                 // Rows no longer open are FALSE already and must stay so.
-                let possible = (whole.yes[i] | whole.unknown[i]) & (part.yes[i] | part.unknown[i]) & open[i];
-                whole.yes[i] &= part.yes[i] & open[i];
-                whole.unknown[i] = possible & !whole.yes[i];
-                open[i] = possible;
+                let possible = (*yes | *unknown) & (part_yes | part_unknown) & *open;
+                *yes &= part_yes & *open;
+                *unknown = possible & !*yes;
+                *open = possible;
             }
         }
         whole
@@ -168,10 +179,10 @@ impl<'a> Evaluation<'a> {
                 break;
             }
             let part = self.evaluate(node, chunk, &open);
-            for i in 0..CHUNK_WORDS {
-                whole.yes[i] |= part.yes[i] & open[i];
-                whole.unknown[i] = (whole.unknown[i] | (part.unknown[i] & open[i])) & !whole.yes[i];
-                open[i] &= !part.yes[i];
+            for ((yes, unknown), (part_yes, part_unknown), open) in whole.merge(&part, &mut open) {
+                *yes |= part_yes & *open;
+                *unknown = (*unknown | (part_unknown & *open)) & !*yes;
+                *open &= !part_yes;
             }
         }
         whole

@@ -341,19 +341,20 @@ fn like(pattern: &[char], text: &[char]) -> bool {
     }
 }
 
+/// `and` is decided by one FALSE, `or` by one TRUE; without it one UNKNOWN makes the whole UNKNOWN.
+fn decided(nodes: &[Node], row: &Row, decisive: bool) -> Option<bool> {
+    let truths: Vec<Option<bool>> = nodes.iter().map(|node| truth(node, row)).collect();
+    if truths.contains(&Some(decisive)) {
+        return Some(decisive);
+    }
+    (!truths.contains(&None)).then_some(!decisive)
+}
+
 fn truth(node: &Node, row: &Row) -> Option<bool> {
     match node {
         Node::Constant(value) => Some(*value),
-        Node::And(nodes) => nodes.iter().map(|node| truth(node, row)).fold(Some(true), |a, b| match (a, b) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        }),
-        Node::Or(nodes) => nodes.iter().map(|node| truth(node, row)).fold(Some(false), |a, b| match (a, b) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        }),
+        Node::And(nodes) => decided(nodes, row, false),
+        Node::Or(nodes) => decided(nodes, row, true),
         Node::Not(inner) => truth(inner, row).map(|value| !value),
         Node::IsNull(field) => Some(*field != DYNAMIC && row[position(*field)].is_null()),
         Node::Exists(operand) => Some(matches!(find(operand, row), Found::Value(value) if !value.is_null())),
