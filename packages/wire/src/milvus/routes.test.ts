@@ -1,6 +1,6 @@
 /** Whatever arrives, every call gives an answer of its own kind. */
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type protobuf from "protobufjs";
 import { describe, expect, test } from "vitest";
 import { restGaps } from "../rest/answer.ts";

@@ -1,5 +1,5 @@
 /** The generated codecs against protobufjs's own reflection over the same descriptors. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import protobuf from "protobufjs";
 import { describe, expect, test } from "vitest";
 import * as common from "../gen/common.ts";

@@ -1,4 +1,4 @@
-/** JSON with exact integers: those beyond a double's reach are read as bigint, and every bigint is written as a number. */
+/** JSON with exact integers: what a double cannot hold is read as bigint, and a bigint is written as a number. */
 import { isSafeNumber, parse } from "lossless-json";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

@@ -1,6 +1,6 @@
 /** REST v2 as its clients meet it, over a proxy in memory. */
 import type { HybridSearch, Insert, Query, Search } from "@elanus/model/contract/proxy";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { TestClient } from "../testing/client.ts";
 import { restGaps } from "./answer.ts";
@@ -59,7 +59,8 @@ describe("envelope", () => {
     expect(json).toEqual({
       code: 1802,
       message:
-        "missing required parameters, error: Key: 'EntitiesInsertReq.Data' Error:Field validation for 'Data' failed on the 'required' tag",
+        "missing required parameters, error: Key: 'EntitiesInsertReq.Data' " +
+        "Error:Field validation for 'Data' failed on the 'required' tag",
     });
     expect((await client.rest("collections/has", { collectionName: 5 })).json).toMatchObject({ code: 1801 });
   });
@@ -235,7 +236,7 @@ describe("rows", () => {
       `{"collectionName":"c","data":${data} , "partitionName": "p"}`,
     );
     expect(json).toEqual({ code: 0, cost: 0, data: { insertCount: 1, insertIds: [0] } });
-    const insert = client.proxy.lastCall("insert")?.[0] as Insert;
+    const insert = client.proxy.lastRequest<Insert>("insert");
     expect(insert.partition).toBe("p");
     expect(insert.rows.kind === "json" ? textIn(insert.rows.rows) : "").toBe(data);
   });
@@ -269,19 +270,19 @@ describe("rows", () => {
       exprParams: { x: [1, 2] },
     });
     expect(answer.text).toBe('{"code":0,"cost":0,"data":[{"id":9007199254740993}]}');
-    const query = client.proxy.lastCall("query")?.[0] as Query;
+    const query = client.proxy.lastRequest<Query>("query");
     expect(query).toMatchObject({ outputFields: ["*"], consistency: { level: undefined } });
     expect([...query.params]).toEqual([
       ["limit", "100"],
       ["offset", "0"],
     ]);
     await client.rest("entities/query", { collectionName: "c", outputFields: ["count(*)"] });
-    expect((client.proxy.lastCall("query")?.[0] as Query).params.size).toBe(0);
+    expect(client.proxy.lastRequest<Query>("query").params.size).toBe(0);
   });
 
   test("get asks by key, through a template", async () => {
     await client.rest("entities/get", '{"collectionName":"c","id":[1,"2",9007199254740993]}');
-    const { filter } = client.proxy.lastCall("query")?.[0] as Query;
+    const { filter } = client.proxy.lastRequest<Query>("query");
     expect(filter.text).toBe("id in {ids}");
     expect(filter.templates.get("ids")).toEqual({
       kind: "array",
@@ -302,6 +303,10 @@ describe("rows", () => {
     });
   });
 });
+
+async function searchProblem(body: object): Promise<unknown> {
+  return (await client.rest("entities/search", { collectionName: "c", ...body })).json.message;
+}
 
 describe("search", () => {
   beforeEach(() => {
@@ -332,7 +337,7 @@ describe("search", () => {
     "flat and nested parameters are the same",
     async (searchParams) => {
       await client.rest("entities/search", { collectionName: "c", data: [[1]], limit: 5, offset: 2, searchParams });
-      const search = client.proxy.lastCall("search")?.[0] as Search;
+      const search = client.proxy.lastRequest<Search>("search");
       expect(Object.fromEntries(search.params)).toEqual({
         metric_type: "L2",
         params: '{"ef":64,"radius":0.5}',
@@ -345,17 +350,17 @@ describe("search", () => {
   );
 
   test("contradictions are refused", async () => {
-    const search = async (body: object): Promise<unknown> =>
-      (await client.rest("entities/search", { collectionName: "c", ...body })).json.message;
-    expect(await search({})).toContain(
+    expect(await searchProblem({})).toContain(
       "either 'ids' (for primary key search) or 'data' (for vector search) must be provided",
     );
-    expect(await search({ data: [[1]], ids: [1] })).toContain("mutually exclusive");
-    expect(await search({ data: [[1]], searchParams: { ef: 1, params: { ef: 2 } } })).toContain(
+    expect(await searchProblem({ data: [[1]], ids: [1] })).toContain("mutually exclusive");
+    expect(await searchProblem({ data: [[1]], searchParams: { ef: 1, params: { ef: 2 } } })).toContain(
       "ambiguous parameter: ef",
     );
-    expect(await search({ data: [[1]], searchParams: { params: 5 } })).toContain("searchParams.params must be a dict");
-    expect(await search({ data: 5 })).toContain("can only accept json format request");
+    expect(await searchProblem({ data: [[1]], searchParams: { params: 5 } })).toContain(
+      "searchParams.params must be a dict",
+    );
+    expect(await searchProblem({ data: 5 })).toContain("can only accept json format request");
   });
 
   test("hybrid search carries its parts and ranking", async () => {
@@ -370,7 +375,7 @@ describe("search", () => {
       rerank: { strategy: "weighted", params: { weights: [0.2, 0.8] } },
     });
     expect(json).toMatchObject({ code: 0, topks: [2, 0, 1] });
-    const request = client.proxy.lastCall("hybridSearch")?.[0] as HybridSearch;
+    const request = client.proxy.lastRequest<HybridSearch>("hybridSearch");
     expect(
       request.requests.map((r) => [r.name, r.params.get("anns_field"), r.params.get("topk"), r.filter.text]),
     ).toEqual([

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { flattenHits } from "./flatten.ts";
 import { parseExact, stringify } from "./json.ts";

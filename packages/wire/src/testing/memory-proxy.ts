@@ -53,6 +53,13 @@ export class MemoryProxy {
     return this.calls.findLast((c) => c.verb === verb)?.args;
   }
 
+  /** What the last call of a verb asked for. */
+  lastRequest<T>(verb: string): T {
+    const args = this.lastCall(verb);
+    if (args === undefined) throw new Error(`${verb} was not called`);
+    return args[0] as T;
+  }
+
   #recording<T extends object>(target: T): T {
     return new Proxy(target, {
       get: (own, name) => {
@@ -149,7 +156,11 @@ export class MemoryProxy {
   }
 
   #catalog(): CoordinatorContract {
-    const served: Partial<CoordinatorContract> = {
+    return { ...this.#definitions(), ...this.#parts() } as CoordinatorContract;
+  }
+
+  #definitions(): Partial<CoordinatorContract> {
+    return {
       allocateTimestamps: async (count) => succeed({ first: this.#tick(), count }),
       catalogVersion: async () => succeed(1),
       createDatabase: async (name, properties) => {
@@ -185,6 +196,11 @@ export class MemoryProxy {
       renameCollection: async () => done,
       alterCollection: async (ref, set) =>
         this.#change(ref, (info) => ({ ...info, properties: { ...info.properties, ...set } })),
+    };
+  }
+
+  #parts(): Partial<CoordinatorContract> {
+    return {
       createPartition: async (ref, name) =>
         this.#change(ref, (info) => ({
           ...info,
@@ -225,7 +241,6 @@ export class MemoryProxy {
       compact: async () => succeed({ compaction: 7n, plans: 1 }),
       compactionState: async () => succeed({ done: true, plans: [] }),
     };
-    return served as CoordinatorContract;
   }
 
   #data(): Omit<ProxyContract, "catalog"> {

@@ -1,6 +1,6 @@
 /** Random messages of any type of the protocol, built from the same descriptors that the codecs come from. */
 import { createRequire } from "node:module";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import protobuf from "protobufjs";
 import { longOf, unsignedLongOf } from "../protobuf/runtime.ts";
 

@@ -1,10 +1,14 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { frameHeader, UnaryAssembler } from "./grpc-frames.ts";
 import { encodeStatusMessage, parseTimeoutMs } from "./grpc-text.ts";
 import { protocolOf } from "./protocol-split.ts";
 
 const MAX = 1_000;
+
+function ascii(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
 
 function assemble(bytes: Uint8Array, cuts: readonly number[]): ReturnType<UnaryAssembler["finish"]> {
   const assembler = new UnaryAssembler(MAX);
@@ -61,7 +65,6 @@ test("timeouts have eight digits and a unit", () => {
 });
 
 test("the preface of HTTP/2 is told from every HTTP/1.1 request as early as can be", () => {
-  const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
   expect(protocolOf(ascii("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))).toBe("http2");
   for (const text of ["POST / HTTP/1.1", "PUT /", "PATCH /", "PR", "GET", "PRI * HTTP/1.1"]) {
     expect(protocolOf(ascii(text))).toBe(text === "PR" ? undefined : "http1");

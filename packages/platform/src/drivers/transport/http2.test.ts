@@ -172,14 +172,8 @@ describe("gRPC", () => {
   });
 
   test("a caller that leaves aborts the work", async () => {
-    let left: () => void = () => {};
-    const gone = new Promise<void>((resolve) => {
-      left = resolve;
-    });
-    let arrived: () => void = () => {};
-    const here = new Promise<void>((resolve) => {
-      arrived = resolve;
-    });
+    const [gone, left] = gate();
+    const [here, arrived] = gate();
     const listener = await listen({
       rpc: ({ signal }) => {
         signal.addEventListener("abort", () => left());
@@ -290,18 +284,12 @@ describe("one port for both protocols", () => {
 
 describe("closing", () => {
   test("running calls finish, new connections are refused", async () => {
-    let finish: () => void = () => {};
-    const gate = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    let arrived: () => void = () => {};
-    const here = new Promise<void>((resolve) => {
-      arrived = resolve;
-    });
+    const [opened, finish] = gate();
+    const [here, arrived] = gate();
     const listener = await listen({
       rpc: async () => {
         arrived();
-        await gate;
+        await opened;
         return { status: 0, message: "", body: Buffer.from("late") };
       },
     });
@@ -341,6 +329,15 @@ describe("closing", () => {
     });
   });
 });
+
+/** A promise and the function that resolves it. */
+function gate(): readonly [Promise<void>, () => void] {
+  let open: (() => void) | undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return [opened, () => open?.()];
+}
 
 function connected(listener: Listener): Promise<Socket> {
   return new Promise((resolve) => {
