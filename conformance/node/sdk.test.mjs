@@ -60,7 +60,7 @@ describe("the Node SDK", () => {
 
   it("creates, inserts, searches, queries, deletes", async () => {
     await createBooks("node_books", 60);
-    const found = await ok(client.search({ collection_name: "node_books", data: [vectorOf(17)], limit: 3, output_fields: ["title", "shelf"], ...strong }));
+    const found = await ok(client.search({ collection_name: "node_books", data: [vectorOf(17)], limit: 3, output_fields: ["id", "title", "shelf"], ...strong }));
     const hits = found.results.flat();
     assert.equal(hits[0].id, "17");
     assert.equal(hits[0].title, "book 17");
@@ -94,8 +94,8 @@ describe("the Node SDK", () => {
     const statistics = await ok(client.getCollectionStatistics({ collection_name: "node_renamed" }));
     assert.equal(statistics.data.row_count, "5");
     await ok(client.createAlias({ collection_name: "node_renamed", alias: "node_alias" }));
-    assert.equal((await ok(client.describeAlias({ alias: "node_alias" }))).collection, "node_renamed");
-    await ok(client.dropAlias({ alias: "node_alias" }));
+    assert.equal((await ok(client.describeAlias({ collection_name: "node_renamed", alias: "node_alias" }))).collection, "node_renamed");
+    await ok(client.dropAlias({ collection_name: "node_renamed", alias: "node_alias" }));
     await ok(client.createPartition({ collection_name: "node_renamed", partition_name: "p1" }));
     assert.equal((await client.hasPartition({ collection_name: "node_renamed", partition_name: "p1" })).value, true);
     await ok(client.releaseCollection({ collection_name: "node_renamed" }));
@@ -110,7 +110,7 @@ describe("the Node SDK", () => {
         { anns_field: "vector", data: vectorOf(5), params: { ef: 32 } },
         { anns_field: "vector", data: vectorOf(5), params: { ef: 32 } },
       ],
-      limit: 4, output_fields: ["title"], ...strong,
+      limit: 4, output_fields: ["id", "title"], ...strong,
     }));
     assert.equal(answer.results.flat()[0].id, "5");
   });

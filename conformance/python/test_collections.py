@@ -1,5 +1,6 @@
 """Catalog verbs: collections, partitions, aliases, databases, load states, statistics."""
 
+import numpy as np
 import pytest
 from pymilvus import DataType, MilvusClient, MilvusException
 
@@ -15,7 +16,7 @@ def test_describe_shows_what_was_created(client, name):
     schema = client.create_schema(enable_dynamic_field=True, description="books")
     schema.add_field("isbn", DataType.VARCHAR, is_primary=True, max_length=20)
     schema.add_field("year", DataType.INT16, nullable=True, description="of print")
-    schema.add_field("price", DataType.FLOAT, default_value=9.5)
+    schema.add_field("price", DataType.FLOAT, default_value=np.float32(9.5))
     schema.add_field("tags", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=8, max_length=30)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
     client.create_collection(name, schema=schema, num_shards=2)
@@ -129,11 +130,10 @@ def test_databases_are_apart(server, client, name):
             client.drop_database("books")
         other.drop_collection(name)
     finally:
-        other.close()
         client.drop_database("books")
     assert "books" not in client.list_databases()
     with pytest.raises(MilvusException, match="database not found"):
-        MilvusClient(uri=server.uri, db_name="books")
+        MilvusClient(uri=server.uri, db_name="books").list_collections()
 
 
 def test_load_states_and_statistics(client, name):

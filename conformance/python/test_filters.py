@@ -39,7 +39,6 @@ def rows(request, server):
         client.flush(name)
     yield client, name
     client.drop_collection(name)
-    client.close()
 
 
 def has(row, key):

@@ -42,7 +42,7 @@ def build(client, name, vectors, index_type, metric, params=None, flush=True):
 @pytest.mark.parametrize(
     "index_type,params,search",
     [("FLAT", {}, {}), ("HNSW", {"M": 16, "efConstruction": 200}, {"ef": 128}),
-     ("IVF_FLAT", {"nlist": 32}, {"nprobe": 16}), ("AUTOINDEX", {}, {})],
+     ("IVF_FLAT", {"nlist": 32}, {"nprobe": 24}), ("AUTOINDEX", {}, {})],
 )
 def test_recall(client, name, random, index_type, params, search, metric, flush):
     vectors = random.standard_normal((ROWS, DIM)).astype(np.float32)
@@ -86,7 +86,6 @@ def flat(server):
     build(client, "flat_readers", vectors, "FLAT", "L2")
     yield client, "flat_readers", vectors
     client.drop_collection("flat_readers")
-    client.close()
 
 
 def test_offset_and_limit_are_windows_of_one_answer(flat, random):
@@ -112,7 +111,7 @@ def test_range_search(flat, random):
 def test_round_decimal(flat, random):
     client, name, _ = flat
     query = random.standard_normal(DIM).astype(np.float32)
-    hits = client.search(name, [query], limit=3, search_params={"round_decimal": 2}, **STRONG)[0]
+    hits = client.search(name, [query], limit=3, round_decimal=2, **STRONG)[0]
     assert all(round(hit["distance"], 2) == pytest.approx(hit["distance"], abs=1e-5) for hit in hits)
 
 
@@ -198,7 +197,7 @@ def test_hybrid_search(client, name, random):
 
 
 BAD_SEARCHES = [
-    ({"limit": 0}, "topk"),
+    ({"limit": 0}, "limit|topk"),
     ({"limit": 16_385}, r"topk \[16385\] is invalid"),
     ({"limit": 1, "filter": "nothing == 3"}, "field nothing not exist"),
     ({"limit": 1, "filter": "n >"}, "cannot parse expression"),
@@ -206,7 +205,7 @@ BAD_SEARCHES = [
     ({"limit": 1, "search_params": {"metric_type": "IP"}}, "metric type not match"),
     ({"limit": 1, "anns_field": "tag"}, ""),
     ({"limit": 1, "output_fields": ["absent"]}, "absent"),
-    ({"limit": 1, "search_params": {"round_decimal": 9}}, "round_decimal"),
+    ({"limit": 1, "round_decimal": 9}, "round_decimal"),
 ]
 
 

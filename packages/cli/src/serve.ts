@@ -13,14 +13,16 @@ export async function serve(options: Readonly<Record<string, string | boolean | 
   const started = await startServer(config.value);
   if (!started.ok) return refuse(explain(started.error));
   const server = started.value;
+  // Before the ready line: whoever reads it may stop the server at once.
+  const asked = new Promise<void>((done) => {
+    process.once("SIGTERM", () => done());
+    process.once("SIGINT", () => done());
+  });
   const { host, data } = config.value;
   process.stdout.write(
     `Elanus is ready: grpc=http://${host}:${server.port} metrics=http://${host}:${server.metricsPort} data=${data}\n`,
   );
-  await new Promise<void>((done) => {
-    process.once("SIGTERM", () => done());
-    process.once("SIGINT", () => done());
-  });
+  await asked;
   await server.stop();
   return 0;
 }
