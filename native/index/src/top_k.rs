@@ -116,6 +116,13 @@ impl TopK {
         if self.threshold == u64::MAX { f32::INFINITY } else { unpack(self.threshold).0 }
     }
 
+    /// The rows alone, best first.
+    pub(crate) fn finish_rows(mut self, out: &mut Vec<u32>) {
+        self.buffer.sort_unstable();
+        self.buffer.truncate(self.k);
+        out.extend(self.buffer.iter().map(|&packed| packed as u32));
+    }
+
     pub(crate) fn finish(mut self, direction: Direction, out: &mut Vec<Hit>) {
         self.buffer.sort_unstable();
         self.buffer.truncate(self.k);

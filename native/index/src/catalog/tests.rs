@@ -10,8 +10,8 @@ use crate::storage::Storage;
 use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse};
 use crate::vector::{Element, SearchParams};
 
-const SECTIONS: [&str; 14] = [
-    "meta", "graph", "mean", "rows", "copy_nodes", "copy_starts", "copy_rows", "links", "upper", "codes", "centroids",
+const SECTIONS: [&str; 15] = [
+    "meta", "graph", "mean", "rows", "nodes", "copy_nodes", "copy_starts", "copy_rows", "links", "upper", "codes", "centroids",
     "starts", "dimensions", "values",
 ];
 

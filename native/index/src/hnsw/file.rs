@@ -140,6 +140,7 @@ impl Parts<'_> {
             ("graph", &serde_json::to_vec(&graph_meta).unwrap_or_default()),
             ("mean", &mean),
             ("rows", u32s_as_bytes(&row_of)),
+            ("nodes", u32s_as_bytes(&self.node_of(&row_of, &copies))),
             ("copy_nodes", u32s_as_bytes(&copies.nodes)),
             ("copy_starts", u32s_as_bytes(&copies.starts)),
             ("copy_rows", u32s_as_bytes(&copies.rows)),
@@ -147,6 +148,20 @@ impl Parts<'_> {
             ("upper", u32s_as_bytes(&upper)),
             ("codes", &codes),
         ])
+    }
+
+    /// The node of each row.
+    fn node_of(&self, row_of: &[u32], copies: &CopyLists) -> Vec<u32> {
+        let mut numbers = vec![NONE; self.meta.rows];
+        for (node, &row) in row_of.iter().enumerate() {
+            numbers[row as usize] = node as u32;
+        }
+        for (index, &node) in copies.nodes.iter().enumerate() {
+            for &row in &copies.rows[copies.starts[index] as usize..copies.starts[index + 1] as usize] {
+                numbers[row as usize] = node;
+            }
+        }
+        numbers
     }
 
     fn renumbered_links(&self, graph: &Graph, order: &[u32], number: &[u32]) -> Vec<u32> {
@@ -185,6 +200,7 @@ pub(crate) struct Hnsw {
     pub graph: GraphMeta,
     pub encoder: Encoder,
     row_of: Range<usize>,
+    node_of: Range<usize>,
     copies: [Range<usize>; 3],
     links: Range<usize>,
     codes: Range<usize>,
@@ -218,10 +234,11 @@ impl Hnsw {
         let metric = meta.metric()?;
         let encoder = Encoder { metric, element: meta.element()?, mean, dim: meta.dim };
         let (row_of, links, codes) = (file.range("rows")?, file.range("links")?, file.range("codes")?);
+        let node_of = file.range("nodes")?;
         let copies = [file.range("copy_nodes")?, file.range("copy_starts")?, file.range("copy_rows")?];
         let upper = upper_ranges(&graph, file.range("upper")?)?;
         let element = encoder.element;
-        let index = Self { file, metric, element, rows: meta.rows, graph, encoder, row_of, copies, links, codes, upper };
+        let index = Self { file, metric, element, rows: meta.rows, graph, encoder, row_of, node_of, copies, links, codes, upper };
         index.check()?;
         Ok(index)
     }
@@ -238,6 +255,11 @@ impl Hnsw {
             starts: self.words(starts),
             copies: self.words(copies),
         }
+    }
+
+    /// The node of each row, `NONE` for null.
+    pub(crate) fn node_of(&self) -> &[u32] {
+        self.words(&self.node_of)
     }
 
     pub(crate) fn base(&self) -> Blocks<'_> {
@@ -270,6 +292,7 @@ impl Hnsw {
         fits("graph", nodes <= NODES_MAX && self.graph.slots > 0 && self.graph.m > 0)?;
         fits("graph", nodes == 0 || (self.graph.entry as usize) < nodes)?;
         fits("rows", self.node_rows().fit(nodes, self.rows))?;
+        fits("nodes", self.node_of().len() == self.rows && inside(self.node_of(), nodes))?;
         let links = self.base().words;
         fits("links", nodes.checked_mul(self.graph.slots) == Some(links.len()) && inside(links, nodes))?;
         let code_bytes = if self.graph.codes { nodes.checked_mul(stride(self.encoder.dim)) } else { Some(0) };

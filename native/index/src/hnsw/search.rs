@@ -9,7 +9,7 @@ use super::codes::CodeQuery;
 use super::copies::NodeRows;
 use super::file::Hnsw;
 use super::space::{RowSpace, Space};
-use super::walk::{Scratch, descend, walk, walk_two_hops};
+use super::walk::{NONE, Scratch, descend, walk, walk_two_hops};
 use crate::IndexError;
 use crate::flat;
 use crate::top_k::{Bounds, Direction, TopK};
@@ -31,21 +31,26 @@ thread_local! {
 
 /// The beam of a range search that names no `ef`.
 const RANGE_EF: usize = 512;
+/// How many codes ahead of the comparison a scan asks for.
+const SCAN_AHEAD: usize = 8;
 /// More candidates than asked for, because codes confuse near neighbours.
 const SPARE_CANDIDATES: usize = 24;
-/// From this share of allowed rows on, a walk goes through the others as if they were allowed.
-const THROUGH_SHARE: f32 = 0.5;
-/// So many exact comparisons cost less than any walk.
+/// So many exact comparisons cost less than anything else.
 const EXACT_ROWS: usize = 2_000;
-/// Comparisons of a walk for each place in its beam, about; an exact comparison costs as much as `EXACT_COST` of them.
-const WALK_COST: usize = 40;
-const EXACT_COST: usize = 2;
+/// Costs below are in comparisons of one code read out of order, and were measured on real embeddings (384
+/// dimensions): a walk for each place in its beam, and a walk that reaches over what is not allowed.
+const WALK_COST: f32 = 60.0;
+const TWO_HOPS_COST: f32 = 200.0;
+/// Bytes of a row whose exact comparison costs as much as a code's.
+const ROW_COST_BYTES: f32 = 400.0;
 
 /// How a query is answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Plan {
     /// Every allowed row is compared.
     Exact,
+    /// The codes of all allowed rows are compared.
+    Scan { width: usize },
     /// All nodes are walked, allowed ones are kept.
     Through { width: usize },
     /// Allowed nodes are walked, others are reached over.
@@ -53,20 +58,31 @@ enum Plan {
 }
 
 impl Hnsw {
-    fn plan(&self, query: &Query<'_>, ef: usize) -> Plan {
+    /// The cheapest way by estimate. `compared`: how many candidates will be compared with their rows.
+    fn plan(&self, query: &Query<'_>, ef: usize, compared: usize) -> Plan {
         let rows = self.node_rows().count();
         let allowed = query.allowed.map_or(rows, |_| query.allowed_count.min(rows));
-        let share = allowed as f32 / rows.max(1) as f32;
-        let few = EXACT_ROWS.max(ef.saturating_mul(WALK_COST) / EXACT_COST);
-        if allowed <= few || query.top_k.saturating_mul(2) >= allowed {
-            Plan::Exact
-        } else if query.allowed.is_none() {
-            Plan::Through { width: ef }
-        } else if share >= THROUGH_SHARE {
-            Plan::Through { width: (ef as f32 / share) as usize }
-        } else {
-            Plan::TwoHops { width: ef }
+        if allowed <= EXACT_ROWS || query.top_k.saturating_mul(2) >= allowed {
+            return Plan::Exact;
         }
+        let share = allowed as f32 / rows.max(1) as f32;
+        let row_cost = (self.element.row_bytes(self.encoder.dim) as f32 / ROW_COST_BYTES).max(0.5);
+        let walk_cost = if self.graph.codes { 1.0 } else { row_cost };
+        let width = (ef as f32 / share) as usize;
+        let mut best = (allowed as f32 * row_cost, Plan::Exact);
+        let mut consider = |cost: f32, plan: Plan| {
+            if cost < best.0 {
+                best = (cost, plan);
+            }
+        };
+        if self.graph.codes && compared < allowed {
+            consider(allowed as f32 + compared as f32 * row_cost, Plan::Scan { width: compared });
+        }
+        consider(width as f32 * WALK_COST * walk_cost, Plan::Through { width });
+        if query.allowed.is_some() {
+            consider(ef as f32 * TWO_HOPS_COST * walk_cost, Plan::TwoHops { width: ef });
+        }
+        best.1
     }
 
     fn check_rows(&self, rows: &dyn VectorRows) -> Result<(), IndexError> {
@@ -108,6 +124,11 @@ impl Hnsw {
         workspace: &mut Workspace,
     ) -> bool {
         let Workspace { scratch, near, candidates, .. } = workspace;
+        candidates.clear();
+        if let Plan::Scan { width } = plan {
+            self.scan(space, vector, query, width, near, candidates);
+            return true;
+        }
         let node_rows = self.node_rows();
         let bits = query.allowed.map(BitsetView::new);
         let allowed = |node: u32| {
@@ -119,7 +140,7 @@ impl Hnsw {
         let entry = self.descend(space, vector, near);
         let base = self.base();
         match plan {
-            Plan::Exact => {}
+            Plan::Exact | Plan::Scan { .. } => {}
             Plan::Through { width } => {
                 scratch.start(self.graph.nodes, width);
                 scratch.enter(space, vector, entry, !allowed(entry));
@@ -131,10 +152,45 @@ impl Hnsw {
                 walk_two_hops(space, &base, vector, scratch, self.graph.m * 2, allowed);
             }
         }
-        candidates.clear();
         let kept = scratch.beam.entries().iter().filter(|entry| !entry.is_passage());
         candidates.extend(kept.map(|entry| entry.node()));
         scratch.beam.is_full()
+    }
+
+    /// The `width` nearest by code of all allowed nodes, nearest first.
+    fn scan<S: Space>(
+        &self,
+        space: &S,
+        vector: &S::Query,
+        query: &Query<'_>,
+        width: usize,
+        near: &mut Vec<u32>,
+        candidates: &mut Vec<u32>,
+    ) {
+        let mut top = TopK::new(width);
+        let mut compare = |nodes: &[u32]| {
+            for (index, &node) in nodes.iter().enumerate() {
+                if let Some(&later) = nodes.get(index + SCAN_AHEAD) {
+                    space.prefetch(later);
+                }
+                top.offer(space.distance(vector, node), node);
+            }
+        };
+        let (numbers, copied) = (self.node_of(), !self.node_rows().copies.is_empty());
+        near.clear();
+        match query.allowed {
+            None => near.extend(0..self.graph.nodes as u32),
+            Some(words) => {
+                let rows = BitsetView::new(words).iter().take_while(|&row| (row as usize) < numbers.len());
+                near.extend(rows.map(|row| numbers[row as usize]).filter(|&node| node != NONE));
+            }
+        }
+        if copied {
+            near.sort_unstable();
+            near.dedup();
+        }
+        compare(near);
+        top.finish_rows(candidates);
     }
 
     /// From the top level down to a node of level 0 near the query.
@@ -168,16 +224,16 @@ impl Hnsw {
         let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k)).max(query.top_k + spare);
         let scorer = kernel.scorer(query.vector);
         loop {
-            let plan = self.plan(query, ef);
-            if plan == Plan::Exact {
-                return self.exact(rows, query, out);
-            }
-            let full = self.candidates(rows, query, plan, workspace);
             let compared = match (bounds.limited(), self.graph.codes) {
                 (true, _) => usize::MAX,
                 (false, true) => (query.top_k * 2).max(query.top_k + spare),
                 (false, false) => query.top_k,
             };
+            let plan = self.plan(query, ef, compared);
+            if plan == Plan::Exact {
+                return self.exact(rows, query, out);
+            }
+            let full = self.candidates(rows, query, plan, workspace);
             let mut rerank = Rerank {
                 rows,
                 node_rows: self.node_rows(),
