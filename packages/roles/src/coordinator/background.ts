@@ -52,7 +52,8 @@ export class Background {
     while (!this.#stopped) {
       this.#woken = false;
       const pauseMs = await this.#round();
-      if (pauseMs > 0 && !this.#woken) await this.#sleep(pauseMs);
+      // Even between two jobs the process gets a turn for everything else.
+      await this.#sleep(this.#woken ? 0 : pauseMs);
     }
   }
 

@@ -1,0 +1,269 @@
+/** Requests through the proxy over the real roles and the real engine. */
+import { afterEach, describe, expect, it } from "vitest";
+import type { Consistency } from "@elanus/model/contract/proxy";
+import { DataType, type FieldSchema } from "@elanus/model/schema";
+import type { Timestamp } from "@elanus/model/time";
+import {
+  field, idField, json, memoryStores, must, noFilter, openSmall, parsed, strong, type SmallDatabase,
+} from "./testing/small-database.ts";
+
+const ref = { database: "default", name: "c" };
+const vector = field("v", DataType.floatVector, { dim: 2 });
+const forever = Number.MAX_SAFE_INTEGER;
+type Row = Record<string, unknown>;
+
+const opened: SmallDatabase[] = [];
+afterEach(async () => {
+  for (const database of opened.splice(0)) await database.stop();
+});
+
+async function open(...args: Parameters<typeof openSmall>): Promise<SmallDatabase> {
+  const database = await openSmall(...args);
+  opened.push(database);
+  return database;
+}
+
+async function create(database: SmallDatabase, fields: readonly FieldSchema[], more: {
+  readonly shards?: number;
+  readonly partitions?: number;
+  readonly dynamic?: boolean;
+  readonly metric?: "L2" | "IP";
+  readonly index?: string;
+} = {}): Promise<void> {
+  const { catalog } = database.proxy;
+  const schema = { name: "c", description: "", fields, dynamicFieldEnabled: more.dynamic ?? false, version: 0 };
+  must(await catalog.createCollection({
+    ...ref, schema, shards: more.shards ?? 1, consistency: "strong", properties: {},
+    ...(more.partitions === undefined ? {} : { partitions: more.partitions }),
+  }));
+  for (const one of fields.filter((candidate) => candidate.type >= 100)) {
+    must(await catalog.createIndex({
+      ...ref, field: one.name, index: "", type: more.index ?? "FLAT", metric: more.metric ?? "L2", params: {}, userParams: [],
+    }));
+  }
+  must(await catalog.load(ref, "all"));
+}
+
+async function insert(database: SmallDatabase, rows: readonly Row[], partition = ""): Promise<void> {
+  must(await database.proxy.insert({ ...ref, partition, schemaTimestamp: 0n as Timestamp, rows: { kind: "json", rows: json(rows) } }, forever));
+}
+
+async function query(database: SmallDatabase, text: string, outputFields: readonly string[], how: {
+  readonly params?: Record<string, string>;
+  readonly partitions?: readonly string[];
+  readonly consistency?: Consistency;
+} = {}): Promise<Row[]> {
+  const answer = must(await database.proxy.query({
+    ...ref, filter: { text, templates: new Map() }, outputFields, partitions: how.partitions ?? [],
+    params: new Map(Object.entries(how.params ?? {})), consistency: how.consistency ?? strong,
+  }, "json", forever));
+  return parsed(answer.columns[0]) as Row[];
+}
+
+async function search(database: SmallDatabase, vectors: readonly unknown[], how: {
+  readonly params?: Record<string, string>;
+  readonly filter?: string;
+  readonly outputFields?: readonly string[];
+} = {}): Promise<Row[][]> {
+  const answer = must(await database.proxy.search({
+    ...ref, partitions: [], filter: { text: how.filter ?? "", templates: new Map() }, nq: 0,
+    placeholders: { kind: "json", vectors: json(vectors) }, outputFields: how.outputFields ?? [],
+    params: new Map(Object.entries({ topk: "3", ...how.params })), consistency: strong,
+  }, "json", forever));
+  return parsed(answer.body) as Row[][];
+}
+
+const ids = (rows: readonly Row[]): unknown[] => rows.map((row) => row["id"]);
+
+describe("writes and reads", () => {
+  it("finds rows by vector, key and filter: growing, sealed, and after a crash", async () => {
+    const stores = memoryStores();
+    const before = await openSmall(stores);
+    await create(before, [idField, vector, field("t", DataType.varChar, { lengthMax: 20 })], { dynamic: true });
+    await insert(before, [{ id: 1, v: [0, 0], t: "a", color: "red" }, { id: 2, v: [3, 4], t: "b" }]);
+    const check = async (database: SmallDatabase): Promise<void> => {
+      expect(await search(database, [[0, 0]], { outputFields: ["t", "color"] })).toEqual([[
+        { id: 1, distance: 0, t: "a", color: "red" }, { id: 2, distance: 25, t: "b" },
+      ]]);
+      expect(await query(database, "id in [2, 9]", ["t"])).toEqual([{ id: 2, t: "b" }]);
+      expect(await query(database, 'color == "red"', ["*"])).toEqual([{ id: 1, v: [0, 0], t: "a", color: "red" }]);
+      expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 2 }]);
+    };
+    await check(before);
+    must(await before.proxy.flush("default", ["c"]));
+    await check(before);
+    await insert(before, [{ id: 3, v: [9, 9], t: "c" }]);
+    must(await before.proxy.delete({ ...ref, partition: "", filter: { text: "id == 3", templates: new Map() }, consistency: strong }, forever));
+    // Not stopped: what it acknowledged is all that the next one gets.
+    const after = await open(stores);
+    await check(after);
+    expect(must(await after.proxy.rowCount(ref))).toBe(3);
+    await before.stop();
+  });
+
+  it("spreads rows over nodes and shards and reads them at one snapshot", async () => {
+    const database = await open(memoryStores(), { streamingNodes: 3 });
+    await create(database, [idField, vector], { shards: 5 });
+    const rows = Array.from({ length: 100 }, (_, at) => ({ id: at, v: [at, 0] }));
+    await insert(database, rows);
+    expect(ids(await query(database, "id >= 0", [], { params: { limit: "4", offset: "2" } }))).toEqual([2, 3, 4, 5]);
+    expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 100 }]);
+    const [first, second] = await search(database, [[0, 0], [50.1, 0]], { outputFields: ["v"] });
+    expect(first).toEqual([0, 1, 2].map((at) => ({ id: at, v: [at, 0], distance: at * at })));
+    expect(ids(second ?? [])).toEqual([50, 51, 49]);
+    must(await database.proxy.flush("default", ["c"]));
+    const removed = must(await database.proxy.delete({ ...ref, partition: "", filter: { text: "id < 10", templates: new Map() }, consistency: strong }, forever));
+    expect(removed.count).toBe(10);
+    expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 90 }]);
+  });
+
+  it("upserts: keys replace their rows, automatic keys get new ones", async () => {
+    const database = await open(memoryStores());
+    await create(database, [{ ...idField, autoId: true }, vector]);
+    await insert(database, [{ v: [1, 0] }, { v: [2, 0] }]);
+    const [one, two] = ids(await query(database, "id > 0", []));
+    must(await database.proxy.upsert({
+      ...ref, partition: "", schemaTimestamp: 0n as Timestamp, rows: { kind: "json", rows: json([{ id: one, v: [7, 0] }]) },
+    }, forever));
+    const left = await query(database, "id > 0", ["v"]);
+    expect(left).toHaveLength(2);
+    expect(left.map((row) => row["v"])).toEqual([[2, 0], [7, 0]]);
+    expect(ids(left)[0]).toBe(two);
+    expect(ids(left)).not.toContain(one);
+  });
+
+  it("keeps partitions apart and prunes by partition key", async () => {
+    const database = await open(memoryStores());
+    await create(database, [idField, vector]);
+    must(await database.proxy.catalog.createPartition(ref, "p"));
+    await insert(database, [{ id: 1, v: [1, 0] }]);
+    await insert(database, [{ id: 2, v: [2, 0] }], "p");
+    expect(ids(await query(database, "id > 0", [], { partitions: ["p"] }))).toEqual([2]);
+    expect(must(await database.proxy.rowCount(ref, "p"))).toBe(1);
+    must(await database.proxy.delete({ ...ref, partition: "p", filter: { text: "id in [1, 2]", templates: new Map() }, consistency: strong }, forever));
+    expect(ids(await query(database, "id > 0", []))).toEqual([1]);
+    must(await database.proxy.catalog.dropCollection(ref));
+    await create(database, [idField, vector, field("k", DataType.varChar, { lengthMax: 10, partitionKey: true })], { partitions: 4 });
+    await insert(database, ["a", "b", "c", "d"].map((k, at) => ({ id: at, v: [at, 0], k })));
+    expect(ids(await query(database, 'k == "c"', []))).toEqual([2]);
+    expect(ids(await query(database, 'k in ["a", "d"] and id >= 0', []))).toEqual([0, 3]);
+  });
+});
+
+describe("iterators, ranges and ranks", () => {
+  it("pages through every row once at one snapshot, ties included", async () => {
+    const database = await open(memoryStores());
+    await create(database, [idField, vector]);
+    // Ten rows at each of seven distances.
+    await insert(database, Array.from({ length: 70 }, (_, at) => ({ id: at, v: [at % 7, 0] })));
+    const seen: number[] = [];
+    let guarantee = 0n as Timestamp;
+    let more: Record<string, string> = {};
+    for (let page = 0; page < 30; page++) {
+      const answer = must(await database.proxy.search({
+        ...ref, partitions: [], filter: noFilter, nq: 1, placeholders: { kind: "json", vectors: json([[0, 0]]) }, outputFields: [],
+        params: new Map(Object.entries({ iterator: "True", search_iter_v2: "True", search_iter_batch_size: "4", topk: "4", ...more })),
+        consistency: { level: "strong", guarantee },
+      }, "message", forever));
+      const { token, lastBound, hits } = readIteratorPage(answer.body);
+      if (page === 0) {
+        guarantee = answer.sessionTimestamp;
+        expect(guarantee).toBeGreaterThan(2n);
+        await insert(database, [{ id: 1000, v: [0, 0] }]);
+      } else {
+        expect(answer.sessionTimestamp).toBe(0n);
+      }
+      if (hits.length === 0) break;
+      seen.push(...hits);
+      more = { search_iter_id: token, search_iter_last_bound: String(lastBound) };
+    }
+    expect([...seen].sort((left, right) => left - right)).toEqual(Array.from({ length: 70 }, (_, at) => at));
+  });
+
+  it("keeps a range search within its bounds", async () => {
+    const database = await open(memoryStores());
+    await create(database, [idField, vector]);
+    await insert(database, Array.from({ length: 10 }, (_, at) => ({ id: at, v: [at, 0] })));
+    const params = { topk: "10", params: JSON.stringify({ radius: 25, range_filter: 4 }) };
+    expect(ids((await search(database, [[0, 0]], { params }))[0] ?? [])).toEqual([2, 3, 4]);
+  });
+
+  it("fuses searches by rank and by weight", async () => {
+    const database = await open(memoryStores(), { streamingNodes: 2 });
+    await create(database, [idField, vector, { ...vector, name: "w" }], { metric: "IP", shards: 2 });
+    await insert(database, Array.from({ length: 6 }, (_, at) => ({ id: at, v: [at, 0], w: [5 - at, 0] })));
+    const sub = (name: string) => ({
+      ...ref, partitions: [], filter: noFilter, nq: 1, placeholders: { kind: "json" as const, vectors: json([[1, 0]]) }, outputFields: [],
+      params: new Map([["anns_field", name], ["topk", "3"]]), consistency: strong,
+    });
+    const hybrid = async (rank: Record<string, string>): Promise<Row[]> => {
+      const answer = must(await database.proxy.hybridSearch({
+        ...ref, partitions: [], requests: [sub("v"), sub("w")], rankParams: new Map(Object.entries(rank)),
+        outputFields: ["v"], consistency: strong,
+      }, "json", forever));
+      return (parsed(answer.body) as Row[][])[0] ?? [];
+    };
+    const byRank = await hybrid({ strategy: "rrf", params: '{"k":60}', limit: "6" });
+    expect(ids(byRank)).toEqual([0, 5, 1, 4, 2, 3]);
+    expect(byRank[1]).toMatchObject({ v: [5, 0] });
+    expect(byRank[0]?.["distance"]).toBeCloseTo(1 / 61, 6);
+    const byWeight = await hybrid({ strategy: "weighted", params: '{"weights":[1,0.1]}', limit: "2" });
+    expect(ids(byWeight)).toEqual([5, 4]);
+  });
+});
+
+/** The few fields of `SearchResultData` that the test needs: int64 ids (5) and iterator results (11). */
+function readIteratorPage(body: Uint8Array): { token: string; lastBound: number; hits: number[] } {
+  let token = "";
+  let lastBound = Number.NaN;
+  const hits: number[] = [];
+  for (const [number, bytes] of fieldsOf(body)) {
+    if (number === 5) {
+      for (const [, longs] of fieldsOf(bytes)) for (const [, packed] of fieldsOf(longs)) hits.push(...varints(packed));
+    }
+    if (number === 11) {
+      for (const [inner, content] of fieldsOf(bytes)) {
+        if (inner === 1) token = new TextDecoder().decode(content);
+        else lastBound = new DataView(content.buffer, content.byteOffset).getFloat32(0, true);
+      }
+    }
+  }
+  return { token, lastBound, hits };
+}
+
+function* fieldsOf(bytes: Uint8Array): Generator<[number, Uint8Array]> {
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] ?? 0;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const tag = varint();
+    const wire = tag & 7;
+    const start = wire === 2 ? undefined : at;
+    const length = wire === 2 ? varint() : wire === 5 ? 4 : wire === 1 ? 8 : 0;
+    if (wire === 0) varint();
+    else at += length;
+    yield [tag >>> 3, bytes.subarray(start ?? at - length, at)];
+  }
+}
+
+function varints(bytes: Uint8Array): number[] {
+  const values: number[] = [];
+  let value = 0;
+  let shift = 0;
+  for (const byte of bytes) {
+    value += (byte & 0x7f) * 2 ** shift;
+    shift += 7;
+    if (byte < 128) {
+      values.push(value);
+      value = 0;
+      shift = 0;
+    }
+  }
+  return values;
+}
