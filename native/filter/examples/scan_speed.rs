@@ -26,7 +26,13 @@ fn schema() -> Result<Schema, String> {
             r#"{{"id":{id},"name":"f{id}","type":{kind},"primaryKey":{primary},"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false}}"#
         )
     };
-    let fields = [field(100, 5, true), field(101, 4, false), field(102, 11, false), field(103, 21, false), field(104, 23, false)];
+    let fields = [
+        field(100, 5, true),
+        field(101, 4, false),
+        field(102, 11, false),
+        field(103, 21, false),
+        field(104, 23, false),
+    ];
     Schema::from_json(&format!(
         r#"{{"name":"c","fields":[{}],"dynamicFieldEnabled":false,"version":0}}"#,
         fields.join(",")

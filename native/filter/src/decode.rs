@@ -262,9 +262,7 @@ impl<'a> Decoder<'a> {
             (Kind::Text, Literal::Text(low), Literal::Text(high)) => {
                 Test::Text(TextTest::Range { low: Some((low, low_closed)), high: Some((high, high_closed)) })
             }
-            (Kind::Json, low, high) => {
-                json_test(&operand, JsonTest::Range { low, low_closed, high, high_closed })?
-            }
+            (Kind::Json, low, high) => json_test(&operand, JsonTest::Range { low, low_closed, high, high_closed })?,
             _ => return Err(malformed("range of unfit types")),
         };
         Ok(self.leaf(operand.source, test))
@@ -455,7 +453,10 @@ fn elements(data_type: DataType, items: Vec<Literal>) -> Result<Elements> {
     let unfit = || malformed("a list constant has another type");
     Ok(match kind_of(data_type)? {
         Kind::Bool => Elements::Bools(
-            items.iter().map(|i| if let Literal::Bool(b) = i { Ok(*b) } else { Err(unfit()) }).collect::<Result<_>>()?,
+            items
+                .iter()
+                .map(|i| if let Literal::Bool(b) = i { Ok(*b) } else { Err(unfit()) })
+                .collect::<Result<_>>()?,
         ),
         Kind::Int => Elements::Ints(
             items.iter().map(|i| if let Literal::Int(v) = i { Ok(*v) } else { Err(unfit()) }).collect::<Result<_>>()?,

@@ -2,12 +2,12 @@
 //! that can still matter (`wanted`) are looked at where looking is dear.
 
 use crate::index_answers::{IndexAnswer, answer_leaf};
+use crate::json;
 use crate::leaf::{test_columns, test_leaf};
 use crate::node::{Leaf, Node, Path, Source};
 use crate::numbers::{CHUNK_ROWS, CHUNK_WORDS, Words};
 use crate::program::Program;
 use crate::source::{BytesSlice, ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};
-use crate::json;
 use elanus_rows::column::Bits;
 use elanus_rows::error::Result;
 
@@ -140,7 +140,9 @@ impl<'a> Evaluation<'a> {
             }
             Node::IsNull { slot } => Truth { yes: chunk.nulls(*slot), unknown: [0; CHUNK_WORDS] },
             Node::Exists(path) => chunk.exists(path, wanted),
-            Node::Columns { relation, left, right, kind } => test_columns(chunk, *relation, *left, *right, *kind, wanted),
+            Node::Columns { relation, left, right, kind } => {
+                test_columns(chunk, *relation, *left, *right, *kind, wanted)
+            }
             Node::Leaf(leaf) => self.leaf(leaf, chunk, wanted),
         }
     }

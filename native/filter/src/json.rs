@@ -7,7 +7,10 @@ use std::borrow::Cow;
 pub(crate) enum Step {
     Key(Box<str>),
     /// An element of an array; of an object the key spelled that way.
-    Index { number: usize, spelled: Box<str> },
+    Index {
+        number: usize,
+        spelled: Box<str>,
+    },
 }
 
 /// A value inside the text.

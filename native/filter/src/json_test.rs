@@ -62,7 +62,8 @@ fn equals(value: Json<'_>, literal: &Literal) -> bool {
     match (value, literal) {
         (Json::Array(bytes), Literal::Array(items)) => {
             let mut rest = items.iter();
-            elements(bytes).all(|element| rest.next().is_some_and(|item| equals(element, item))) && rest.next().is_none()
+            elements(bytes).all(|element| rest.next().is_some_and(|item| equals(element, item)))
+                && rest.next().is_none()
         }
         _ => order(value, literal) == Some(Ordering::Equal),
     }

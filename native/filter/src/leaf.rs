@@ -42,9 +42,7 @@ fn test_documents(chunk: &Chunk<'_>, path: &Path, wanted: &Words, test: impl Fn(
     let nulls = chunk.nulls(path.slot);
     let rows = zip(wanted, &nulls, |wanted, null| wanted & !null);
     let yes = match chunk.documents(path.slot) {
-        Some(documents) => {
-            rows_where(&rows, |row| json::find(documents.get(row), &path.steps).is_some_and(&test))
-        }
+        Some(documents) => rows_where(&rows, |row| json::find(documents.get(row), &path.steps).is_some_and(&test)),
         None => [0; CHUNK_WORDS],
     };
     Truth { yes, unknown: if path.dynamic { [0; CHUNK_WORDS] } else { nulls } }
@@ -223,9 +221,7 @@ pub(crate) fn test_columns(
     let rows = zip(wanted, &unknown, |wanted, unknown| wanted & !unknown);
     let yes = match kind {
         ColumnsKind::Ints => rows_where(&rows, |row| relation.holds(Some(int_at(a, row).cmp(&int_at(b, row))))),
-        ColumnsKind::Floats => {
-            rows_where(&rows, |row| relation.holds(float_at(a, row).partial_cmp(&float_at(b, row))))
-        }
+        ColumnsKind::Floats => rows_where(&rows, |row| relation.holds(float_at(a, row).partial_cmp(&float_at(b, row)))),
         ColumnsKind::Texts => match (a, b) {
             (ScalarSlice::Bytes(a), ScalarSlice::Bytes(b)) => {
                 rows_where(&rows, |row| relation.holds(Some(a.get(row).cmp(b.get(row)))))

@@ -79,10 +79,17 @@ pub(crate) struct Leaf {
 
 #[derive(Debug)]
 pub(crate) enum Source {
-    Column { slot: usize },
-    Element { slot: usize, index: usize },
+    Column {
+        slot: usize,
+    },
+    Element {
+        slot: usize,
+        index: usize,
+    },
     /// Elements of an array column.
-    Length { slot: usize },
+    Length {
+        slot: usize,
+    },
     /// Elements of a JSON array.
     JsonLength(Path),
     Json(Path),
@@ -90,14 +97,23 @@ pub(crate) enum Source {
 
 #[derive(Debug)]
 pub(crate) enum Test {
-    Int { arithmetic: Option<(Operation, i64)>, test: IntTest },
-    Float { arithmetic: Option<(Operation, f64)>, test: FloatTest },
+    Int {
+        arithmetic: Option<(Operation, i64)>,
+        test: IntTest,
+    },
+    Float {
+        arithmetic: Option<(Operation, f64)>,
+        test: FloatTest,
+    },
     /// Answers for false and true.
     Bool([bool; 2]),
     Text(TextTest),
     Contains(Elements, Quantifier),
     ArrayEquals(Elements),
-    Json { arithmetic: Option<(Operation, Number)>, test: JsonTest },
+    Json {
+        arithmetic: Option<(Operation, Number)>,
+        test: JsonTest,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +144,12 @@ pub(crate) enum Literal {
 #[derive(Debug)]
 pub(crate) enum JsonTest {
     Compare(Relation, Literal),
-    Range { low: Literal, low_closed: bool, high: Literal, high_closed: bool },
+    Range {
+        low: Literal,
+        low_closed: bool,
+        high: Literal,
+        high_closed: bool,
+    },
     In(JsonSet),
     /// `like` and regular expressions.
     Text(TextTest),

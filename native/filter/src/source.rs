@@ -42,7 +42,10 @@ pub struct ColumnView<'a> {
 pub enum ViewValues<'a> {
     Scalar(ScalarSlice<'a>),
     /// Row i is `elements[offsets[i]..offsets[i + 1]]`.
-    Array { offsets: &'a [u64], elements: ScalarSlice<'a> },
+    Array {
+        offsets: &'a [u64],
+        elements: ScalarSlice<'a>,
+    },
     /// Vectors: only null checks read them.
     Opaque,
 }
@@ -96,8 +99,9 @@ impl<'a> ScalarSlice<'a> {
 impl<'a> From<&'a Column> for ColumnView<'a> {
     fn from(column: &'a Column) -> Self {
         let values = match &column.values {
-            Values::Array { offsets, elements } => ScalarSlice::of(elements)
-                .map_or(ViewValues::Opaque, |elements| ViewValues::Array { offsets, elements }),
+            Values::Array { offsets, elements } => {
+                ScalarSlice::of(elements).map_or(ViewValues::Opaque, |elements| ViewValues::Array { offsets, elements })
+            }
             other => ScalarSlice::of(other).map_or(ViewValues::Opaque, ViewValues::Scalar),
         };
         Self { values, validity: column.validity.as_ref() }

@@ -35,9 +35,15 @@ fn schema() -> Schema {
         field
     };
     let fields = json!([
-        field(ID, "id", 5, None), field(SMALL, "small", 2, None), field(FLOAT, "float", 10, None),
-        field(DOUBLE, "double", 11, None), field(FLAG, "flag", 1, None), field(TEXT, "text", 21, None),
-        field(DOCUMENT, "document", 23, None), field(INTS, "ints", 22, Some(5)), field(TEXTS, "texts", 22, Some(21)),
+        field(ID, "id", 5, None),
+        field(SMALL, "small", 2, None),
+        field(FLOAT, "float", 10, None),
+        field(DOUBLE, "double", 11, None),
+        field(FLAG, "flag", 1, None),
+        field(TEXT, "text", 21, None),
+        field(DOCUMENT, "document", 23, None),
+        field(INTS, "ints", 22, Some(5)),
+        field(TEXTS, "texts", 22, Some(21)),
         field(DYNAMIC, "$meta", 23, None),
     ]);
     let schema = json!({"name": "c", "fields": fields, "dynamicFieldEnabled": true, "version": 0});
@@ -264,27 +270,31 @@ fn find(operand: &Operand, row: &Row) -> Found {
 
 fn compute(value: &Value, operation: u8, constant: &Value) -> Option<Value> {
     if let (Some(a), Some(b)) = (value.as_i64(), constant.as_i64()) {
-        return Some(match operation {
-            0 => a.wrapping_add(b),
-            1 => a.wrapping_sub(b),
-            2 => a.wrapping_mul(b),
-            3 => a.wrapping_div(b),
-            4 => a.wrapping_rem(b),
-            5 => a & b,
-            6 => a | b,
-            _ => a ^ b,
-        }
-        .into());
+        return Some(
+            match operation {
+                0 => a.wrapping_add(b),
+                1 => a.wrapping_sub(b),
+                2 => a.wrapping_mul(b),
+                3 => a.wrapping_div(b),
+                4 => a.wrapping_rem(b),
+                5 => a & b,
+                6 => a | b,
+                _ => a ^ b,
+            }
+            .into(),
+        );
     }
     let (a, b) = (value.as_f64()?, constant.as_f64()?);
-    Some(match operation {
-        0 => a + b,
-        1 => a - b,
-        2 => a * b,
-        3 => a / b,
-        _ => return None,
-    }
-    .into())
+    Some(
+        match operation {
+            0 => a + b,
+            1 => a - b,
+            2 => a * b,
+            3 => a / b,
+            _ => return None,
+        }
+        .into(),
+    )
 }
 
 fn order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
@@ -500,19 +510,30 @@ fn leaf() -> impl Strategy<Value = Node> {
         proptest::sample::select(&FIELDS[..]).prop_map(Node::IsNull),
         path().prop_map(Node::Exists),
         (relation.clone(), int_operand(), small_int()).prop_map(|(r, o, v)| Node::Compare(r, o, v.into())),
-        (0u8..4, int_operand(), small_int(), small_int())
-            .prop_map(|(f, o, a, b)| Node::Range(f, o, a.into(), b.into())),
+        (0u8..4, int_operand(), small_int(), small_int()).prop_map(|(f, o, a, b)| Node::Range(
+            f,
+            o,
+            a.into(),
+            b.into()
+        )),
         (relation.clone(), float_operand(), number()).prop_map(|(r, o, v)| Node::Compare(r, o, v)),
         (0u8..4, float_operand(), number(), number()).prop_map(|(f, o, a, b)| Node::Range(f, o, a, b)),
         (relation.clone(), any::<bool>()).prop_map(|(r, v)| Node::Compare(r, Operand::Column(FLAG), v.into())),
         (relation.clone(), text_operand(), short_text()).prop_map(|(r, o, v)| Node::Compare(r, o, v.into())),
-        (0u8..4, text_operand(), short_text(), short_text())
-            .prop_map(|(f, o, a, b)| Node::Range(f, o, a.into(), b.into())),
+        (0u8..4, text_operand(), short_text(), short_text()).prop_map(|(f, o, a, b)| Node::Range(
+            f,
+            o,
+            a.into(),
+            b.into()
+        )),
         (prop_oneof![text_operand(), path()], pattern).prop_map(|(o, p)| Node::Like(o, p)),
         (path(), json_literal()).prop_map(|(o, v)| Node::Compare(0, o, v)),
         (relation.clone(), path(), number()).prop_map(|(r, o, v)| Node::Compare(r, o, v)),
-        (relation.clone(), path(), 0u8..8, 1i64..4, number())
-            .prop_map(|(r, o, op, c, v)| Node::Compare(r, Operand::Arithmetic(Box::new(o), op, c.into()), v)),
+        (relation.clone(), path(), 0u8..8, 1i64..4, number()).prop_map(|(r, o, op, c, v)| Node::Compare(
+            r,
+            Operand::Arithmetic(Box::new(o), op, c.into()),
+            v
+        )),
         (0u8..4, path(), number(), number()).prop_map(|(f, o, a, b)| Node::Range(f, o, a, b)),
         (path(), proptest::collection::vec(json_literal(), 0..4)).prop_map(|(o, items)| Node::In(o, items)),
         (path(), any::<bool>(), proptest::collection::vec(json_literal(), 0..3))
@@ -529,8 +550,11 @@ fn leaf() -> impl Strategy<Value = Node> {
             .prop_map(|(all, items)| Node::Contains(all, Operand::Column(INTS), items)),
         (any::<bool>(), proptest::collection::vec(short_text().prop_map(Value::from), 0..3))
             .prop_map(|(all, items)| Node::Contains(all, Operand::Column(TEXTS), items)),
-        proptest::collection::vec(small_int().prop_map(Value::from), 0..3)
-            .prop_map(|items| Node::Compare(0, Operand::Column(INTS), items.into())),
+        proptest::collection::vec(small_int().prop_map(Value::from), 0..3).prop_map(|items| Node::Compare(
+            0,
+            Operand::Column(INTS),
+            items.into()
+        )),
         (relation, proptest::sample::select(&[(ID, SMALL), (SMALL, FLOAT), (FLOAT, DOUBLE), (DOUBLE, ID)][..]))
             .prop_map(|(r, (a, b))| Node::Columns(r, a, b)),
     ]

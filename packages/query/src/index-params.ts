@@ -125,7 +125,9 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
   }
   const known = VECTOR_TYPES.get(type);
   if (known === undefined) {
-    return SCALAR_TYPES.has(type) ? refuse(`${type} are not supported on ${typeName(field.type)} field`) : unknownType(type);
+    return SCALAR_TYPES.has(type)
+      ? refuse(`${type} are not supported on ${typeName(field.type)} field`)
+      : unknownType(type);
   }
   if (!known.families.includes(family)) {
     return refuse(`data type ${typeName(field.type)} can't build with this index ${type}`);
@@ -262,12 +264,16 @@ function checkScalarType(type: string, field: FieldSchema, params: Sent): Outcom
       if (field.primaryKey) return refuse("create bitmap index on primary key not supported");
       if (value === DataType.bool || value === DataType.varChar || INTEGERS.includes(value)) return ok;
       if (own === DataType.array) return refuse("bitmap index are only supported on bool, int, string for array field");
-      return own === DataType.json ? ok : refuse("bitmap index are only supported on bool, int, string and array field");
+      return own === DataType.json
+        ? ok
+        : refuse("bitmap index are only supported on bool, int, string and array field");
     case "STL_SORT":
       if (NUMBERS.includes(own) || own === DataType.varChar || own === DataType.json) return ok;
       return refuse(`STL_SORT are only supported on numeric, varchar or timestamptz field, got ${typeName(own)}`);
     case "NGRAM":
-      return own === DataType.varChar || own === DataType.json ? checkGrams(params) : refuse("NGRAM are only supported on varchar or json field");
+      return own === DataType.varChar || own === DataType.json
+        ? checkGrams(params)
+        : refuse("NGRAM are only supported on varchar or json field");
     case "RTREE":
       return refuse(`RTREE index can only be built on geometry field, got ${typeName(own)}`);
     default:
@@ -278,14 +284,25 @@ function checkScalarType(type: string, field: FieldSchema, params: Sent): Outcom
 function checkGrams(params: Sent): Outcome<void> {
   const [least, most] = [params["min_gram"], params["max_gram"]];
   if (least === undefined || most === undefined) return refuse("Ngram index must specify both min_gram and max_gram");
-  for (const [key, value] of [["min_gram", least], ["max_gram", most]] as const) {
+  for (const [key, value] of [
+    ["min_gram", least],
+    ["max_gram", most],
+  ] as const) {
     if (!/^[+-]?\d+$/.test(String(value))) return refuse(`${key} for Ngram index must be an integer, got: ${value}`);
   }
   if (Number(least) > 0 && Number(least) <= Number(most)) return succeed(undefined);
   return refuse(`invalid min_gram or max_gram value for Ngram index, min_gram: ${least}, max_gram: ${most}`);
 }
 
-const CAST_TYPES: readonly string[] = ["BOOL", "DOUBLE", "VARCHAR", "ARRAY_BOOL", "ARRAY_DOUBLE", "ARRAY_VARCHAR", "JSON"];
+const CAST_TYPES: readonly string[] = [
+  "BOOL",
+  "DOUBLE",
+  "VARCHAR",
+  "ARRAY_BOOL",
+  "ARRAY_DOUBLE",
+  "ARRAY_VARCHAR",
+  "JSON",
+];
 
 function checkJsonIndex(params: Sent): Failure {
   const cast = params["json_cast_type"];

@@ -14,7 +14,10 @@ pub enum Scalars<'a> {
     Float(&'a [f32]),
     Double(&'a [f64]),
     /// Value i is `data[offsets[i]..offsets[i + 1]]`.
-    Bytes { offsets: &'a [u64], data: &'a [u8] },
+    Bytes {
+        offsets: &'a [u64],
+        data: &'a [u8],
+    },
 }
 
 /// The rows of one scalar field of one segment.
@@ -136,10 +139,15 @@ fn texts<'a>(rows: &ScalarRows<'_>, text: impl Fn(usize) -> &'a [u8]) -> Result<
     pairs.dedup();
     let mut values: Vec<u8> = Vec::new();
     let mut offsets = Vec::new();
-    let (distinct, starts, listed) = lists(&pairs, |pair| pair.0, |pair| pair.1, |pair| {
-        offsets.extend((values.len() as u64).to_le_bytes());
-        values.extend(pair.0);
-    })?;
+    let (distinct, starts, listed) = lists(
+        &pairs,
+        |pair| pair.0,
+        |pair| pair.1,
+        |pair| {
+            offsets.extend((values.len() as u64).to_le_bytes());
+            values.extend(pair.0);
+        },
+    )?;
     offsets.extend((values.len() as u64).to_le_bytes());
     Ok(Sections { kind: KeyKind::Texts, distinct, values, offsets, starts, rows: listed })
 }

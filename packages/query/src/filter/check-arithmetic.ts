@@ -172,7 +172,10 @@ function foldChain(
   if (a.type !== "int" || b.type !== "int") return undefined;
   const additive = (o: ArithmeticOperator): boolean => o === "+" || o === "-";
   if (additive(operator) && additive(inner.operator)) {
-    const sum = BigInt.asIntN(64, (inner.operator === "+" ? a.value : -a.value) + (operator === "+" ? b.value : -b.value));
+    const sum = BigInt.asIntN(
+      64,
+      (inner.operator === "+" ? a.value : -a.value) + (operator === "+" ? b.value : -b.value),
+    );
     return { ...inner, operator: "+", constant: { type: "int", value: sum } };
   }
   if (operator !== inner.operator || operator === "/" || operator === "%") return undefined;

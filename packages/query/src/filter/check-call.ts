@@ -36,7 +36,13 @@ const CONTAINS: ReadonlyMap<string, "one" | "all" | "any"> = new Map([
   ["array_contains_any", "any"],
 ]);
 
-const BUILTINS: ReadonlySet<string> = new Set([...CONTAINS.keys(), "array_length", "text_match", "phrase_match", "random_sample"]);
+const BUILTINS: ReadonlySet<string> = new Set([
+  ...CONTAINS.keys(),
+  "array_length",
+  "text_match",
+  "phrase_match",
+  "random_sample",
+]);
 
 /** Constructs whose arguments are only parsed: they are not part of this version. */
 export function notYet(name: string): string | undefined {
@@ -159,7 +165,8 @@ function checkSlop(extra: CheckedArgument): void {
       `"slop" should be a const integer expression with "uint32" value. "slop" expression passed: ${extra.text}`,
     );
   }
-  if (literal.value < 0n) throw new FilterRefusal(`"slop" should not be a negative interger. "slop" passed: ${extra.text}`);
+  if (literal.value < 0n)
+    throw new FilterRefusal(`"slop" should not be a negative interger. "slop" passed: ${extra.text}`);
   if (literal.value > 0xffff_ffffn) {
     throw new FilterRefusal(`"slop" exceeds the range of "uint32". "slop" expression passed: ${extra.text}`);
   }
@@ -195,7 +202,10 @@ function checkGeneric(call: Call): Term {
   if (subject?.kind !== "operand" || classOf(subject.operand) !== "string") throw unknown;
   const { operand } = subject;
   if (name === "empty" && terms.length === 1) {
-    return { kind: "predicate", node: { kind: "compare", operator: "==", operand, literal: { type: "string", value: "" } } };
+    return {
+      kind: "predicate",
+      node: { kind: "compare", operator: "==", operand, literal: { type: "string", value: "" } },
+    };
   }
   if (name === "starts_with" && terms.length === 2 && text?.kind === "constant" && text.literal.type === "string") {
     const pattern = `${text.literal.value.replace(/[\\%_]/g, "\\$&")}%`;

@@ -88,7 +88,8 @@ function compareWithConstant(operator: Relation, operand: Operand, literal: Lite
     throw incompatible(text);
   }
   const cast = castFor(operand, literal);
-  if (cast === undefined || (cast.type === "float" && !Number.isFinite(cast.value))) throw castRefusal(operand, literal);
+  if (cast === undefined || (cast.type === "float" && !Number.isFinite(cast.value)))
+    throw castRefusal(operand, literal);
   return signed(operator, (positive) => ({ kind: "compare", operator: positive, operand, literal: cast }));
 }
 

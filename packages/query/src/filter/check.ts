@@ -29,7 +29,11 @@ export function checkFilter(expression: Expression, scope: Scope): Node {
   const node = predicateOf(term);
   if (node !== undefined) return node;
   const type =
-    term.kind === "operand" ? typeNameOf(term.operand) : term.kind === "constant" ? literalTypeName(term.literal) : "None";
+    term.kind === "operand"
+      ? typeNameOf(term.operand)
+      : term.kind === "constant"
+        ? literalTypeName(term.literal)
+        : "None";
   throw new FilterRefusal(`predicate is not a boolean expression: ${scope.text}, data type: ${type}`, { bare: true });
 }
 
@@ -73,7 +77,10 @@ function checkTerm(expression: Expression, scope: Scope): Term {
     case "isNull":
       return { kind: "predicate", node: checkIsNull(expression, scope, text) };
     case "exists":
-      return { kind: "predicate", node: checkExists(checkTerm(expression.operand, scope), quote(expression.operand, scope)) };
+      return {
+        kind: "predicate",
+        node: checkExists(checkTerm(expression.operand, scope), quote(expression.operand, scope)),
+      };
     case "call":
       return checkCallOf(expression, scope, text);
     case "time":
@@ -85,7 +92,8 @@ function checkTerm(expression: Expression, scope: Scope): Term {
 
 function templateValue(name: string, scope: Scope): Literal {
   const value = scope.templates.get(name);
-  if (value === undefined) throw new FilterRefusal(`the value of expression template variable name {${name}} is not found`);
+  if (value === undefined)
+    throw new FilterRefusal(`the value of expression template variable name {${name}} is not found`);
   const literal = literalOfTemplate(value);
   if (!finiteLiteral(literal)) {
     throw new FilterRefusal(`the value of expression template variable {${name}} is not a finite number`);

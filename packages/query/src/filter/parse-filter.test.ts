@@ -34,7 +34,10 @@ const schema: CollectionSchema = {
     field(101, "i8", DataType.int8),
     field(102, "f", DataType.float),
     field(103, "b", DataType.bool),
-    field(104, "s", DataType.varChar, { typeParams: { enable_match: "true", enable_analyzer: "true" }, partitionKey: true }),
+    field(104, "s", DataType.varChar, {
+      typeParams: { enable_match: "true", enable_analyzer: "true" },
+      partitionKey: true,
+    }),
     field(105, "n", DataType.int64, { nullable: true }),
     field(106, "a", DataType.array, { elementType: DataType.int64 }),
     field(107, "av", DataType.array, { elementType: DataType.varChar }),
@@ -48,7 +51,17 @@ const schema: CollectionSchema = {
 const strict: CollectionSchema = { ...schema, dynamicFieldEnabled: false, fields: schema.fields.slice(0, -1) };
 
 const templates: ReadonlyMap<string, TemplateValue> = new Map<string, TemplateValue>([
-  ["ids", { kind: "array", value: [{ kind: "int", value: 2n }, { kind: "int", value: 1n }, { kind: "int", value: 2n }] }],
+  [
+    "ids",
+    {
+      kind: "array",
+      value: [
+        { kind: "int", value: 2n },
+        { kind: "int", value: 1n },
+        { kind: "int", value: 2n },
+      ],
+    },
+  ],
   ["one", { kind: "int", value: 1n }],
   ["half", { kind: "float", value: 0.5 }],
   ["name", { kind: "string", value: "x" }],
@@ -65,7 +78,9 @@ function parse(text: string, of: CollectionSchema = schema): CheckedFilter {
 function refusal(text: string, of: CollectionSchema = schema): string {
   const outcome = parseFilter(text, of, templates);
   if (outcome.ok) throw new Error(`accepted: ${text}`);
-  return outcome.error.kind === "invalidParameter" ? outcome.error.message : `${outcome.error.kind}: ${JSON.stringify(outcome.error)}`;
+  return outcome.error.kind === "invalidParameter"
+    ? outcome.error.message
+    : `${outcome.error.kind}: ${JSON.stringify(outcome.error)}`;
 }
 
 const ACCEPTED: readonly string[] = [
@@ -135,11 +150,11 @@ const ACCEPTED: readonly string[] = [
   'av[0] like "x%"',
   'j["x"] in [1, "a", 2.5, true]',
   "id == -9223372036854775808",
-  "j[\"a\"] + 1 == 3",
+  'j["a"] + 1 == 3',
   "s < s2",
   "f != d",
   "'a' < s <= 'b'",
-  "dyn[\"x\"][0] != 1.5e3",
+  'dyn["x"][0] != 1.5e3',
   "id > 1 and true",
   "f == .5 or f == 1. or f == 0x1.8p1",
   "s == r'a\\b'",

@@ -84,33 +84,39 @@ class FilterParser extends EmbeddedActionsParser {
     this.ACTION(() => items.push({ kind: "operand", expression: foldMinus(items, expression) }));
   });
 
-  private readonly primary = this.RULE("primary", (): Expression =>
-    this.OR<Expression>([
-      { ALT: () => this.SUBRULE(this.literal) },
-      { ALT: () => this.SUBRULE(this.named) },
-      { ALT: () => this.SUBRULE(this.element) },
-      { ALT: () => this.SUBRULE(this.template) },
-      { ALT: () => this.SUBRULE(this.list) },
-      {
-        ALT: () => {
-          const open = this.CONSUME(t.LeftParen);
-          const inner = this.SUBRULE(this.expression);
-          const close = this.CONSUME(t.RightParen);
-          return this.ACTION(() => ({ ...inner, start: open.startOffset, end: endOf(close), depth: inner.depth }));
+  private readonly primary = this.RULE(
+    "primary",
+    (): Expression =>
+      this.OR<Expression>([
+        { ALT: () => this.SUBRULE(this.literal) },
+        { ALT: () => this.SUBRULE(this.named) },
+        { ALT: () => this.SUBRULE(this.element) },
+        { ALT: () => this.SUBRULE(this.template) },
+        { ALT: () => this.SUBRULE(this.list) },
+        {
+          ALT: () => {
+            const open = this.CONSUME(t.LeftParen);
+            const inner = this.SUBRULE(this.expression);
+            const close = this.CONSUME(t.RightParen);
+            return this.ACTION(() => ({ ...inner, start: open.startOffset, end: endOf(close), depth: inner.depth }));
+          },
         },
-      },
-    ]),
+      ]),
   );
 
-  private readonly literal = this.RULE("literal", (): Expression =>
-    this.OR<Expression>([
-      { ALT: () => literalNode(this.CONSUME(t.IntegerNumeral), (image) => ({ type: "int", value: integerOf(image) })) },
-      { ALT: () => literalNode(this.CONSUME(t.FloatNumeral), (image) => ({ type: "float", value: floatOf(image) })) },
-      { ALT: () => literalNode(this.CONSUME(t.True), () => ({ type: "bool", value: true })) },
-      { ALT: () => literalNode(this.CONSUME(t.False), () => ({ type: "bool", value: false })) },
-      { ALT: () => literalNode(this.CONSUME(t.Text), (image) => ({ type: "string", value: textOf(image) })) },
-      { ALT: () => literalNode(this.CONSUME(t.RawText), (image) => ({ type: "string", value: rawTextOf(image) })) },
-    ]),
+  private readonly literal = this.RULE(
+    "literal",
+    (): Expression =>
+      this.OR<Expression>([
+        {
+          ALT: () => literalNode(this.CONSUME(t.IntegerNumeral), (image) => ({ type: "int", value: integerOf(image) })),
+        },
+        { ALT: () => literalNode(this.CONSUME(t.FloatNumeral), (image) => ({ type: "float", value: floatOf(image) })) },
+        { ALT: () => literalNode(this.CONSUME(t.True), () => ({ type: "bool", value: true })) },
+        { ALT: () => literalNode(this.CONSUME(t.False), () => ({ type: "bool", value: false })) },
+        { ALT: () => literalNode(this.CONSUME(t.Text), (image) => ({ type: "string", value: textOf(image) })) },
+        { ALT: () => literalNode(this.CONSUME(t.RawText), (image) => ({ type: "string", value: rawTextOf(image) })) },
+      ]),
   );
 
   /** A name with brackets, a call, or a time literal. */
@@ -318,4 +324,3 @@ function showLexError(error: ILexingError, text: string): string {
   const bad = text.slice(error.offset, error.offset + Math.min(error.length, 32));
   return `line ${error.line ?? 1}:${(error.column ?? 1) - 1} token recognition error at: '${bad}'`;
 }
-

@@ -29,7 +29,9 @@ const LEVELS: readonly (readonly string[])[] = [
   ["and"],
   ["or"],
 ];
-const INFIX_LEVEL: ReadonlyMap<string, number> = new Map(LEVELS.flatMap((names, level) => names.map((n) => [n, level])));
+const INFIX_LEVEL: ReadonlyMap<string, number> = new Map(
+  LEVELS.flatMap((names, level) => names.map((n) => [n, level])),
+);
 const UNARY_LEVEL: number = INFIX_LEVEL.get("unary") ?? 0;
 const RELATION_LEVEL: number = INFIX_LEVEL.get("<") ?? 0;
 
@@ -147,7 +149,8 @@ function rangeOf(operators: readonly string[], terms: readonly Expression[]): Ex
   const [first, second] = operators;
   const [left, middle, right] = terms;
   if (first === undefined || second === undefined || left === undefined || right === undefined) return undefined;
-  if (middle === undefined || (middle.kind !== "name" && middle.kind !== "call" && middle.kind !== "element")) return undefined;
+  if (middle === undefined || (middle.kind !== "name" && middle.kind !== "call" && middle.kind !== "element"))
+    return undefined;
   if (first[0] !== second[0]) return undefined;
   const ascending = first[0] === "<";
   const [lower, upper] = ascending ? [left, right] : [right, left];

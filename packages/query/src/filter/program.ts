@@ -41,7 +41,12 @@ export type Node =
   | { readonly kind: "in"; readonly operand: Operand; readonly items: readonly Literal[] }
   | { readonly kind: "like" | "regex"; readonly operand: Operand; readonly pattern: string }
   | { readonly kind: "columns"; readonly operator: Comparison; readonly left: FieldSchema; readonly right: FieldSchema }
-  | { readonly kind: "contains"; readonly mode: "any" | "all"; readonly operand: Operand; readonly items: readonly Literal[] };
+  | {
+      readonly kind: "contains";
+      readonly mode: "any" | "all";
+      readonly operand: Operand;
+      readonly items: readonly Literal[];
+    };
 
 /** What a sub-expression is once names are known. */
 export type Term =

@@ -239,7 +239,8 @@ class RegexReader {
       if (CLASSES.has(letter) || letter === "p" || letter === "P") return { text, code: undefined };
       const numeric = /^\\x\{?([0-9a-fA-F]+)\}?$/.exec(text);
       const control = "tnr".indexOf(letter);
-      const code = numeric !== null ? Number.parseInt(numeric[1] ?? "0", 16) : ([9, 10, 13][control] ?? letter.charCodeAt(0));
+      const code =
+        numeric !== null ? Number.parseInt(numeric[1] ?? "0", 16) : ([9, 10, 13][control] ?? letter.charCodeAt(0));
       return { text, code };
     }
     const char = String.fromCodePoint(this.pattern.codePointAt(this.at) ?? 0);

@@ -8,7 +8,12 @@ import type { Bracket } from "./syntax.ts";
 
 const INDEX_MAX = 0xffff_ffffn;
 
-export function resolveName(schema: CollectionSchema, name: string, brackets: readonly Bracket[], text: string): Operand {
+export function resolveName(
+  schema: CollectionSchema,
+  name: string,
+  brackets: readonly Bracket[],
+  text: string,
+): Operand {
   const field = schema.fields.find((candidate) => candidate.name === name);
   if (field !== undefined) return resolveField(field, brackets, text);
   const dynamic = schema.fields.find((candidate) => candidate.dynamic);

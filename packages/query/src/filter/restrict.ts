@@ -37,7 +37,9 @@ function reads(operand: { readonly kind: string; readonly field?: FieldSchema },
   return operand.kind === "column" && operand.field?.id === field.id;
 }
 
-function keyValues(items: readonly { readonly type: string; readonly value: unknown }[]): readonly KeyValue[] | undefined {
+function keyValues(
+  items: readonly { readonly type: string; readonly value: unknown }[],
+): readonly KeyValue[] | undefined {
   const values: KeyValue[] = [];
   for (const { value } of items) {
     if (typeof value !== "bigint" && typeof value !== "string") return undefined;

@@ -36,11 +36,21 @@ export type Expression = Spanned &
     | { readonly kind: "template"; readonly name: string }
     | { readonly kind: "list"; readonly items: readonly Expression[] }
     | { readonly kind: "unary"; readonly operator: UnaryOperator; readonly operand: Expression }
-    | { readonly kind: "binary"; readonly operator: BinaryOperator; readonly left: Expression; readonly right: Expression }
+    | {
+        readonly kind: "binary";
+        readonly operator: BinaryOperator;
+        readonly left: Expression;
+        readonly right: Expression;
+      }
     | { readonly kind: "logical"; readonly operator: "and" | "or"; readonly operands: readonly Expression[] }
     | RangeShape
     | { readonly kind: "in"; readonly negated: boolean; readonly left: Expression; readonly right: Expression }
-    | { readonly kind: "match"; readonly operator: PatternOperator; readonly left: Expression; readonly right: Expression }
+    | {
+        readonly kind: "match";
+        readonly operator: PatternOperator;
+        readonly left: Expression;
+        readonly right: Expression;
+      }
     | { readonly kind: "isNull"; readonly negated: boolean; readonly operand: Expression }
     | { readonly kind: "exists"; readonly operand: Expression }
     | { readonly kind: "call"; readonly name: string; readonly args: readonly Argument[] }

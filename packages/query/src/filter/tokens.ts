@@ -2,7 +2,12 @@
 import { createToken, Lexer } from "chevrotain";
 import type { TokenType } from "chevrotain";
 
-const whitespace: TokenType = createToken({ name: "Whitespace", pattern: /[ \t\r\n]+/, group: Lexer.SKIPPED, line_breaks: true });
+const whitespace: TokenType = createToken({
+  name: "Whitespace",
+  pattern: /[ \t\r\n]+/,
+  group: Lexer.SKIPPED,
+  line_breaks: true,
+});
 
 export const Identifier: TokenType = createToken({ name: "Identifier", pattern: /\$meta\b|[A-Za-z_][A-Za-z0-9_]*/ });
 
@@ -72,7 +77,8 @@ export const Dollar: TokenType = symbol("Dollar", "$", []);
 
 export const FloatNumeral: TokenType = createToken({
   name: "Float",
-  pattern: /0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?\d+|(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+/,
+  pattern:
+    /0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?\d+|(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+/,
   categories: [Numeral],
 });
 export const IntegerNumeral: TokenType = createToken({
