@@ -39,9 +39,7 @@ export class GarbageCollector {
     const verdict = findGarbage(stored, this.#manifests.referenced(), this.#seen, nowMs, this.#graceMs);
     this.#seen = verdict.unreferencedSince;
     for (const key of verdict.condemned) {
-      if (this.#manifests.referenced().has(key)) continue;
-      this.#manifests.markDeleted(key);
-      const deleted = await this.#world.objects.delete(key);
+      const deleted = await this.#manifests.deleteGarbage(key);
       if (!deleted.ok) this.#world.telemetry.log("warn", "garbage not deleted", { key, error: deleted.error });
     }
   }

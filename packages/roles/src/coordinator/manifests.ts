@@ -36,8 +36,12 @@ export class ManifestBook {
   readonly #held = new Map<ShardId, Held>();
   readonly #queues = new Map<ShardId, Serial>();
   readonly #owners = new Map<ChannelName, ChannelOwner>();
-  /** Objects that garbage collection has deleted; a commit that comes too late must not name them. */
+  /** Objects that garbage collection is deleting or may yet have deleted. */
+  readonly #deleting = new Set<string>();
+  /** Objects that it has deleted; a commit may name them only if they were written again. */
   readonly #deleted = new Set<string>();
+  /** Objects of commits under way; no garbage. */
+  readonly #committing = new Set<string>();
   /** Shards whose pointer may have moved although its transaction failed; read again before anything else. */
   readonly #uncertain = new Set<ShardId>();
 
@@ -95,12 +99,35 @@ export class ManifestBook {
       if (commit.term !== undefined && commit.term !== this.termOf(channel)) return fail({ kind: "fenced", channel });
       const settled = await this.#settle(commit.shard);
       if (!settled.ok) return settled;
-      const late = commit.add.flatMap(objectsOf).find((key) => this.#deleted.has(key));
-      if (late !== undefined) return fail({ kind: "internal", message: `object ${late} was collected as garbage` });
-      const next = committed(this.of(commit.shard), commit, sources);
-      if (!next.ok || next.value === this.of(commit.shard)) return next;
-      return this.#write(collection, next.value, commit.term === undefined ? undefined : channel);
+      const keys = [...commit.add.flatMap(objectsOf), ...commit.deletes.map((entry) => entry.file.key)];
+      return this.#keeping(keys, async () => {
+        const next = committed(this.of(commit.shard), commit, sources);
+        if (!next.ok || next.value === this.of(commit.shard)) return next;
+        return this.#write(collection, next.value, commit.term === undefined ? undefined : channel);
+      });
     });
+  }
+
+  /** Runs a commit while its objects are safe from garbage collection; refused when they are gone already. */
+  async #keeping(keys: readonly string[], task: () => Promise<Outcome<ShardManifest>>): Promise<Outcome<ShardManifest>> {
+    for (const key of keys) this.#committing.add(key);
+    try {
+      for (const key of keys) {
+        if (!this.#deleting.has(key) && !(await this.#isGone(key))) continue;
+        return fail({ kind: "internal", message: `object ${key} was collected as garbage` });
+      }
+      return await task();
+    } finally {
+      for (const key of keys) this.#committing.delete(key);
+    }
+  }
+
+  async #isGone(key: string): Promise<boolean> {
+    if (!this.#deleted.has(key)) return false;
+    const listed = await this.#objects.list(key);
+    if (!listed.ok || !listed.value.includes(key)) return true;
+    this.#deleted.delete(key);
+    return false;
   }
 
   setIndexState(collection: CollectionId, shard: ShardId, entry: {
@@ -108,7 +135,12 @@ export class ManifestBook {
     readonly index: IndexId;
     readonly state: IndexBuildState;
   }): Promise<Outcome<ShardManifest | undefined>> {
-    return this.change(collection, shard, (manifest) => withIndexState(manifest, entry.segment, entry.index, entry.state));
+    const { segment, index, state } = entry;
+    if (state.kind === "finished") this.#committing.add(state.file.key);
+    const changed = this.change(collection, shard, (manifest) => withIndexState(manifest, segment, index, state));
+    return changed.finally(() => {
+      if (state.kind === "finished") this.#committing.delete(state.file.key);
+    });
   }
 
   /** Writes what `edit` makes of the newest manifest; undefined: nothing to change. */
@@ -133,7 +165,7 @@ export class ManifestBook {
 
   /** Keys of every object that some manifest needs, the manifests themselves included. */
   referenced(): Set<string> {
-    const keys = new Set<string>();
+    const keys = new Set<string>(this.#committing);
     for (const { manifest, pointer } of this.#held.values()) {
       if (pointer !== undefined) keys.add(pointer.key);
       for (const segment of manifest.segments) for (const key of objectsOf(segment)) keys.add(key);
@@ -141,8 +173,15 @@ export class ManifestBook {
     return keys;
   }
 
-  markDeleted(key: string): void {
+  /** Deletes an object unless something needs it by now. A failed deletion may yet happen. */
+  async deleteGarbage(key: string): Promise<Outcome<void>> {
+    if (this.referenced().has(key)) return succeed(undefined);
+    this.#deleting.add(key);
+    const deleted = await this.#objects.delete(key);
+    if (!deleted.ok) return deleted;
     this.#deleted.add(key);
+    this.#deleting.delete(key);
+    return deleted;
   }
 
   async #loadShard(shard: ShardId): Promise<Outcome<void>> {

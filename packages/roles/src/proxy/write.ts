@@ -39,12 +39,24 @@ export class WriteTask {
     if (!partitions.ok) return partitions;
     const rows = await this.#columnise(request, collection, upsert);
     if (!rows.ok) return rows;
-    const entries = this.#entries(collection, rows.value, partitions.value, upsert);
-    if (!entries.ok) return entries;
-    const at = await this.append(collection, entries.value, deadlineMs);
-    if (!at.ok) return at;
-    const ids = attemptNow(() => rows.value.ids());
-    return ids.ok ? succeed({ ids: ids.value, count: rows.value.rowCount, at: at.value }) : ids;
+    const prepared = this.#prepare(collection, rows.value, partitions.value, upsert);
+    // Native memory is given back before the append, which may wait.
+    rows.value.close();
+    if (!prepared.ok) return prepared;
+    const at = await this.append(collection, prepared.value.entries, deadlineMs);
+    return at.ok ? succeed({ ids: prepared.value.ids, count: prepared.value.count, at: at.value }) : at;
+  }
+
+  #prepare(
+    collection: KnownCollection,
+    rows: Rows,
+    partitions: readonly PartitionId[],
+    upsert: boolean,
+  ): Outcome<{ entries: readonly LogEntry[]; ids: Uint8Array; count: number }> {
+    const ids = attemptNow(() => rows.ids());
+    if (!ids.ok) return ids;
+    const entries = this.#entries(collection, rows, partitions, upsert);
+    return entries.ok ? succeed({ entries: entries.value, ids: ids.value, count: rows.rowCount }) : entries;
   }
 
   /** One record per owner and channel; standalone: one record, so the whole write is atomic. */
