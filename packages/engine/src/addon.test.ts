@@ -18,7 +18,9 @@ function staticMembersOf(name: string): string[] {
 }
 
 function own(of: object, but: readonly string[]): string[] {
-  return Object.getOwnPropertyNames(of).filter((name) => !but.includes(name)).sort();
+  return Object.getOwnPropertyNames(of)
+    .filter((name) => !but.includes(name))
+    .sort();
 }
 
 describe("the addon", () => {
@@ -40,6 +42,8 @@ describe("the addon", () => {
   });
 
   it.each(["Rows", "Segment"] as const)("%s has its makers", (exported) => {
-    expect(own(addon[exported], ["length", "name", "prototype", "arguments", "caller"])).toEqual(staticMembersOf(exported));
+    expect(own(addon[exported], ["length", "name", "prototype", "arguments", "caller"])).toEqual(
+      staticMembersOf(exported),
+    );
   });
 });

@@ -19,7 +19,12 @@ export interface Addon {
      * Checks and columnises Milvus `FieldData` messages (contract/grpc.md 5.1-5.5, 8.1): names, types, lengths,
      * ranges, nulls and defaults. `firstAutoId` fills an auto-id key that was not sent.
      */
-    fromFieldData(schema: NativeSchema, fields: readonly Uint8Array[], rowCount: number, options: WriteOptions): NativeRows;
+    fromFieldData(
+      schema: NativeSchema,
+      fields: readonly Uint8Array[],
+      rowCount: number,
+      options: WriteOptions,
+    ): NativeRows;
     /** The same from a JSON array of objects (or one object), by the rules of contract/rest.md 11. */
     fromJson(schema: NativeSchema, json: Uint8Array, options: WriteOptions): NativeRows;
     decode(schema: NativeSchema, bytes: Uint8Array): NativeRows;
@@ -33,15 +38,31 @@ export interface Addon {
      * A memory segment with the live rows of the sources sorted by key, ready for `encodeGroup`. Rows that died
      * at or before `dropBefore` are gone, younger tombstones are kept.
      */
-    merge(pool: NativePool, schema: NativeSchema, id: bigint, sources: readonly NativeSegment[], dropBefore: bigint): Native<NativeSegment>;
+    merge(
+      pool: NativePool,
+      schema: NativeSchema,
+      id: bigint,
+      sources: readonly NativeSegment[],
+      dropBefore: bigint,
+    ): Native<NativeSegment>;
   };
   search(pool: NativePool, request: NativeSearch): Native<Uint8Array>;
   query(pool: NativePool, request: NativeQuery): Native<Uint8Array>;
   count(pool: NativePool, request: NativeCount): Native<bigint>;
   /** Fields of those hits that lie in `segments` (docs/formats/hits.md). */
-  retrieve(pool: NativePool, segments: readonly NativeSegment[], hits: Uint8Array, fields: readonly number[]): Native<Uint8Array>;
+  retrieve(
+    pool: NativePool,
+    segments: readonly NativeSegment[],
+    hits: Uint8Array,
+    fields: readonly number[],
+  ): Native<Uint8Array>;
   /** Builds an index file for one field of a sealed segment. */
-  buildIndex(pool: NativePool, segment: NativeSegment, build: NativeBuild, progress: NativeProgress): Native<Uint8Array>;
+  buildIndex(
+    pool: NativePool,
+    segment: NativeSegment,
+    build: NativeBuild,
+    progress: NativeProgress,
+  ): Native<Uint8Array>;
   Progress: new () => NativeProgress;
 
   /** Merges hits of disjoint rows: best `topK` per query. */
@@ -54,8 +75,18 @@ export interface Addon {
   /** Score of the last hit of the first query; undefined when there is none. */
   lastScore(hits: Uint8Array): number | undefined;
   /** Milvus `SearchResultData` message. `rows` are the parts that `retrieve` gave. */
-  encodeSearchResult(schema: NativeSchema, hits: Uint8Array, rows: readonly Uint8Array[], options: EncodeOptions): Uint8Array;
-  encodeSearchJson(schema: NativeSchema, hits: Uint8Array, rows: readonly Uint8Array[], options: EncodeOptions): Uint8Array;
+  encodeSearchResult(
+    schema: NativeSchema,
+    hits: Uint8Array,
+    rows: readonly Uint8Array[],
+    options: EncodeOptions,
+  ): Uint8Array;
+  encodeSearchJson(
+    schema: NativeSchema,
+    hits: Uint8Array,
+    rows: readonly Uint8Array[],
+    options: EncodeOptions,
+  ): Uint8Array;
   /** Merges query answers by key, cuts offset and limit, and gives one Milvus `FieldData` message per field. */
   encodeQueryResult(schema: NativeSchema, rows: readonly Uint8Array[], options: QueryEncodeOptions): Uint8Array[];
   encodeQueryJson(schema: NativeSchema, rows: readonly Uint8Array[], options: QueryEncodeOptions): Uint8Array;

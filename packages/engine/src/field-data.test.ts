@@ -85,7 +85,13 @@ const nullable = (name: string, type: DataType, oneof: string, data: readonly un
   sent: { validData: [true, false, true], scalars: { [oneof]: { data: [data[0], data[2]] } } },
   answered: { validData: [true, false, true], scalars: { [oneof]: { data: [data[0], zero, data[2]] } } },
 });
-const vector = (name: string, type: DataType, dim: number, oneof: string, rows: readonly (readonly number[])[]): Case[] => {
+const vector = (
+  name: string,
+  type: DataType,
+  dim: number,
+  oneof: string,
+  rows: readonly (readonly number[])[],
+): Case[] => {
   const body = (bytes: readonly number[]): Body => {
     const value = oneof === "floatVector" ? { data: bytes } : bytes;
     return { vectors: { dim, [oneof]: value } };
@@ -100,7 +106,12 @@ const vector = (name: string, type: DataType, dim: number, oneof: string, rows: 
 const list = (name: string, elementType: DataType, oneof: string, rows: readonly (readonly unknown[])[]): Case => {
   const data = rows.map((data) => ({ [oneof]: { data } }));
   const body = { scalars: { arrayData: { data, elementType } } };
-  return { what: name, field: fieldOf(101, name, DataType.array, { elementType, capacityMax: 4, lengthMax: 9 }), sent: body, answered: body };
+  return {
+    what: name,
+    field: fieldOf(101, name, DataType.array, { elementType, capacityMax: 4, lengthMax: 9 }),
+    sent: body,
+    answered: body,
+  };
 };
 
 const cases: readonly Case[] = [
@@ -121,15 +132,33 @@ const cases: readonly Case[] = [
   nullable("varchar", DataType.varChar, "stringData", ["a", "", "c"], ""),
   nullable("json", DataType.json, "jsonData", [utf8("1"), [], utf8("[]")], []),
   ...vector("float vector", DataType.floatVector, 2, "floatVector", [floats(1, 2), floats(0.1, -4), floats(5, 6)]),
-  ...vector("float16 vector", DataType.float16Vector, 2, "float16Vector", [[0, 60, 1, 2], [3, 4, 5, 6], [0, 188, 0, 0]]),
-  ...vector("bfloat16 vector", DataType.bfloat16Vector, 2, "bfloat16Vector", [[128, 63, 1, 2], [3, 4, 5, 6], [0, 0, 1, 0]]),
-  ...vector("int8 vector", DataType.int8Vector, 3, "int8Vector", [[255, 0, 128], [1, 2, 3], [4, 5, 6]]),
-  ...vector("binary vector", DataType.binaryVector, 16, "binaryVector", [[255, 1], [2, 3], [4, 5]]),
+  ...vector("float16 vector", DataType.float16Vector, 2, "float16Vector", [
+    [0, 60, 1, 2],
+    [3, 4, 5, 6],
+    [0, 188, 0, 0],
+  ]),
+  ...vector("bfloat16 vector", DataType.bfloat16Vector, 2, "bfloat16Vector", [
+    [128, 63, 1, 2],
+    [3, 4, 5, 6],
+    [0, 0, 1, 0],
+  ]),
+  ...vector("int8 vector", DataType.int8Vector, 3, "int8Vector", [
+    [255, 0, 128],
+    [1, 2, 3],
+    [4, 5, 6],
+  ]),
+  ...vector("binary vector", DataType.binaryVector, 16, "binaryVector", [
+    [255, 1],
+    [2, 3],
+    [4, 5],
+  ]),
   {
     what: "sparse vector",
     field: fieldOf(101, "sparse", DataType.sparseFloatVector),
     sent: { vectors: { sparseFloatVector: { contents: [sparse([1, 0.5], [9, 2]), [], sparse([4, 1])], dim: 10 } } },
-    answered: { vectors: { dim: 10, sparseFloatVector: { contents: [sparse([1, 0.5], [9, 2]), [], sparse([4, 1])], dim: 10 } } },
+    answered: {
+      vectors: { dim: 10, sparseFloatVector: { contents: [sparse([1, 0.5], [9, 2]), [], sparse([4, 1])], dim: 10 } },
+    },
   },
   list("array of bool", DataType.bool, "boolData", [[true], [false, true], []]),
   list("array of int8", DataType.int8, "intData", [[-128, 127], [], [0]]),
@@ -179,7 +208,12 @@ describe("field data", () => {
     const big = 9_223_372_036_854_775_807n;
     const schema = compileSchema(addon, schemaOf());
     const data = [String(big), 3];
-    const rows = addon.Rows.fromFieldData(schema, [message("id", DataType.int64, { scalars: { longData: { data } } })], 2, WRITE);
+    const rows = addon.Rows.fromFieldData(
+      schema,
+      [message("id", DataType.int64, { scalars: { longData: { data } } })],
+      2,
+      WRITE,
+    );
     expect(IDs.toObject(IDs.decode(rows.ids()), { longs: String })).toEqual({ intId: { data: [String(big), "3"] } });
     expect(rows.keys()).toEqual(addon.encodeKeys([big, 3n]));
   });
@@ -200,16 +234,41 @@ describe("refusals", () => {
     ["no vector", [keyMessage(2)], 2, "fieldSchema(vec) has no corresponding fieldData pass in"],
     ["no key", [good], 2, "fieldSchema(id) has no corresponding fieldData pass in"],
     ["twice", [keyMessage(2), good, good], 2, "duplicated field vec found"],
-    ["unknown", [keyMessage(2), good, message("x", DataType.bool, {})], 2, "fieldName x not exist in collection schema"],
+    [
+      "unknown",
+      [keyMessage(2), good, message("x", DataType.bool, {})],
+      2,
+      "fieldName x not exist in collection schema",
+    ],
     ["too many", [keyMessage(2), good, textOf(["", ""]), good], 2, "duplicated field vec found"],
     ["rows", [keyMessage(1), good], 2, "the num_rows (1) of field (id) is not equal to passed num_rows (2)"],
-    ["dim", [keyMessage(1), vectorOf(3, [1, 2, 3])], 1, "the dim (3) of field data(vec) is not equal to schema dim (2)"],
+    [
+      "dim",
+      [keyMessage(1), vectorOf(3, [1, 2, 3])],
+      1,
+      "the dim (3) of field data(vec) is not equal to schema dim (2)",
+    ],
     ["length", [keyMessage(1), vectorOf(2, [1, 2, 3])], 1, "the length(3) of float data should divide the dim(2)"],
     ["NaN", [keyMessage(1), vectorOf(2, [1, Number.NaN])], 1, "value 'NaN' is not a number or infinity"],
     ["infinity", [keyMessage(1), vectorOf(2, [1, -Infinity])], 1, "value '-Inf' is not a number or infinity"],
-    ["type", [keyMessage(1), message("vec", DataType.floatVector, { vectors: { dim: 2, binaryVector: [1] } })], 1, "float vector field 'vec' is illegal, array type mismatch"],
-    ["scalars", [keyMessage(1), vectorOf(2, [1, 2]), message("text", DataType.varChar, { scalars: { longData: { data: [1] } } })], 1, "varchar field 'text' is illegal, array type mismatch"],
-    ["long text", [keyMessage(2), good, textOf(["abc", "abcd"])], 2, "length of varchar field text exceeds max length, row number: 1, length: 4, max length: 3"],
+    [
+      "type",
+      [keyMessage(1), message("vec", DataType.floatVector, { vectors: { dim: 2, binaryVector: [1] } })],
+      1,
+      "float vector field 'vec' is illegal, array type mismatch",
+    ],
+    [
+      "scalars",
+      [keyMessage(1), vectorOf(2, [1, 2]), message("text", DataType.varChar, { scalars: { longData: { data: [1] } } })],
+      1,
+      "varchar field 'text' is illegal, array type mismatch",
+    ],
+    [
+      "long text",
+      [keyMessage(2), good, textOf(["abc", "abcd"])],
+      2,
+      "length of varchar field text exceeds max length, row number: 1, length: 4, max length: 3",
+    ],
     ["valid data", [keyMessage(2), good, textOf(["a"], [true])], 2, "the length of valid_data of field(text) is wrong"],
     ["compact", [keyMessage(2), good, textOf(["a", "b"], [true, false])], 2, "the length of field is wrong"],
   ] as const)("%s", (_, messages, rowCount, text) => {
@@ -232,15 +291,33 @@ describe("search results", () => {
   const pool = new addon.Pool(0);
   const segment = addon.Segment.growing(schema, 1n);
   segment.append(addon.Rows.fromJson(schema, json(rows), WRITE).encode(), 10n);
-  const placeholders = addon.placeholdersFromJson(schema, 101, json([[1, 0], [2.5, 0]]));
+  const placeholders = addon.placeholdersFromJson(
+    schema,
+    101,
+    json([
+      [1, 0],
+      [2.5, 0],
+    ]),
+  );
   const request = { segments: [segment], field: 101, metric: "L2", placeholders, topK: 2, snapshot: 10n, params: "{}" };
   const hits = addon.search(pool, request) as Uint8Array;
-  const options = { outputFields: ["color", "vec", "id"], dynamicKeys: ["color"], metric: "L2", topK: 2, int64AsText: true };
+  const options = {
+    outputFields: ["color", "vec", "id"],
+    dynamicKeys: ["color"],
+    metric: "L2",
+    topK: 2,
+    int64AsText: true,
+  };
   const fetched = addon.retrieve(pool, [segment], hits, [101, 102]) as Uint8Array;
 
   it("are one message", () => {
     const iterator = { token: "t", lastBound: 0.25 };
-    const bytes = addon.encodeSearchResult(schema, hits, [fetched], { ...options, fields: [102, 101, 100], roundDecimal: -1, iterator });
+    const bytes = addon.encodeSearchResult(schema, hits, [fetched], {
+      ...options,
+      fields: [102, 101, 100],
+      roundDecimal: -1,
+      iterator,
+    });
     const result = SearchResultData.toObject(SearchResultData.decode(bytes), { longs: Number, bytes: Array });
     expect(result).toEqual({
       numQueries: 2,
@@ -259,7 +336,12 @@ describe("search results", () => {
           isDynamic: true,
           scalars: { jsonData: { data: [1, 2, 2, 3].map((id) => utf8(`{"color":"c${id}"}`)) } },
         },
-        { type: DataType.floatVector, fieldName: "vec", fieldId: 101, vectors: { dim: 2, floatVector: { data: [1, 0, 2, 0, 2, 0, 3, 0] } } },
+        {
+          type: DataType.floatVector,
+          fieldName: "vec",
+          fieldId: 101,
+          vectors: { dim: 2, floatVector: { data: [1, 0, 2, 0, 2, 0, 3, 0] } },
+        },
         { type: DataType.int64, fieldName: "id", fieldId: 100, scalars: { longData: { data: [1, 2, 2, 3] } } },
       ],
     });
@@ -268,8 +350,14 @@ describe("search results", () => {
   it("are one list of objects per query", () => {
     const text = addon.encodeSearchJson(schema, hits, [fetched], { ...options, fields: [102], roundDecimal: 1 });
     expect(JSON.parse(Buffer.from(text).toString())).toEqual([
-      [{ id: "1", color: "c1", distance: 0 }, { id: "2", color: "c2", distance: 1 }],
-      [{ id: "2", color: "c2", distance: 0.3 }, { id: "3", color: "c3", distance: 0.3 }],
+      [
+        { id: "1", color: "c1", distance: 0 },
+        { id: "2", color: "c2", distance: 1 },
+      ],
+      [
+        { id: "2", color: "c2", distance: 0.3 },
+        { id: "3", color: "c3", distance: 0.3 },
+      ],
     ]);
   });
 

@@ -5,7 +5,12 @@ import type { Addon, EncodeOptions, NativeRank, NativeSchema, QueryEncodeOptions
 import { attemptNow } from "./native-error.ts";
 
 /** The best `topK` of each query over hits of disjoint rows. */
-export function reduceHits(addon: Addon, parts: readonly Uint8Array[], topK: number, metric: string): Outcome<Uint8Array> {
+export function reduceHits(
+  addon: Addon,
+  parts: readonly Uint8Array[],
+  topK: number,
+  metric: string,
+): Outcome<Uint8Array> {
   return attemptNow(() => addon.reduceHits(parts, topK, metric));
 }
 
@@ -41,8 +46,6 @@ export function encodeQuery(
 ): Outcome<readonly Uint8Array[]> {
   const full = { ...options, int64AsText: encoding === "jsonText" };
   return attemptNow(() =>
-    encoding === "message"
-      ? addon.encodeQueryResult(schema, rows, full)
-      : [addon.encodeQueryJson(schema, rows, full)],
+    encoding === "message" ? addon.encodeQueryResult(schema, rows, full) : [addon.encodeQueryJson(schema, rows, full)],
   );
 }

@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import type { Addon } from "./addon.ts";
 
 let loaded: Addon | undefined;
@@ -17,14 +18,14 @@ export function loadAddon(): Addon {
 function requireAddon(): Addon {
   const require = createRequire(import.meta.url);
   const platform = platformName();
-  const local = new URL(`../native/elanus.${platform}.node`, import.meta.url).pathname;
+  const local = fileURLToPath(new URL(`../native/elanus.${platform}.node`, import.meta.url));
   if (existsSync(local)) return require(local) as Addon;
   const prebuilt = `@elanus/engine-${platform}`;
   try {
     return require(prebuilt) as Addon;
   } catch (cause) {
     throw new Error(
-      `no native engine for ${platform}: neither the package ${prebuilt} nor a local build is there. ` +
+      `no native engine for ${platform}: neither the package ${prebuilt} nor the local build ${local} is there. ` +
         "In a checkout, `npm run setup` builds it (Rust 1.89 or newer)",
       { cause },
     );

@@ -8,7 +8,15 @@ import { attempt } from "./native-error.ts";
 import { compileSchema } from "./rows.ts";
 
 const addon = loadAddon();
-const plain = { description: "", autoId: false, partitionKey: false, clusteringKey: false, nullable: false, dynamic: false, typeParams: {} };
+const plain = {
+  description: "",
+  autoId: false,
+  partitionKey: false,
+  clusteringKey: false,
+  nullable: false,
+  dynamic: false,
+  typeParams: {},
+};
 const collection: CollectionSchema = {
   name: "c",
   description: "",
@@ -31,11 +39,27 @@ function filled(rowCount: number): NativeSegment {
 
 function nearest(pool: NativePool, segment: NativeSegment, to: number): Promise<Uint8Array> | Uint8Array {
   const placeholders = addon.placeholdersFromJson(schema, 101, json([[to, 0]]));
-  return addon.search(pool, { segments: [segment], field: 101, metric: "L2", placeholders, topK: 1, snapshot: 10n, params: "{}" });
+  return addon.search(pool, {
+    segments: [segment],
+    field: 101,
+    metric: "L2",
+    placeholders,
+    topK: 1,
+    snapshot: 10n,
+    params: "{}",
+  });
 }
 
 function keyOf(hits: Uint8Array): unknown {
-  const options = { fields: [], outputFields: [], dynamicKeys: [], metric: "L2", roundDecimal: -1, topK: 1, int64AsText: false };
+  const options = {
+    fields: [],
+    outputFields: [],
+    dynamicKeys: [],
+    metric: "L2",
+    roundDecimal: -1,
+    topK: 1,
+    int64AsText: false,
+  };
   return JSON.parse(Buffer.from(addon.encodeSearchJson(schema, hits, [], options)).toString())[0][0].id;
 }
 
@@ -55,7 +79,13 @@ describe("a pool with threads", () => {
     const counts: Promise<bigint>[] = [];
     for (let i = 0; i < 100; i += 1) {
       counts.push(Promise.resolve(addon.count(pool, { segments: [segment], snapshot: 10n })));
-      segment.append(addon.Rows.fromJson(schema, json([{ id: 1_000 + i, vec: [0, 1] }]), { upsert: false, allowInsertAutoId: false }).encode(), 20n);
+      segment.append(
+        addon.Rows.fromJson(schema, json([{ id: 1_000 + i, vec: [0, 1] }]), {
+          upsert: false,
+          allowInsertAutoId: false,
+        }).encode(),
+        20n,
+      );
       segment.delete(addon.encodeKeys([BigInt(i)]), 30n);
     }
     expect(new Set(await Promise.all(counts))).toEqual(new Set([200n]));
@@ -72,7 +102,10 @@ describe("a pool with threads", () => {
       attempt(() => nearest(pool, segment, 4)),
       attempt(() => addon.rehearsePanic(pool)),
     ]);
-    expect(panicked).toMatchObject({ ok: false, error: { kind: "internal", message: "native code panicked: rehearsed" } });
+    expect(panicked).toMatchObject({
+      ok: false,
+      error: { kind: "internal", message: "native code panicked: rehearsed" },
+    });
     expect([first, second].map((outcome) => outcome.ok && keyOf(outcome.value))).toEqual([3, 4]);
     for (let i = 0; i < 8; i += 1) await attempt(() => addon.rehearsePanic(pool));
     expect(keyOf(await nearest(pool, segment, 5))).toBe(5);

@@ -11,7 +11,12 @@ export function compileSchema(addon: Addon, schema: CollectionSchema): NativeSch
 }
 
 /** Checks the rows of a write, in Milvus's words where they are wrong. */
-export function readRows(addon: Addon, schema: NativeSchema, input: RowsInput, options: WriteOptions): Outcome<NativeRows> {
+export function readRows(
+  addon: Addon,
+  schema: NativeSchema,
+  input: RowsInput,
+  options: WriteOptions,
+): Outcome<NativeRows> {
   return attemptNow(() =>
     input.kind === "json"
       ? addon.Rows.fromJson(schema, input.rows, options)
@@ -29,7 +34,9 @@ export function readPlaceholders(
   addon: Addon,
   schema: NativeSchema,
   field: number,
-  input: { readonly kind: "message"; readonly bytes: Uint8Array } | { readonly kind: "json"; readonly vectors: Uint8Array },
+  input:
+    | { readonly kind: "message"; readonly bytes: Uint8Array }
+    | { readonly kind: "json"; readonly vectors: Uint8Array },
 ): Outcome<{ readonly message: Uint8Array; readonly nq: number }> {
   return attemptNow(() => {
     const message = input.kind === "json" ? addon.placeholdersFromJson(schema, field, input.vectors) : input.bytes;
