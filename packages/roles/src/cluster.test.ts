@@ -84,6 +84,10 @@ class VirtualTime {
       }),
   };
 
+  get isOver(): boolean {
+    return !this.#isRunning;
+  }
+
   /** The process dies: nothing of it runs again. */
   kill(): void {
     this.#isRunning = false;
@@ -136,10 +140,33 @@ interface ClusterOptions {
   readonly faults?: Faults;
 }
 
-async function openCluster(sound: Stores, options: ClusterOptions = {}): Promise<Cluster> {
+/** What a dead process still has under way reaches nothing: its calls never return. */
+function mortal<T extends object>(port: T, time: VirtualTime): T {
+  return new Proxy(port, {
+    get(target, name) {
+      const member = target[name as keyof T];
+      if (typeof member !== "function") return member;
+      return (...call: unknown[]) => {
+        if (time.isOver) return new Promise(() => {});
+        const answer: unknown = member.apply(target, call);
+        if (!(answer instanceof Promise)) return answer;
+        return answer.then((value: unknown) => {
+          if (time.isOver) return new Promise(() => {});
+          const opened = (value as { value?: unknown } | undefined)?.value;
+          const isWriter = typeof opened === "object" && opened !== null && "append" in opened;
+          return isWriter ? { ok: true, value: mortal(opened, time) } : value;
+        });
+      };
+    },
+  });
+}
+
+async function openCluster(stored: Stores, options: ClusterOptions = {}): Promise<Cluster> {
   const { limits, startMs, faults } = options;
-  const stores = faults === undefined ? sound : faultyStores(sound, faults);
   const time = new VirtualTime();
+  const { log, meta, objects } = stored;
+  const sound = { log: mortal(log, time), meta: mortal(meta, time), objects: mortal(objects, time) };
+  const stores = faults === undefined ? sound : faultyStores(sound, faults);
   if (startMs !== undefined) time.nowMs = startMs;
   const peers = new DirectPeers();
   const world: World = {

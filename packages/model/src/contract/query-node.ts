@@ -12,6 +12,11 @@ export interface LoadSegment {
   readonly indexes: readonly IndexInfo[];
   /** Carry tombstones newer than the compaction's snapshot over from its sources, if they are loaded here. */
   readonly carryFrom: readonly SegmentId[];
+  /**
+   * The caller believes it open and up to date: attach only. `notReady` when it is not, because a segment opened
+   * anew lacks the tombstones that are only in the log.
+   */
+  readonly refresh?: boolean;
 }
 
 export interface QueryNodeContract {

@@ -2,6 +2,7 @@
 import type { NativeSchema, NativeSegment } from "@elanus/engine/addon";
 import type { SealedSegmentMeta, SegmentFile } from "@elanus/model/catalog";
 import type { LoadSegment } from "@elanus/model/contract/query-node";
+import type { DbError } from "@elanus/model/error";
 import type { SegmentId } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { ObjectStore } from "@elanus/platform/ports/objects";
@@ -44,7 +45,9 @@ export class ResidentSegments {
       known && { meta: known.meta, deletedCount: known.open.native.deletedCount },
       request.meta,
     );
-    if (step.kind === "open" || known === undefined) return this.#open(request);
+    if (step.kind === "open" || known === undefined) {
+      return request.refresh === true ? fail(notOpen(id)) : this.#open(request);
+    }
     if (step.deletes !== undefined) {
       const imported = await this.#importDeletes(known.open.native, step.deletes);
       if (!imported.ok) return imported;
@@ -124,7 +127,7 @@ export class ResidentSegments {
     const found: NativeSegment[] = [];
     for (const id of ids) {
       const resident = this.#residents.get(id);
-      if (resident === undefined) return fail({ kind: "notReady", message: `segment ${id} is not open here` });
+      if (resident === undefined) return fail(notOpen(id));
       found.push(resident.open.native);
     }
     return succeed(found);
@@ -132,7 +135,7 @@ export class ResidentSegments {
 
   exportDeletes(id: SegmentId): Outcome<{ bytes: Uint8Array; deletedCount: number; newest: bigint } | undefined> {
     const resident = this.#residents.get(id);
-    if (resident === undefined) return fail({ kind: "notReady", message: `segment ${id} is not open here` });
+    if (resident === undefined) return fail(notOpen(id));
     const { native } = resident.open;
     if (!exportIsDue({ meta: resident.meta, deletedCount: native.deletedCount })) return succeed(undefined);
     return attemptNow(() => native.exportDeletes());
@@ -144,4 +147,8 @@ export class ResidentSegments {
     this.#residents.clear();
     this.#schemas.clear();
   }
+}
+
+function notOpen(id: SegmentId): DbError {
+  return { kind: "notReady", message: `segment ${id} is not open here` };
 }

@@ -117,25 +117,39 @@ async function adoptAfterRefusal(
   return isCommitted(shard.manifest, generation) ? succeed(shard.manifest) : fail(refusal);
 }
 
-/** Delete files of the segments whose tombstones changed since the manifest's. */
+/**
+ * Delete files of the segments whose tombstones changed since the manifest's. Fails when one of them was lost since
+ * it was opened: a checkpoint past tombstones that no file holds would bring deleted rows back.
+ */
 async function exportDeletes(context: NodeContext, shard: Shard): Promise<Outcome<ManifestCommit["deletes"]>> {
-  const live = shard.view.sealed.filter((entry) => entry.live);
-  const inManifest = new Set(shard.manifest.segments.map((meta) => meta.id));
   const exported: ManifestCommit["deletes"][number][] = [];
-  if (live.length === 0) return succeed(exported);
-  const node = await shard.queryNode();
-  if (!node.ok) return node;
-  for (const { meta } of live) {
-    if (!inManifest.has(meta.id)) continue;
-    const deletes = await node.value.exportDeletes(meta.id);
-    if (!deletes.ok) {
-      await shard.lose([meta.id]);
-      return deletes;
-    }
-    if (deletes.value === undefined) continue;
-    const file = await putDeletes(context.engine, context.world.objects, meta, deletes.value);
+  for (const meta of shard.manifest.segments) {
+    if (shard.isPartitionDropped(meta.partition)) continue;
+    const entry = shard.view.sealed.find((other) => other.meta.id === meta.id);
+    // A damaged segment serves nobody, so it may not hold up the log for ever.
+    if (entry?.failure !== undefined) continue;
+    if (entry?.live !== true) return fail({ kind: "notReady", message: `segment ${meta.id} is not open` });
+    const file = await exportSegment(context, shard, meta);
     if (!file.ok) return file;
-    exported.push({ segment: meta.id, file: file.value, deletedCount: deletes.value.deletedCount });
+    if (file.value !== undefined) exported.push(file.value);
   }
   return succeed(exported);
+}
+
+async function exportSegment(
+  context: NodeContext,
+  shard: Shard,
+  meta: SealedSegmentMeta,
+): Promise<Outcome<ManifestCommit["deletes"][number] | undefined>> {
+  const node = await shard.queryNode();
+  const deletes = node.ok ? await node.value.exportDeletes(meta.id) : node;
+  if (!deletes.ok) {
+    if (deletes.error.kind === "notReady") await shard.lose([meta.id]);
+    return deletes;
+  }
+  if (deletes.value === undefined) return succeed(undefined);
+  const file = await putDeletes(context.engine, context.world.objects, meta, deletes.value);
+  return file.ok
+    ? succeed({ segment: meta.id, file: file.value, deletedCount: deletes.value.deletedCount })
+    : file;
 }

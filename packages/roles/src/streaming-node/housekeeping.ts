@@ -29,11 +29,28 @@ export class Housekeeping {
   }
 
   start(): void {
+    this.#startTimer();
+    void this.#reopenLost();
+  }
+
+  #startTimer(): void {
     if (this.#context.stopping) return;
     this.#cancelTimer = this.#context.world.timers.after(INTERVAL_MS, () => {
       this.#lookAround();
-      this.start();
+      this.#startTimer();
     });
+  }
+
+  /** Readers wait for lost segments, so they are not left to the next look around. */
+  async #reopenLost(): Promise<void> {
+    while (!this.#context.stopping) {
+      await this.#context.attention.wait();
+      for (const channel of this.#channels.values()) {
+        for (const shard of channel.shards.values()) {
+          if (shard.needsSynchronising) this.synchroniseSoon(channel, shard);
+        }
+      }
+    }
   }
 
   stop(): void {

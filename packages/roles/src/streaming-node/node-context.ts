@@ -2,6 +2,7 @@
 import type { NodeId, SegmentId } from "@elanus/model/id";
 import type { World } from "@elanus/platform/ports/world";
 import type { NativeEngine } from "@elanus/segment/native-engine";
+import { Signal } from "./waiting.ts";
 import { retryDelayMs } from "./state/generation.ts";
 
 export interface StreamingNodeConfig {
@@ -17,6 +18,8 @@ export class NodeContext {
   readonly node: NodeId;
   /** Bytes of growing rows of all shards, by the shards' own count. */
   growingBytes = 0;
+  /** A shard lost sealed segments: they are opened again at once. */
+  readonly attention: Signal = new Signal();
   /** Bytes of appends that are not applied yet. */
   queuedBytes = 0;
   readonly #stop = new AbortController();
@@ -35,6 +38,7 @@ export class NodeContext {
 
   stop(): void {
     this.#stop.abort();
+    this.attention.notify();
   }
 
   sleep(ms: number): Promise<void> {

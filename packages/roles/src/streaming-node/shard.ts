@@ -324,6 +324,7 @@ export class Shard {
     const sealed = this.view.sealed.map((entry) => (lost.has(entry.meta.id) ? closedEntry(entry.meta) : entry));
     this.#setView({ ...this.view, sealed });
     this.needsSynchronising = true;
+    this.#context.attention.notify();
   }
 
   #setView(view: View<GrowingSegment>): void {

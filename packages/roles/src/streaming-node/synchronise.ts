@@ -33,10 +33,13 @@ export interface Synchronisation {
 export async function synchronise(context: NodeContext, shard: Shard, task: Synchronisation): Promise<Outcome<void>> {
   const wanted = shard.manifest.segments.filter((meta) => isToBeOpen(shard, task, meta));
   const opening = wanted.filter((meta) => !isLive(shard, meta.id));
-  if (opening.length === 0) return switchView(shard, task, await loadAll(shard, stale(shard, wanted)));
+  const refreshed = await loadAll(shard, stale(shard, wanted).filter((meta) => isLive(shard, meta.id)));
+  const lost = [...refreshed].filter(([, outcome]) => !outcome.ok && outcome.error.kind === "notReady");
+  if (lost.length > 0) return loseAll(shard, lost);
+  if (opening.length === 0) return switchView(shard, task, refreshed);
   const { journal, applied } = await shard.openJournal();
   try {
-    const loaded = await loadAll(shard, stale(shard, wanted));
+    const loaded = new Map([...refreshed, ...(await loadAll(shard, opening))]);
     const opened = opening.filter((meta) => loaded.get(meta.id)?.ok);
     const caughtUp = await replayTail(context, shard, { channel: task.channel, opened, upTo: applied.position });
     if (!caughtUp.ok) return caughtUp;
@@ -51,6 +54,12 @@ export async function synchronise(context: NodeContext, shard: Shard, task: Sync
 function isToBeOpen(shard: Shard, task: Synchronisation, meta: SealedSegmentMeta): boolean {
   if (task.open === "all" || isWanted(shard.load, meta.partition)) return true;
   return task.open === "live" && isLive(shard, meta.id);
+}
+
+/** The query node was started anew: its segments are opened from the beginning, next time. */
+async function loseAll(shard: Shard, lost: readonly (readonly [SegmentId, Outcome<void>])[]): Promise<Outcome<void>> {
+  await shard.lose(lost.map(([id]) => id));
+  return lost[0]?.[1] ?? succeed(undefined);
 }
 
 type Loaded = ReadonlyMap<SegmentId, Outcome<void>>;
@@ -94,7 +103,8 @@ async function loadAll(shard: Shard, metas: readonly SealedSegmentMeta[]): Promi
     await Promise.all(
       batch.map(async (meta) => {
         const { schema, indexes } = shard;
-        const outcome = node.ok ? await node.value.load({ schema, meta, indexes, carryFrom }) : node;
+        const refresh = isLive(shard, meta.id);
+        const outcome = node.ok ? await node.value.load({ schema, meta, indexes, carryFrom, refresh }) : node;
         loaded.set(meta.id, outcome);
       }),
     );
