@@ -150,6 +150,54 @@ describe("writes and reads", () => {
   });
 });
 
+describe("life of sealed rows", () => {
+  it("merges small segments and builds indexes while reads stay the same", async () => {
+    const database = await open(memoryStores(), { limits: { indexRowsMin: 5 } });
+    await create(database, [idField, vector], { index: "HNSW" });
+    const expected: number[] = [];
+    for (let round = 0; round < 6; round++) {
+      await insert(database, Array.from({ length: 10 }, (_, at) => ({ id: round * 10 + at, v: [round * 10 + at, 1] })));
+      must(await database.proxy.delete({ ...ref, partition: "", filter: { text: `id == ${round * 10 + 3}`, templates: new Map() }, consistency: strong }, forever));
+      expected.push(...[0, 1, 2, 4, 5, 6, 7, 8, 9].map((at) => round * 10 + at));
+      must(await database.proxy.flush("default", ["c"]));
+      expect(ids(await query(database, "id >= 0", []))).toEqual(expected);
+    }
+    await until(async () => must(await database.proxy.catalog.listSegments(ref)).length <= 3);
+    await until(async () => must(await database.proxy.catalog.describeIndexes(ref, "v", 0n as Timestamp))[0]?.pendingRows === 0);
+    expect(ids(await query(database, "id >= 0", []))).toEqual(expected);
+    expect(ids((await search(database, [[30, 1]]))[0] ?? [])).toEqual([30, 29, 31]);
+    const forced = must(await database.proxy.catalog.compact(ref));
+    await until(async () => must(await database.proxy.catalog.compactionState(forced.compaction)).done);
+    expect(must(await database.proxy.catalog.listSegments(ref))).toHaveLength(1);
+    expect(ids(await query(database, "id >= 0", []))).toEqual(expected);
+  });
+
+  it("refuses to change the schema of live shards", async () => {
+    const database = await open(memoryStores());
+    await create(database, [idField, vector]);
+    const altered = await database.proxy.catalog.alterCollection(ref, { "dynamicfield.enabled": "true" }, []);
+    expect(altered).toMatchObject({ ok: false, error: { kind: "notImplemented" } });
+  });
+
+  it("is gone once released, and back once loaded", async () => {
+    const database = await open(memoryStores());
+    await create(database, [idField, vector]);
+    await insert(database, [{ id: 1, v: [1, 0] }]);
+    must(await database.proxy.flush("default", ["c"]));
+    must(await database.proxy.catalog.release(ref, "all"));
+    await expect(search(database, [[0, 0]])).rejects.toThrow("collectionNotLoaded");
+    await expect(query(database, "id > 0", [])).rejects.toThrow("collectionNotLoaded");
+    // Keys can be deleted all the same.
+    must(await database.proxy.delete({ ...ref, partition: "", filter: { text: "id == 1", templates: new Map() }, consistency: strong }, forever));
+    must(await database.proxy.catalog.load(ref, "all"));
+    expect(await query(database, "id > 0", [])).toEqual([]);
+  });
+});
+
+async function until(done: () => Promise<boolean>): Promise<void> {
+  while (!(await done())) await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe("iterators, ranges and ranks", () => {
   it("pages through every row once at one snapshot, ties included", async () => {
     const database = await open(memoryStores());

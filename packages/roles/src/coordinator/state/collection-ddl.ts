@@ -2,7 +2,7 @@
 import type { PartitionInfo, Properties } from "@elanus/model/catalog";
 import type { CollectionRef, CreateCollection } from "@elanus/model/contract/coordinator";
 import {
-  shardIdOf, type ChannelName, type CollectionId, type FieldId, type PartitionId, type ShardId,
+  shardIdOf, type ChannelName, type CollectionId, type PartitionId, type ShardId,
 } from "@elanus/model/id";
 import type { Limits } from "@elanus/model/limits";
 import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
@@ -17,7 +17,7 @@ import {
   collectionPropertyError, CONSISTENCY_KEY, DESCRIPTION_KEY, DYNAMIC_KEY, parseBool,
   parseConsistency, TIMEZONE_KEY,
 } from "./properties.ts";
-import { checkSchema, dynamicField } from "./schema-rules.ts";
+import { checkSchema } from "./schema-rules.ts";
 
 /** Partitions of a partition-key collection when the client names no number. */
 const KEY_PARTITIONS_DEFAULT = 16;
@@ -148,8 +148,8 @@ function firstPartitions(request: CreateCollection, allotment: Allotment): Parti
   }));
 }
 
-/** The records that begin the collection's shards, or tell them a new schema. */
-export function createEntries(record: CollectionRecord): DdlEntry[] {
+/** The records that begin the collection's shards. */
+function createEntries(record: CollectionRecord): DdlEntry[] {
   const schema = encodeSchema(record.schema);
   return record.shards.map((shard) => ({ kind: "createShard", shard, collection: record.id, schema }));
 }
@@ -218,7 +218,11 @@ export function alterCollection(
   const record = found.value;
   const bad = collectionPropertyError(set, record.schema) ?? alterError(record, set, remove);
   if (bad !== undefined) return fail(bad);
-  if (set[DYNAMIC_KEY] !== undefined) return alterDynamic(record, parseBool(set[DYNAMIC_KEY]) === true, at);
+  if (set[DYNAMIC_KEY] !== undefined) {
+    if (parseBool(set[DYNAMIC_KEY]) === record.schema.dynamicFieldEnabled) return succeed(NO_CHANGE);
+    // Shards keep one schema for life until growing segments can take a new one.
+    return fail({ kind: "notImplemented", call: `AlterCollection ${DYNAMIC_KEY}` });
+  }
   return succeed({ putCollections: [touched(withProperties(record, set, remove), at)] });
 }
 
@@ -250,16 +254,4 @@ function withProperties(record: CollectionRecord, set: Properties, remove: reado
   const consistency = (level === undefined ? undefined : parseConsistency(level)) ?? record.consistency;
   const schema = description === undefined ? record.schema : { ...record.schema, description };
   return { ...record, schema, consistency, properties: { ...Object.fromEntries(kept), ...plain } };
-}
-
-function alterDynamic(record: CollectionRecord, enabled: boolean, at: Timestamp): Outcome<Change> {
-  if (record.schema.dynamicFieldEnabled === enabled) return succeed(NO_CHANGE);
-  if (!enabled) return fail({ kind: "notImplemented", call: "AlterCollection dynamicfield.enabled=false" });
-  const id = (Math.max(...record.schema.fields.map((field) => field.id)) + 1) as FieldId;
-  const schema: CollectionSchema = {
-    ...record.schema, dynamicFieldEnabled: true, version: record.schema.version + 1,
-    fields: [...record.schema.fields, dynamicField(id)],
-  };
-  const altered = touched({ ...record, schema }, at);
-  return succeed({ putCollections: [altered], entries: { collection: record.id, entries: createEntries(altered) } });
 }
