@@ -61,6 +61,14 @@ impl SegmentFile {
         NativeError::FileCorrupt { file: self.role.clone(), message: message.into() }
     }
 
+    /// Heap bytes that the loaded file takes; a mapped one takes none.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match &self.source {
+            FileSource::Path(_) => 0,
+            FileSource::Content(content) => content.len(),
+        }
+    }
+
     fn verify(&self, bytes: &[u8]) -> Result<()> {
         if bytes.len() as u64 != self.bytes {
             return Err(self.corrupt(&format!("it has {} bytes, not {}", bytes.len(), self.bytes)));

@@ -1,5 +1,6 @@
 //! Reads without a vector: by filter, by key, by hit.
 
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use elanus_filter::{KeyList, Program};
@@ -12,6 +13,9 @@ use elanus_rows::schema::Schema;
 
 use crate::part::{Part, Source};
 use crate::segment::Segment;
+
+/// Rows of a sealed segment that a filter with a limit is tried on first; a multiple of 64.
+const FIRST_ROWS: usize = if cfg!(test) { 64 } else { 1 << 13 };
 
 /// One query; `filter` is an encoded program.
 #[derive(Clone, Debug)]
@@ -31,6 +35,18 @@ pub struct QueryRequest<'a> {
 struct Picked {
     sources: Vec<Source>,
     rows: Vec<(u32, u32)>,
+}
+
+impl Picked {
+    /// Adds the first allowed rows of a part.
+    fn add(&mut self, part: Part, limit: usize) {
+        let number = self.sources.len() as u32;
+        match &part.allowed {
+            Some(bits) => self.rows.extend(bits.iter_ones().take(limit).map(|row| (number, row as u32))),
+            None => self.rows.extend((0..part.source.rows().min(limit)).map(|row| (number, row as u32))),
+        }
+        self.sources.push(part.source);
+    }
 }
 
 /// The rows that pass the filter, by ascending key.
@@ -148,35 +164,72 @@ fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>
         }
         return Ok(());
     }
+    if let (Some(program), Some(limit), Ok(_), None) =
+        (program, request.limit, segment.as_sealed(), program.and_then(Program::primary_keys))
+    {
+        return pick_first(segment, request.snapshot, program, limit, picked);
+    }
     for part in narrow(segment, request.snapshot, program)? {
-        let number = picked.sources.len() as u32;
         // Sealed rows lie in key order, so the first ones are the ones.
         let limit = match part.source {
             Source::Sealed(_) => request.limit.unwrap_or(usize::MAX),
             Source::Memory(_) => usize::MAX,
         };
-        match &part.allowed {
-            Some(bits) => picked.rows.extend(bits.iter_ones().take(limit).map(|row| (number, row as u32))),
-            None => picked.rows.extend((0..part.source.rows().min(limit)).map(|row| (number, row as u32))),
+        picked.add(part, limit);
+    }
+    Ok(())
+}
+
+/// The first matches of a sealed segment: evaluates the filter over longer and longer stretches until there are
+/// enough.
+fn pick_first(segment: &Segment, snapshot: u64, program: &Program, limit: usize, picked: &mut Picked) -> Result<()> {
+    for mut part in segment.view(snapshot)? {
+        let rows = part.source.rows();
+        let visible = part.allowed.take().unwrap_or_else(|| Bits::with_value(rows, true));
+        let (mut from, mut found) = (0, 0);
+        while from < rows && found < limit {
+            let to = rows.min(from + FIRST_ROWS.max(4 * from));
+            let mut stretch = Bits::with_value(rows, false);
+            let words = from / 64..to.div_ceil(64);
+            stretch.words_mut()[words.clone()].copy_from_slice(&visible.words()[words]);
+            let mut tried = Part { source: part.source.clone(), allowed: Some(stretch) };
+            tried.filter(segment.schema(), program)?;
+            found += tried.count();
+            picked.add(tried, limit);
+            from = to;
         }
-        picked.sources.push(part.source);
     }
     Ok(())
 }
 
 fn sort_by_key(schema: &Schema, picked: &mut Picked, limit: Option<usize>) -> Result<()> {
-    let mut keyed: Vec<(Key<'_>, (u32, u32))> = picked
-        .rows
-        .iter()
-        .map(|&(source, row)| Ok((picked.sources[source as usize].key(schema, row)?, (source, row))))
-        .collect::<Result<_>>()?;
-    if let Some(limit) = limit.filter(|&limit| limit > 0 && limit < keyed.len()) {
-        keyed.select_nth_unstable(limit - 1);
-    }
-    keyed.truncate(limit.unwrap_or(usize::MAX));
-    keyed.sort_unstable();
+    let keyed =
+        picked.rows.iter().map(|&(source, row)| Ok((picked.sources[source as usize].key(schema, row)?, (source, row))));
+    let keyed: Vec<(Key<'_>, (u32, u32))> = match limit.filter(|&limit| limit < picked.rows.len() / 4) {
+        Some(limit) => smallest(keyed, limit)?,
+        None => {
+            let mut keyed = keyed.collect::<Result<Vec<_>>>()?;
+            keyed.sort_unstable();
+            keyed.truncate(limit.unwrap_or(usize::MAX));
+            keyed
+        }
+    };
     picked.rows = keyed.into_iter().map(|(_, place)| place).collect();
     Ok(())
+}
+
+/// The `count` smallest, ascending; meant for few of many.
+fn smallest<T: Ord>(all: impl Iterator<Item = Result<T>>, count: usize) -> Result<Vec<T>> {
+    let mut kept = BinaryHeap::with_capacity(count + 1);
+    for item in all {
+        let item = item?;
+        if kept.len() < count {
+            kept.push(item);
+        } else if let Some(mut largest) = kept.peek_mut().filter(|largest| item < **largest) {
+            *largest = item;
+        }
+    }
+    Ok(kept.into_sorted_vec())
 }
 
 /// The columns `fields` of the picked rows, in their order.

@@ -49,7 +49,7 @@ impl Bloom {
     /// First word of the block, and the bits that choose within it.
     fn place(&self, hash: u64) -> (usize, u64) {
         let blocks = (self.words.len() / BLOCK_WORDS) as u64;
-        let block = ((hash >> 32) * blocks >> 32) as usize;
+        let block = (((hash >> 32) * blocks) >> 32) as usize;
         (block * BLOCK_WORDS, mix(hash))
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Sealed {
     /// Held while a column is decoded, so that it is decoded once.
     decoding: Mutex<()>,
     deaths: RwLock<Deaths>,
+    /// Bytes of the tombstones.
+    death_account: Mutex<Account>,
     pub(crate) attached: RwLock<Vec<Arc<Attached>>>,
     _account: Account,
 }
@@ -56,7 +58,7 @@ impl Sealed {
     /// Verifies every file against its size and checksum, then opens what must be open; columns are decoded later.
     pub(crate) fn open(schema: Arc<Schema>, files: Vec<SegmentFile>) -> Result<Self> {
         let (mut scalars, mut statistics, mut vectors, mut deletes) = (None, None, Vec::new(), Vec::new());
-        let mut attached = Vec::new();
+        let (mut attached, mut held) = (Vec::new(), 0);
         for file in files {
             let role = file.role.clone();
             if let Some(id) = role.strip_prefix("index:") {
@@ -65,6 +67,7 @@ impl Sealed {
                 continue;
             }
             let bytes = file.load()?;
+            held += file.heap_bytes();
             match role.as_str() {
                 "scalars" => scalars = Some(bytes),
                 "statistics" => statistics = Some(bytes),
@@ -86,8 +89,9 @@ impl Sealed {
             });
         }
         let vectors = open_vectors(&schema, vectors, &statistics)?;
-        let heap =
-            statistics.bloom.words().len() * 8 + vectors.iter().flatten().map(VectorFile::memory_bytes).sum::<usize>();
+        let heap = held
+            + statistics.bloom.words().len() * 8
+            + vectors.iter().flatten().map(VectorFile::memory_bytes).sum::<usize>();
         let sealed = Self {
             columns: schema.fields.iter().map(|_| OnceLock::new()).collect(),
             schema,
@@ -98,6 +102,7 @@ impl Sealed {
             vectors,
             decoding: Mutex::new(()),
             deaths: RwLock::default(),
+            death_account: Mutex::new(Account::new(Kind::Sealed, 0)),
             attached: RwLock::new(Vec::new()),
             _account: Account::new(Kind::Sealed, heap),
         };
@@ -199,7 +204,11 @@ impl Sealed {
             return 0;
         }
         let mut known = self.deaths.write().unwrap_or_else(PoisonError::into_inner);
-        deaths.iter().filter(|&&(row, at)| known.kill(row, at)).count()
+        let before = known.bytes();
+        let killed = deaths.iter().filter(|&&(row, at)| known.kill(row, at)).count();
+        let grown = known.bytes().saturating_sub(before);
+        self.death_account.lock().unwrap_or_else(PoisonError::into_inner).grow(grown);
+        killed
     }
 
     pub(crate) fn deaths(&self) -> RwLockReadGuard<'_, Deaths> {
