@@ -51,7 +51,7 @@ async function answerRpc(request: RpcRequest, env: Environment): Promise<RpcAnsw
   const route = milvusRoutes.get(request.path);
   if (route === undefined) return failed(GrpcStatus.unimplemented, `unknown method ${request.path}`);
   const deadlineMs = request.deadlineMs ?? env.clock.nowMs() + DEADLINE_MS_DEFAULT;
-  const call: Call = { env, metadata: request.metadata, deadlineMs, signal: request.signal };
+  const call: Call = { env, metadata: request.metadata, deadlineMs };
   try {
     return toRpcAnswer(await route(request.body, call));
   } catch (error) {

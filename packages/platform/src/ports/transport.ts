@@ -4,12 +4,17 @@
  */
 import type { Outcome } from "@elanus/model/outcome";
 
+/** Headers by lower-case name; a repeated one gives its first value. */
+export interface Metadata {
+  get(name: string): string | undefined;
+}
+
 /** One unary gRPC call. */
 export interface RpcRequest {
   /** `/package.Service/Method`. */
   readonly path: string;
-  /** Lower-case names; values as sent (binary metadata is not decoded). */
-  readonly metadata: ReadonlyMap<string, string>;
+  /** Values as sent: binary metadata is not decoded. */
+  readonly metadata: Metadata;
   /** The message, decompressed, without the gRPC frame. */
   readonly body: Uint8Array;
   /** Absolute, by the world's clock; undefined when the caller set none. */
@@ -34,8 +39,7 @@ export interface HttpRequest {
   /** Without the query string. */
   readonly path: string;
   readonly query: string;
-  /** Lower-case names; a repeated header keeps its first value. */
-  readonly headers: ReadonlyMap<string, string>;
+  readonly headers: Metadata;
   readonly body: Uint8Array;
   readonly signal: AbortSignal;
 }

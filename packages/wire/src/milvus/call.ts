@@ -3,6 +3,7 @@ import type { ProxyContract } from "@elanus/model/contract/proxy";
 import type { CollectionRef } from "@elanus/model/contract/coordinator";
 import type { Limits } from "@elanus/model/limits";
 import { type Outcome, succeed } from "@elanus/model/outcome";
+import type { Metadata } from "@elanus/platform/ports/transport";
 import type { Clock } from "@elanus/platform/ports/world";
 import type { Init } from "../protobuf/runtime.ts";
 import { checkCollectionName } from "./names.ts";
@@ -22,10 +23,9 @@ export interface Environment {
 
 export interface Call {
   readonly env: Environment;
-  readonly metadata: ReadonlyMap<string, string>;
+  readonly metadata: Metadata;
   /** Absolute, by the clock. */
   readonly deadlineMs: number;
-  readonly signal: AbortSignal;
 }
 
 export type Handler<Request, Response> = (request: Request, call: Call) => Promise<Outcome<Init<Response>>>;

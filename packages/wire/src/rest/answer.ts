@@ -78,7 +78,6 @@ async function run(
     env,
     metadata: request.headers,
     deadlineMs: env.clock.nowMs() + Number(seconds ?? TIMEOUT_SECONDS_DEFAULT) * 1_000,
-    signal: request.signal,
     database: named === "" ? (headerOf(request, "db-name") ?? DEFAULT_DATABASE) : named,
     int64AsText: headerOf(request, "accept-type-allow-int64")?.toLowerCase() === "false",
   };

@@ -1,9 +1,9 @@
 /** One gRPC call on one HTTP/2 stream: frame in, handler, frame and trailers out. */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { gunzip } from "node:zlib";
-import type { ListenOptions, RpcAnswer, TransportHandlers } from "../../ports/transport.ts";
+import type { ListenOptions, Metadata, RpcAnswer, RpcRequest, TransportHandlers } from "../../ports/transport.ts";
 import type { Clock } from "../../ports/world.ts";
-import { type FrameProblem, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
+import { type FrameProblem, framed, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
 import { encodeStatusMessage, parseTimeoutMs } from "./grpc-text.ts";
 
 const DEADLINE_EXCEEDED = 4;
@@ -27,10 +27,10 @@ export class GrpcCall {
   readonly #headers: IncomingHttpHeaders;
   readonly #options: ListenOptions;
   readonly #handlers: TransportHandlers;
-  readonly #abort = new AbortController();
-  readonly #deadlineMs: number | undefined;
+  readonly #request: IncomingCall;
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
+  #keptOpen = false;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, door: Door) {
     this.#stream = stream;
@@ -38,13 +38,13 @@ export class GrpcCall {
     this.#options = door.options;
     this.#handlers = door.handlers;
     const timeoutMs = parseTimeoutMs(text(headers["grpc-timeout"]));
-    this.#deadlineMs = timeoutMs === undefined ? undefined : door.clock.nowMs() + timeoutMs;
+    this.#request = new IncomingCall(headers, timeoutMs === undefined ? undefined : door.clock.nowMs() + timeoutMs);
     if (timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX) this.#timer = setTimeout(() => this.#expire(), timeoutMs);
   }
 
   start(): void {
     const assembler = new UnaryAssembler(this.#options.requestBytesMax);
-    this.#stream.on("error", () => this.#abort.abort());
+    this.#stream.on("error", () => this.#request.abort());
     this.#stream.on("close", () => this.#leave());
     this.#stream.on("data", (chunk: Buffer) => {
       const problem = this.#answered ? undefined : assembler.push(chunk);
@@ -75,11 +75,8 @@ export class GrpcCall {
 
   async #run(body: Uint8Array): Promise<void> {
     try {
-      const path = text(this.#headers[":path"]) ?? "";
-      const metadata = metadataOf(this.#headers);
-      this.#answer(
-        await this.#handlers.rpc({ path, metadata, body, deadlineMs: this.#deadlineMs, signal: this.#abort.signal }),
-      );
+      this.#request.body = body;
+      this.#answer(await this.#handlers.rpc(this.#request));
     } catch (error) {
       this.#answer(failed(INTERNAL, error instanceof Error ? error.message : String(error)));
     }
@@ -94,18 +91,19 @@ export class GrpcCall {
 
   #expire(): void {
     this.#answer(failed(DEADLINE_EXCEEDED, "context deadline exceeded"));
-    this.#abort.abort();
+    this.#request.abort();
   }
 
   #leave(): void {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
-    this.#abort.abort();
+    if (!this.#answered || this.#keptOpen) this.#request.abort();
   }
 
   #answer(answer: RpcAnswer): void {
     if (this.#answered || this.#stream.destroyed || this.#stream.closed) return;
     this.#answered = true;
-    if (this.#timer !== undefined && answer.keepOpen !== true) clearTimeout(this.#timer);
+    this.#keptOpen = answer.keepOpen === true;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
     if (answer.status !== 0) this.#sendFailure(answer);
     else if (answer.body.length > this.#options.responseBytesMax) {
       const max = this.#options.responseBytesMax;
@@ -117,7 +115,7 @@ export class GrpcCall {
 
   #sendFailure(answer: RpcAnswer): void {
     const status = { "grpc-status": String(answer.status), "grpc-message": encodeStatusMessage(answer.message) };
-    this.#stream.respond({ ...responseHeaders, ...status }, { endStream: true });
+    this.#stream.respond({ ...responseHeaders, ...acceptedEncodings, ...status }, { endStream: true });
     // What the caller still sends is read and dropped, so that its connection stays usable.
     this.#stream.resume();
     if (!this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
@@ -127,20 +125,44 @@ export class GrpcCall {
     const { body } = answer;
     this.#stream.respond(responseHeaders, { waitForTrailers: true });
     this.#stream.on("wantTrailers", () => this.#stream.sendTrailers({ "grpc-status": "0" }));
-    const header = frameHeader(body.length);
-    if (body.length > SINGLE_WRITE_BYTES_MAX) {
-      this.#stream.write(header);
-      this.#stream.write(body);
-    } else this.#stream.write(Buffer.concat([header, body]));
-    if (answer.keepOpen !== true) this.#stream.end();
+    const small = body.length <= SINGLE_WRITE_BYTES_MAX;
+    if (!small) this.#stream.write(frameHeader(body.length));
+    const rest = small ? framed(body) : body;
+    if (this.#keptOpen) this.#stream.write(rest);
+    else this.#stream.end(rest);
   }
 }
 
-const responseHeaders = {
-  ":status": 200,
-  "content-type": "application/grpc",
-  "grpc-accept-encoding": "identity,gzip",
-} as const;
+/** The request as handlers see it; what few of them look at is made on demand. */
+class IncomingCall implements RpcRequest {
+  readonly path: string;
+  readonly deadlineMs: number | undefined;
+  readonly metadata: Metadata;
+  body: Uint8Array = new Uint8Array(0);
+  #abort: AbortController | undefined;
+  #aborted = false;
+
+  constructor(headers: IncomingHttpHeaders, deadlineMs: number | undefined) {
+    this.path = text(headers[":path"]) ?? "";
+    this.deadlineMs = deadlineMs;
+    this.metadata = { get: (name) => text(headers[name]) };
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#aborted) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  abort(): void {
+    this.#aborted = true;
+    this.#abort?.abort();
+  }
+}
+
+const responseHeaders = { ":status": 200, "content-type": "application/grpc" } as const;
+
+const acceptedEncodings = { "grpc-accept-encoding": "identity,gzip" } as const;
 
 function failed(status: number, message: string): RpcAnswer {
   return { status, message, body: new Uint8Array(0) };
@@ -148,13 +170,4 @@ function failed(status: number, message: string): RpcAnswer {
 
 function text(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
-}
-
-function metadataOf(headers: IncomingHttpHeaders): ReadonlyMap<string, string> {
-  const metadata = new Map<string, string>();
-  for (const [name, value] of Object.entries(headers)) {
-    const first = text(value);
-    if (first !== undefined && !name.startsWith(":")) metadata.set(name, first);
-  }
-  return metadata;
 }

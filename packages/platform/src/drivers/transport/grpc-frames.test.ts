@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { frameHeader, UnaryAssembler } from "./grpc-frames.ts";
+import { framed, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
 import { encodeStatusMessage, parseTimeoutMs } from "./grpc-text.ts";
 import { protocolOf } from "./protocol-split.ts";
 
@@ -24,6 +24,7 @@ test("a message comes out whole however its bytes are cut", () => {
       header[0] = compressed ? 1 : 0;
       const answer = assemble(Uint8Array.from([...header, ...message]), cuts);
       expect(answer).toEqual({ kind: "message", compressed, bytes: message });
+      expect(new Uint8Array(framed(message))).toEqual(Uint8Array.from([...frameHeader(message.length), ...message]));
     }),
   );
 });
