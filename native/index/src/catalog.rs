@@ -170,9 +170,7 @@ fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
 /// # Errors
 /// `Corrupt`, naming the damaged block or part.
 pub fn open(storage: Storage) -> Result<Index, IndexError> {
-    let file = File::open(storage)?;
-    let meta: Meta = serde_json::from_slice(file.section("meta")?)
-        .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section meta: {error}")))?;
+    let (file, meta) = open_file(storage)?;
     let metric = meta.metric()?;
     match meta.index_type.as_str() {
         "HNSW" => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
@@ -182,6 +180,14 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
         "BIN_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "BIN_FLAT", metric }))),
         other => Err(IndexError::Corrupt(format!("index file is damaged: index type {other} is not known"))),
     }
+}
+
+/// A verified file and what it says of itself.
+pub(crate) fn open_file(storage: Storage) -> Result<(File, Meta), IndexError> {
+    let file = File::open(storage)?;
+    let meta = serde_json::from_slice(file.section("meta")?)
+        .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section meta: {error}")))?;
+    Ok((file, meta))
 }
 
 /// FLAT and BIN_FLAT keep nothing: the rows are the index.

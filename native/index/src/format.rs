@@ -27,9 +27,43 @@ fn header_bytes(sections: usize, blocks: usize) -> usize {
     (FIXED_BYTES + sections * ENTRY_BYTES + blocks * 4 + 4).next_multiple_of(ALIGNMENT)
 }
 
-/// Lays the sections out one after the other. Names have at most 16 bytes.
+/// What a section is filled with.
+#[derive(Clone, Copy)]
+pub(crate) enum Part<'a> {
+    Bytes(&'a [u8]),
+    /// Records of `stride` bytes, taken from `bytes` in another order.
+    Records { bytes: &'a [u8], stride: usize, order: &'a [u32] },
+}
+
+impl Part<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Records { stride, order, .. } => stride * order.len(),
+        }
+    }
+
+    fn append_to(self, file: &mut Vec<u8>) {
+        match self {
+            Self::Bytes(bytes) => file.extend_from_slice(bytes),
+            Self::Records { bytes, stride, order } => {
+                for &record in order {
+                    file.extend_from_slice(&bytes[record as usize * stride..(record as usize + 1) * stride]);
+                }
+            }
+        }
+    }
+}
+
+/// Lays sections of plain bytes out one after the other. Names have at most 16 bytes.
 pub(crate) fn write(sections: &[(&str, &[u8])]) -> Vec<u8> {
-    let body: usize = sections.iter().map(|(_, bytes)| bytes.len().next_multiple_of(ALIGNMENT)).sum();
+    let parts: Vec<(&str, Part<'_>)> = sections.iter().map(|&(name, bytes)| (name, Part::Bytes(bytes))).collect();
+    write_parts(&parts)
+}
+
+/// Lays the sections out one after the other. Names have at most 16 bytes.
+pub(crate) fn write_parts(sections: &[(&str, Part<'_>)]) -> Vec<u8> {
+    let body: usize = sections.iter().map(|(_, part)| part.len().next_multiple_of(ALIGNMENT)).sum();
     let blocks = body.div_ceil(BLOCK_BYTES);
     let start = header_bytes(sections.len(), blocks);
     let mut file = Vec::with_capacity(start + body);
@@ -39,18 +73,18 @@ pub(crate) fn write(sections: &[(&str, &[u8])]) -> Vec<u8> {
     file.extend_from_slice(&((start + body) as u64).to_le_bytes());
     file.extend_from_slice(&(start as u64).to_le_bytes());
     let mut offset = start;
-    for (name, bytes) in sections {
+    for (name, part) in sections {
         let mut padded = [0; NAME_BYTES];
         padded[..name.len()].copy_from_slice(name.as_bytes());
         file.extend_from_slice(&padded);
         file.extend_from_slice(&(offset as u64).to_le_bytes());
-        file.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        offset += bytes.len().next_multiple_of(ALIGNMENT);
+        file.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        offset += part.len().next_multiple_of(ALIGNMENT);
     }
     let sums_at = file.len();
     file.resize(start, 0);
-    for (_, bytes) in sections {
-        file.extend_from_slice(bytes);
+    for (_, part) in sections {
+        part.append_to(&mut file);
         file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
     }
     let sums: Vec<u8> = file[start..].chunks(BLOCK_BYTES).flat_map(|block| crc32c(block).to_le_bytes()).collect();

@@ -14,7 +14,7 @@ use super::space::RowSpace;
 use super::walk::{Links, NONE};
 use crate::IndexError;
 use crate::catalog::Meta;
-use crate::format::{self, File};
+use crate::format::{self, File, Part};
 use crate::params::Params;
 use crate::progress::Progress;
 use crate::vector::{Element, Metric, VectorRows};
@@ -118,12 +118,9 @@ impl Parts<'_> {
         graph.links = vec![];
         let (levels, upper) = self.upper_levels(graph, &order, &number);
         let stride = stride(self.encoder.dim);
-        let codes: Vec<u8> = match self.codes {
-            None => vec![],
-            Some(bytes) => {
-                let records = order.iter().map(|&old| &bytes[old as usize * stride..(old as usize + 1) * stride]);
-                records.flatten().copied().collect()
-            }
+        let codes = match self.codes {
+            None => Part::Bytes(&[]),
+            Some(bytes) => Part::Records { bytes, stride, order: &order },
         };
         let graph_meta = GraphMeta {
             nodes: self.shape.nodes,
@@ -135,18 +132,19 @@ impl Parts<'_> {
             codes: self.codes.is_some(),
         };
         let mean: Vec<u8> = self.encoder.mean.iter().flat_map(|value| value.to_le_bytes()).collect();
-        format::write(&[
-            ("meta", &self.meta.encode()),
-            ("graph", &serde_json::to_vec(&graph_meta).unwrap_or_default()),
-            ("mean", &mean),
-            ("rows", u32s_as_bytes(&row_of)),
-            ("nodes", u32s_as_bytes(&self.node_of(&row_of, &copies))),
-            ("copy_nodes", u32s_as_bytes(&copies.nodes)),
-            ("copy_starts", u32s_as_bytes(&copies.starts)),
-            ("copy_rows", u32s_as_bytes(&copies.rows)),
-            ("links", u32s_as_bytes(&links)),
-            ("upper", u32s_as_bytes(&upper)),
-            ("codes", &codes),
+        let numbers = self.node_of(&row_of, &copies);
+        format::write_parts(&[
+            ("meta", Part::Bytes(&self.meta.encode())),
+            ("graph", Part::Bytes(&serde_json::to_vec(&graph_meta).unwrap_or_default())),
+            ("mean", Part::Bytes(&mean)),
+            ("rows", Part::Bytes(u32s_as_bytes(&row_of))),
+            ("nodes", Part::Bytes(u32s_as_bytes(&numbers))),
+            ("copy_nodes", Part::Bytes(u32s_as_bytes(&copies.nodes))),
+            ("copy_starts", Part::Bytes(u32s_as_bytes(&copies.starts))),
+            ("copy_rows", Part::Bytes(u32s_as_bytes(&copies.rows))),
+            ("links", Part::Bytes(u32s_as_bytes(&links))),
+            ("upper", Part::Bytes(u32s_as_bytes(&upper))),
+            ("codes", codes),
         ])
     }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use elanus_kernels::memory::prefetch;
-use elanus_kernels::{BitsetView, DistanceKernel, Scorer};
+use elanus_kernels::{BitsetView, Scorer};
 
 use super::codes::CodeQuery;
 use super::copies::NodeRows;
@@ -209,14 +209,16 @@ impl Hnsw {
         flat::search(rows, self.metric, query, out)
     }
 
+    /// `choose` gives the plan for an `ef` and a number of candidates to compare with their rows.
     fn search_graph(
         &self,
         rows: &dyn VectorRows,
         query: &Query<'_>,
-        kernel: &DistanceKernel,
+        choose: &dyn Fn(usize, usize) -> Plan,
         workspace: &mut Workspace,
         out: &mut Vec<Hit>,
     ) -> Result<(), IndexError> {
+        let kernel = flat::kernel_for(rows, self.metric, query.vector)?;
         let direction = Direction::of(self.metric);
         let bounds = Bounds::of(query, direction);
         let spare = if self.graph.codes { SPARE_CANDIDATES } else { 0 };
@@ -229,7 +231,7 @@ impl Hnsw {
                 (false, true) => (query.top_k * 2).max(query.top_k + spare),
                 (false, false) => query.top_k,
             };
-            let plan = self.plan(query, ef, compared);
+            let plan = choose(ef, compared);
             if plan == Plan::Exact {
                 return self.exact(rows, query, out);
             }
@@ -308,16 +310,16 @@ impl Rerank<'_> {
 impl VectorIndex for Hnsw {
     fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
         self.check_rows(rows)?;
-        let kernel = flat::kernel_for(rows, self.metric, query.vector)?;
         if let Some(ef) = query.params.ef.filter(|&ef| ef < query.top_k) {
             return Err(IndexError::Parameter(format!("ef({ef}) should be larger than k({})", query.top_k)));
         }
         if query.top_k == 0 {
             return Ok(());
         }
+        let choose = |ef, compared| self.plan(query, ef, compared);
         WORKSPACE.with(|workspace| match workspace.try_borrow_mut() {
-            Ok(mut workspace) => self.search_graph(rows, query, &kernel, &mut workspace, out),
-            Err(_) => self.search_graph(rows, query, &kernel, &mut Workspace::default(), out),
+            Ok(mut workspace) => self.search_graph(rows, query, &choose, &mut workspace, out),
+            Err(_) => self.search_graph(rows, query, &choose, &mut Workspace::default(), out),
         })
     }
 
@@ -331,5 +333,83 @@ impl VectorIndex for Hnsw {
 
     fn memory_bytes(&self) -> usize {
         self.heap_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Plan, Workspace};
+    use crate::catalog::{Rows, build, open_file};
+    use crate::flat;
+    use crate::hnsw::Hnsw;
+    use crate::progress::Progress;
+    use crate::storage::Storage;
+    use crate::testing::{TestRows, assert_sound, bits, clustered, query, recall};
+    use crate::vector::{Element, Metric, SearchParams};
+
+    fn built(rows: &TestRows, metric: Metric) -> Hnsw {
+        let params = r#"{"M": 16, "efConstruction": 100}"#;
+        let progress = Progress::default();
+        let file = build("HNSW", metric.name(), params, Rows::Dense(rows), &progress, 2).expect("built");
+        let (file, meta) = open_file(Storage::copy_of(&file)).expect("whole");
+        Hnsw::open(file, &meta).expect("fits")
+    }
+
+    /// Whatever the cost estimate would say: every plan must find the neighbours under every filter it may meet.
+    #[test]
+    fn every_plan_answers_under_every_filter() {
+        for (element, metric) in [(Element::F32, Metric::Cosine), (Element::Bit, Metric::Hamming)] {
+            let mut rows = clustered(element, 8_020, 64, 25, 21);
+            let queries: Vec<Vec<u8>> = rows.rows.split_off(8_000).into_iter().flatten().collect();
+            for row in (0..2_000).step_by(3) {
+                rows.rows[row + 2_000] = rows.rows[row].clone();
+            }
+            let index = built(&rows, metric);
+            assert_eq!(index.graph.codes, element == Element::F32);
+            let params = SearchParams { ef: Some(64), ..SearchParams::default() };
+            for one_in in [1, 2, 4, 10, 40] {
+                let (words, count) = bits(8_000, |row| row % one_in == 0);
+                let through = Plan::Through { width: 64 * one_in };
+                let mut plans = vec![Plan::Exact, through, Plan::TwoHops { width: 64 }];
+                plans.extend(index.graph.codes.then_some(Plan::Scan { width: 34 }));
+                for plan in plans {
+                    let mut sum = 0.0;
+                    for vector in &queries {
+                        let mut query = query(vector, 10, &params);
+                        (query.allowed, query.allowed_count) = (Some(&words[..]), count);
+                        let (mut hits, mut exact) = (vec![], vec![]);
+                        index
+                            .search_graph(&rows, &query, &|_, _| plan, &mut Workspace::default(), &mut hits)
+                            .expect("searches");
+                        assert_sound(&rows, metric, &query, &hits);
+                        flat::search(&rows, metric, &query, &mut exact).expect("searches");
+                        assert_eq!(hits.len(), exact.len());
+                        let truth: Vec<(f64, u32)> = exact.iter().map(|hit| (f64::from(hit.score), hit.row)).collect();
+                        sum += recall(metric, &hits, &truth);
+                    }
+                    let mean = sum / queries.len() as f64;
+                    assert!(mean >= 0.93, "{element:?} {plan:?} one in {one_in}: {mean}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plans_follow_the_cost() {
+        let rows = clustered(Element::F32, 9_000, 256, 5, 2);
+        let index = built(&rows, Metric::L2);
+        let params = SearchParams::default();
+        let vector = [0u8; 1024];
+        let plan = |top_k: usize, share: usize, ef: usize| {
+            let (words, count) = bits(9_000, |row| row % 10 < share);
+            let mut query = query(&vector, top_k, &params);
+            (query.allowed, query.allowed_count) = ((share < 10).then_some(&words[..]), count);
+            index.plan(&query, ef, top_k + 24)
+        };
+        assert_eq!(plan(10, 10, 32), Plan::Through { width: 32 });
+        assert!(matches!(plan(10, 5, 32), Plan::Through { width: 63..=65 }));
+        assert_eq!(plan(10, 3, 64), Plan::Scan { width: 34 });
+        assert_eq!(plan(10, 2, 32), Plan::Exact);
+        assert_eq!(plan(6_000, 10, 6_000), Plan::Exact);
     }
 }

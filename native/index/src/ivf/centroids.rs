@@ -9,9 +9,9 @@ use crate::parallel;
 use crate::progress::Progress;
 use crate::vector::VectorRows;
 
-const ITERATIONS: usize = 12;
+const ITERATIONS: usize = 10;
 /// Training rows for each centroid.
-const SAMPLE_PER_LIST: usize = 256;
+const SAMPLE_PER_LIST: usize = 100;
 /// Rows that one thread takes at a time.
 const STRETCH: usize = 512;
 

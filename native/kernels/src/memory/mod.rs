@@ -57,3 +57,42 @@ pub fn prefetch(bytes: &[u8], offset: usize, length: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (bytes, offset, length);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{AlignedBuf, MappedFile, as_f32s, as_u32s, prefetch, u32s_as_bytes};
+
+    #[test]
+    fn words_and_bytes_are_views_of_each_other() {
+        let words = [1u32, 2, 0x0403_0201];
+        let bytes = u32s_as_bytes(&words);
+        assert_eq!(as_u32s(bytes), Some(&words[..]));
+        assert_eq!(as_u32s(&bytes[1..]), None);
+        assert_eq!(as_u32s(&bytes[..7]), Some(&words[..1]));
+        assert_eq!(as_f32s(u32s_as_bytes(&[1.5f32.to_bits()])), Some(&[1.5][..]));
+    }
+
+    #[test]
+    fn aligned_bytes_start_on_a_cache_line() {
+        for length in [0, 1, 63, 64, 65, 1000] {
+            let bytes: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let copy = AlignedBuf::copy_of(&bytes);
+            assert_eq!(&copy[..], &bytes[..]);
+            assert!(length == 0 || (copy.as_ptr() as usize).is_multiple_of(64));
+        }
+    }
+
+    #[test]
+    fn files_are_mapped_whole_and_prefetch_beyond_the_end_is_harmless() {
+        let path = std::env::temp_dir().join(format!("elanus-mapped-{}", std::process::id()));
+        for content in [&b""[..], &[7u8; 5000]] {
+            std::fs::write(&path, content).expect("a writable folder");
+            let map = MappedFile::open(&path).expect("there");
+            assert_eq!(&map[..], content);
+            prefetch(&map, 4_990, 1 << 20);
+            prefetch(&map, usize::MAX, usize::MAX);
+        }
+        std::fs::remove_file(&path).expect("made above");
+        assert!(MappedFile::open(&path).is_err());
+    }
+}
