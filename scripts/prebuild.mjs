@@ -69,6 +69,11 @@ function packPlatform(name, profile) {
   });
 }
 
+/** Tests and the compiler's notes stay at home. */
+function isPublished(path) {
+  return !/\.test\.|\.tsbuildinfo$/.test(path);
+}
+
 /** Packs the typed face; its platform packages must be published first. */
 function packEngine() {
   const optionalDependencies = Object.fromEntries(
@@ -76,8 +81,7 @@ function packEngine() {
   );
   const { devDependencies: _, ...manifest } = engine;
   pack((folder) => {
-    const published = (path) => !/\.test\.|\.tsbuildinfo$/.test(path);
-    cpSync(join(root, "packages/engine/dist"), join(folder, "dist"), { recursive: true, filter: published });
+    cpSync(join(root, "packages/engine/dist"), join(folder, "dist"), { recursive: true, filter: isPublished });
     copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
     writeManifest(folder, { ...manifest, optionalDependencies });
   });

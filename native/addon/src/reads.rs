@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use elanus_column::Segment;
 use elanus_column::build::{self, BuildRequest};
 use elanus_column::query::{self, QueryRequest};
 use elanus_column::search::{self, SearchRequest};
-use elanus_column::Segment;
 use elanus_index::progress::Progress;
 use elanus_rows::error::NativeError;
 use elanus_rows::hits::Hits;

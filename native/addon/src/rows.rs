@@ -27,11 +27,7 @@ pub struct WriteOptionsObject {
 impl WriteOptionsObject {
     fn read(&self) -> Result<WriteOptions, NativeError> {
         let first = self.first_auto_id.as_ref().map(|id| numbers::signed(id, "firstAutoId")).transpose()?;
-        Ok(WriteOptions {
-            first_auto_id: first,
-            upsert: self.upsert,
-            allow_insert_auto_id: self.allow_insert_auto_id,
-        })
+        Ok(WriteOptions { first_auto_id: first, upsert: self.upsert, allow_insert_auto_id: self.allow_insert_auto_id })
     }
 }
 

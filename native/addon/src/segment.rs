@@ -139,7 +139,12 @@ impl SegmentHandle {
     }
 
     #[napi]
-    pub fn encode_group<'env>(&self, env: &'env Env, pool: &Pool, group: String) -> Result<Answer<'env, Uint8Array>, Thrown> {
+    pub fn encode_group<'env>(
+        &self,
+        env: &'env Env,
+        pool: &Pool,
+        group: String,
+    ) -> Result<Answer<'env, Uint8Array>, Thrown> {
         let segment = now(|| self.segment())?;
         pool.run_as(env, Urgency::Background, move || Ok(segment.encode_group(&group)?.into()))
     }

@@ -23,10 +23,7 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a JSON object")
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> std::result::Result<Self::Value, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
                     members.push(member);
@@ -75,9 +72,8 @@ pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
 
 /// The fields to show, in order.
 pub(crate) fn shown_fields<'s>(schema: &'s Schema, ids: &[u32]) -> Result<Vec<&'s Field>> {
-    let of = |id: &u32| {
-        schema.by_id(*id).ok_or_else(|| NativeError::Internal(format!("field {id} is not in the schema")))
-    };
+    let of =
+        |id: &u32| schema.by_id(*id).ok_or_else(|| NativeError::Internal(format!("field {id} is not in the schema")));
     ids.iter().map(of).collect()
 }
 

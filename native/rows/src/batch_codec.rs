@@ -277,21 +277,20 @@ fn utf8_by_row(strings: &crate::column::VarBytes) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
-    use crate::fixture::{any_batch, every_type};
+    use crate::fixture::{any_batch, every_type, schema_of};
 
     #[test]
     fn a_field_added_later_reads_as_its_default_or_null_and_a_dropped_one_is_gone() {
-        let older = r#"{"name":"c","dynamicFieldEnabled":false,"version":0,"fields":[
-            {"id":100,"name":"id","type":5,"primaryKey":true,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
-            {"id":101,"name":"gone","type":1,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false}]}"#;
-        let newer = r#"{"name":"c","dynamicFieldEnabled":true,"version":1,"fields":[
-            {"id":100,"name":"id","type":5,"primaryKey":true,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
-            {"id":102,"name":"rank","type":4,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false,"defaultValue":"9"},
-            {"id":103,"name":"note","type":21,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
-            {"id":104,"name":"$meta","type":23,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":true}]}"#;
-        let [older, newer] = [older, newer].map(|json| Schema::from_json(json).unwrap());
+        let older = schema_of(&[(100, "id", 5, json!({})), (101, "gone", 1, json!({}))]);
+        let newer = schema_of(&[
+            (100, "id", 5, json!({})),
+            (102, "rank", 4, json!({ "defaultValue": "9" })),
+            (103, "note", 21, json!({ "nullable": true })),
+            (104, "$meta", 23, json!({ "nullable": true, "dynamic": true })),
+        ]);
         let batch = Batch {
             row_count: 2,
             columns: vec![

@@ -116,8 +116,8 @@ fn check_list_texts(field: &Field, offsets: &[u64], texts: &VarBytes) -> Result<
         if text.len() > longest {
             let row = offsets.partition_point(|&offset| offset <= at as u64) - 1;
             return Err(invalid(format!(
-                "length of Array array field \"{}\" exceeds max length, row number: {row}, array index: {}, length: {}, \
-                 max length: {longest}",
+                "length of Array array field \"{}\" exceeds max length, row number: {row}, array index: {}, \
+                 length: {}, max length: {longest}",
                 field.name,
                 at as u64 - offsets[row],
                 text.len()

@@ -158,9 +158,15 @@ pub enum Values {
     /// ascending).
     Bytes(VarBytes),
     /// One list of elements a row; elements are never null. Row i is `elements[offsets[i]..offsets[i + 1]]`.
-    Array { offsets: Vec<u64>, elements: Box<Values> },
+    Array {
+        offsets: Vec<u64>,
+        elements: Box<Values>,
+    },
     /// Dense and binary vectors: `width` bytes a row, little-endian elements.
-    Fixed { width: usize, data: Vec<u8> },
+    Fixed {
+        width: usize,
+        data: Vec<u8>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]

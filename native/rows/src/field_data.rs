@@ -238,7 +238,10 @@ pub(crate) fn narrowed(data_type: DataType, floats: &[u8]) -> Vec<u8> {
 fn check_dim(field: &Field, dim: u64, data: &[u8], width: usize) -> Result<()> {
     if dim != field.dim as u64 && !data.is_empty() {
         return Err(NativeError::Unexpected {
-            message: format!("the dim ({dim}) of field data({}) is not equal to schema dim ({})", field.name, field.dim),
+            message: format!(
+                "the dim ({dim}) of field data({}) is not equal to schema dim ({})",
+                field.name, field.dim
+            ),
             expected: field.dim.to_string(),
             actual: dim.to_string(),
         });

@@ -1,33 +1,50 @@
 //! A schema with every type, and random batches of it, for the tests.
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::column::{Batch, Bits, Column, Values, VarBytes};
 use crate::schema::{DataType, Field, Schema};
 
-pub(crate) const EVERY_TYPE: &str = r#"{"name":"every","description":"","dynamicFieldEnabled":true,"version":3,"fields":[
- {"id":100,"name":"id","type":5,"primaryKey":true,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
- {"id":101,"name":"flag","type":1,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":102,"name":"tiny","type":2,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":103,"name":"small","type":3,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false,"defaultValue":"7"},
- {"id":104,"name":"int","type":4,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":105,"name":"long","type":5,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":106,"name":"real","type":10,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":107,"name":"double","type":11,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":108,"name":"text","type":21,"lengthMax":64,"primaryKey":false,"autoId":false,"partitionKey":true,"nullable":false,"dynamic":false},
- {"id":109,"name":"json","type":23,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":110,"name":"longs","type":22,"elementType":5,"capacityMax":8,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":111,"name":"texts","type":22,"elementType":21,"capacityMax":8,"lengthMax":16,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
- {"id":112,"name":"floats","type":101,"dim":4,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
- {"id":113,"name":"halves","type":102,"dim":2,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
- {"id":114,"name":"brains","type":103,"dim":2,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
- {"id":115,"name":"bits","type":100,"dim":16,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
- {"id":116,"name":"bytes","type":105,"dim":3,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
- {"id":117,"name":"sparse","type":104,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
- {"id":118,"name":"$meta","type":23,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":true}]}"#;
+/// A schema of fields given as id, name, Milvus type number and what else their JSON says; the first is the key.
+pub(crate) fn schema_of(fields: &[(u32, &str, u32, serde_json::Value)]) -> Schema {
+    let described = fields.iter().enumerate().map(|(i, (id, name, data_type, more))| {
+        let mut field = json!({
+            "id": id, "name": name, "type": data_type, "primaryKey": i == 0, "autoId": false, "partitionKey": false,
+            "nullable": false, "dynamic": false,
+        });
+        let members = more.as_object().into_iter().flatten();
+        members.for_each(|(key, value)| field[key] = value.clone());
+        field
+    });
+    let described: Vec<_> = described.collect();
+    let dynamic = described.iter().any(|field| field["dynamic"] == true);
+    let schema = json!({ "name": "c", "dynamicFieldEnabled": dynamic, "version": 0, "fields": described });
+    Schema::from_json(&schema.to_string()).unwrap()
+}
 
 pub(crate) fn every_type() -> Schema {
-    Schema::from_json(EVERY_TYPE).unwrap()
+    schema_of(&[
+        (100, "id", 5, json!({})),
+        (101, "flag", 1, json!({ "nullable": true })),
+        (102, "tiny", 2, json!({ "nullable": true })),
+        (103, "small", 3, json!({ "defaultValue": "7" })),
+        (104, "int", 4, json!({ "nullable": true })),
+        (105, "long", 5, json!({ "nullable": true })),
+        (106, "real", 10, json!({ "nullable": true })),
+        (107, "double", 11, json!({ "nullable": true })),
+        (108, "text", 21, json!({ "lengthMax": 64, "partitionKey": true })),
+        (109, "json", 23, json!({ "nullable": true })),
+        (110, "longs", 22, json!({ "elementType": 5, "capacityMax": 8, "nullable": true })),
+        (111, "texts", 22, json!({ "elementType": 21, "capacityMax": 8, "lengthMax": 16 })),
+        (112, "floats", 101, json!({ "dim": 4, "nullable": true })),
+        (113, "halves", 102, json!({ "dim": 2 })),
+        (114, "brains", 103, json!({ "dim": 2 })),
+        (115, "bits", 100, json!({ "dim": 16 })),
+        (116, "bytes", 105, json!({ "dim": 3 })),
+        (117, "sparse", 104, json!({})),
+        (118, "$meta", 23, json!({ "nullable": true, "dynamic": true })),
+    ])
 }
 
 /// Valid rows of the schema: what a request could have brought.
@@ -117,7 +134,8 @@ fn texts(pattern: &'static str, rows: usize) -> BoxedStrategy<Values> {
 
 fn lists(element: DataType, rows: &[Vec<Values>]) -> Values {
     let mut offsets = vec![0];
-    let mut elements = if element == DataType::Int64 { Values::Int64(Vec::new()) } else { Values::Bytes(VarBytes::default()) };
+    let mut elements =
+        if element == DataType::Int64 { Values::Int64(Vec::new()) } else { Values::Bytes(VarBytes::default()) };
     for row in rows {
         row.iter().for_each(|value| elements.append(value).unwrap());
         offsets.push(elements.len() as u64);

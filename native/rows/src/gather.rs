@@ -112,9 +112,7 @@ impl Values {
             Self::Float(_) => Self::Float(Vec::new()),
             Self::Double(_) => Self::Double(Vec::new()),
             Self::Bytes(_) => Self::Bytes(VarBytes::default()),
-            Self::Array { elements, .. } => {
-                Self::Array { offsets: vec![0], elements: Box::new(elements.empty_like()) }
-            }
+            Self::Array { elements, .. } => Self::Array { offsets: vec![0], elements: Box::new(elements.empty_like()) },
             Self::Fixed { width, .. } => Self::Fixed { width: *width, data: Vec::new() },
         }
     }

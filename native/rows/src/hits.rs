@@ -200,7 +200,8 @@ mod tests {
         prop::collection::vec(prop::collection::vec(hit, 0..30), nq).prop_map(move |queries| {
             let mut nodes = vec![Hits::empty(nq, false); parts];
             for (query, hits) in queries.iter().enumerate() {
-                let mut sorted: Vec<_> = hits.iter().enumerate().map(|(key, &(score, part))| (score, key, part)).collect();
+                let mut sorted: Vec<_> =
+                    hits.iter().enumerate().map(|(key, &(score, part))| (score, key, part)).collect();
                 sorted.sort_by_key(|&(score, key, _)| (score, key));
                 for (score, key, part) in sorted {
                     let node = &mut nodes[part];
@@ -248,7 +249,10 @@ mod tests {
 
         #[test]
         fn damaged_bytes_never_panic(
-            nodes in dealt(1, 2), at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>(),
+            nodes in dealt(1, 2),
+            at in any::<prop::sample::Index>(),
+            to in any::<u8>(),
+            cut in any::<prop::sample::Index>(),
         ) {
             let mut bytes = nodes[0].encode();
             prop_assert!(Hits::decode(&bytes[..cut.index(bytes.len())]).is_err());

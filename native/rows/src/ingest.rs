@@ -117,10 +117,7 @@ impl<'s> BatchBuilder<'s> {
                 check_distinct(keys)?;
             }
         }
-        Ok(Ingested {
-            batch: Batch { row_count: self.row_count, columns: self.columns },
-            replaced: self.replaced,
-        })
+        Ok(Ingested { batch: Batch { row_count: self.row_count, columns: self.columns }, replaced: self.replaced })
     }
 
     fn check_size(&self, more: usize) -> Result<()> {
@@ -133,10 +130,9 @@ impl<'s> BatchBuilder<'s> {
     fn key_column(&mut self, field: &Field, payload: Option<Payload>) -> Result<Column> {
         let WriteOptions { first_auto_id, upsert, allow_insert_auto_id } = self.options;
         match (payload, field.auto_id) {
-            (None, _) if upsert => Err(NativeError::InvalidParameter(format!(
-                "must assign pk when upsert, primary field: {}",
-                field.name
-            ))),
+            (None, _) if upsert => {
+                Err(NativeError::InvalidParameter(format!("must assign pk when upsert, primary field: {}", field.name)))
+            }
             (Some(payload), true) if upsert => {
                 let sent = self.column(field, Some(payload))?;
                 let Some(first) = first_auto_id else { return Ok(sent) };
@@ -148,7 +144,8 @@ impl<'s> BatchBuilder<'s> {
                 field.name
             ))),
             (None, true) => {
-                let first = first_auto_id.ok_or_else(|| NativeError::Internal("no ids for an automatic key".to_owned()));
+                let first =
+                    first_auto_id.ok_or_else(|| NativeError::Internal("no ids for an automatic key".to_owned()));
                 Ok(auto_ids(field, first?, self.row_count))
             }
             (payload, _) => self.column(field, payload),
@@ -274,22 +271,22 @@ fn check_distinct(keys: &Keys) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
-    use crate::fixture::{any_batch, every_type};
+    use crate::fixture::{any_batch, every_type, schema_of};
     use crate::json_in::from_json;
     use crate::query_answer::{QueryEncoding, encode_json, encode_messages};
     use crate::{batch_codec::FieldRows, field_data};
 
-    const SMALL: &str = r#"{"name":"c","dynamicFieldEnabled":true,"version":0,"fields":[
-        {"id":100,"name":"id","type":5,"primaryKey":true,"autoId":AUTO,"partitionKey":false,"nullable":false,"dynamic":false},
-        {"id":101,"name":"text","type":21,"lengthMax":4,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":false},
-        {"id":102,"name":"rank","type":2,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false,"defaultValue":"5"},
-        {"id":103,"name":"vec","type":101,"dim":2,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
-        {"id":104,"name":"$meta","type":23,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":true,"dynamic":true}]}"#;
-
     fn small(auto_id: bool) -> Schema {
-        Schema::from_json(&SMALL.replace("AUTO", if auto_id { "true" } else { "false" })).unwrap()
+        schema_of(&[
+            (100, "id", 5, json!({ "autoId": auto_id })),
+            (101, "text", 21, json!({ "lengthMax": 4, "nullable": true })),
+            (102, "rank", 2, json!({ "defaultValue": "5" })),
+            (103, "vec", 101, json!({ "dim": 2 })),
+            (104, "$meta", 23, json!({ "nullable": true, "dynamic": true })),
+        ])
     }
 
     fn whole(schema: &Schema, batch: &Batch) -> FieldRows {
@@ -321,7 +318,9 @@ mod tests {
         let schema = small(false);
         let plain = WriteOptions::default();
         assert_eq!(refused(&schema, r#"[{"id":1}]"#, plain), "missing vector field: vec");
-        assert!(refused(&schema, r#"[{"vec":[1,2]}]"#, plain).contains("fieldSchema(id) has no corresponding fieldData"));
+        assert!(
+            refused(&schema, r#"[{"vec":[1,2]}]"#, plain).contains("fieldSchema(id) has no corresponding fieldData")
+        );
         assert!(refused(&schema, r#"[{"id":1,"vec":[1,2,3]}]"#, plain).contains("the dim (3) of field data(vec)"));
         assert!(refused(&schema, r#"[{"id":1,"vec":[1,2],"rank":200}]"#, plain).contains("out of range: [-128, 127]"));
         let long = refused(&schema, r#"[{"id":1,"vec":[1,2],"text":"abcde"}]"#, plain);
@@ -337,7 +336,8 @@ mod tests {
         let unsent = r#"[{"vec":[1,2]},{"vec":[1,2]}]"#;
         let first = WriteOptions { first_auto_id: Some(100), ..Default::default() };
         let upsert = WriteOptions { upsert: true, ..first };
-        let keys = |json: &str, options| from_json(&schema, json.as_bytes(), options).unwrap().batch.columns[0].values.clone();
+        let keys =
+            |json: &str, options| from_json(&schema, json.as_bytes(), options).unwrap().batch.columns[0].values.clone();
         assert_eq!(keys(unsent, first), Values::Int64(vec![100, 101]));
         assert!(refused(&schema, sent, first).contains("can not assign primary field data when auto id enabled"));
         assert_eq!(keys(sent, WriteOptions { allow_insert_auto_id: true, ..first }), Values::Int64(vec![7, 8]));
@@ -376,7 +376,7 @@ mod tests {
         #[test]
         fn damaged_messages_never_panic(
             batch in any_batch(1..5),
-            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            damage in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index, u8)>(), 1..6),
         ) {
             let schema = every_type();
             let mut messages = encode_messages(&schema, &[whole(&schema, &batch)], &all_fields(&schema)).unwrap();

@@ -220,7 +220,8 @@ mod tests {
     /// Reference values of the public algorithms; a change here would move rows between shards.
     #[test]
     fn hashes_are_the_documented_ones() {
-        let known = [(0, 0x6385_2afc), (1, 0x5307_5d44), (-1, 0x6275_64e8), (42, 0x6f8f_913e), (1099511627776, 0x29f6_2f22)];
+        let known =
+            [(0, 0x6385_2afc), (1, 0x5307_5d44), (-1, 0x6275_64e8), (42, 0x6f8f_913e), (1099511627776, 0x29f6_2f22)];
         for (key, hash) in known {
             assert_eq!(Key::Int(key).route_hash(), hash);
         }
@@ -259,7 +260,10 @@ mod tests {
 
         #[test]
         fn damaged_bytes_are_refused_or_other_keys_but_never_a_panic(
-            keys in any_keys(), at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>(),
+            keys in any_keys(),
+            at in any::<prop::sample::Index>(),
+            to in any::<u8>(),
+            cut in any::<prop::sample::Index>(),
         ) {
             let mut bytes = keys.encode();
             let i = at.index(bytes.len());

@@ -50,7 +50,10 @@ fn check_kind(field: &Field, kind: u64) -> Result<()> {
         return Ok(());
     }
     let what = if kind == TEXT { "text".to_owned() } else { kind_name(kind) };
-    Err(invalid(format!("vector type must be the same, field {} has type {:?}, search data type {what}", field.name, field.data_type)))
+    Err(invalid(format!(
+        "vector type must be the same, field {} has type {:?}, search data type {what}",
+        field.name, field.data_type
+    )))
 }
 
 fn kind_name(kind: u64) -> String {

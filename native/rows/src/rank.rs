@@ -185,7 +185,13 @@ mod tests {
         let metrics = ["IP", "IP"].map(str::to_owned);
         let refused = |fusion: Fusion| fuse(&parts, &fusion, &metrics, 1).unwrap_err().to_string();
         assert!(refused(Fusion::Rrf { k: 0.0 }).contains("k should be in range (0, 16384)"));
-        assert!(refused(Fusion::Weighted { weights: vec![0.5], normalise: true }).contains("length of weights param mismatch"));
-        assert!(refused(Fusion::Weighted { weights: vec![0.5, 1.5], normalise: true }).contains("should be in range [0, 1]"));
+        assert!(
+            refused(Fusion::Weighted { weights: vec![0.5], normalise: true })
+                .contains("length of weights param mismatch")
+        );
+        assert!(
+            refused(Fusion::Weighted { weights: vec![0.5, 1.5], normalise: true })
+                .contains("should be in range [0, 1]")
+        );
     }
 }

@@ -23,12 +23,7 @@ pub struct Routed<'a> {
 ///
 /// # Errors
 /// `Internal` when a key column is of no key type.
-pub fn route<'a>(
-    schema: &Schema,
-    batch: &'a Batch,
-    shards: usize,
-    partitions: usize,
-) -> Result<Vec<Routed<'a>>> {
+pub fn route<'a>(schema: &Schema, batch: &'a Batch, shards: usize, partitions: usize) -> Result<Vec<Routed<'a>>> {
     let keys = Keys::of_column(&batch.columns[schema.primary_position()])?;
     let partition_keys = match schema.fields.iter().position(|field| field.partition_key) {
         Some(position) => Some(Keys::of_column(&batch.columns[position])?),
@@ -61,8 +56,8 @@ mod tests {
 
     use super::*;
     use crate::column::{Column, Values};
-    use crate::keys::Key;
     use crate::fixture::{any_batch, every_type};
+    use crate::keys::Key;
 
     proptest! {
         /// Every key goes to exactly one place, once, as its last row.

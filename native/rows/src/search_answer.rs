@@ -40,9 +40,10 @@ fn shown<'s>(schema: &'s Schema, hits: &Hits, parts: &[FieldRows], encoding: &Se
     // Keys travel with the hits: they need no fetching.
     let fetched: Vec<&Field> = fields.iter().copied().filter(|field| field.id != primary).collect();
     let columns = if fetched.is_empty() { Vec::new() } else { assemble(&fetched, parts, hits.len())? };
-    let mut columns = fetched.iter().zip(columns).map(|(field, column)| {
-        if field.dynamic { pick_dynamic(column, &encoding.dynamic_keys) } else { column }
-    });
+    let mut columns = fetched
+        .iter()
+        .zip(columns)
+        .map(|(field, column)| if field.dynamic { pick_dynamic(column, &encoding.dynamic_keys) } else { column });
     let key_column = || Column { values: hits.keys.clone().into_values(), validity: None };
     let columns = fields
         .iter()
@@ -64,12 +65,7 @@ fn rounded(score: f32, digits: i32) -> f32 {
 ///
 /// # Errors
 /// `Internal` when rows of hits are missing.
-pub fn encode_message(
-    schema: &Schema,
-    hits: &Hits,
-    parts: &[FieldRows],
-    encoding: &SearchEncoding,
-) -> Result<Vec<u8>> {
+pub fn encode_message(schema: &Schema, hits: &Hits, parts: &[FieldRows], encoding: &SearchEncoding) -> Result<Vec<u8>> {
     let shown = shown(schema, hits, parts, encoding)?;
     let mut writer = Writer::default();
     writer.varint(1, hits.counts.len() as u64);

@@ -21,6 +21,8 @@ const IDs = root.lookupType("milvus.proto.schema.IDs");
 const SearchResultData = root.lookupType("milvus.proto.schema.SearchResultData");
 const WRITE = { upsert: false, allowInsertAutoId: false };
 
+const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+
 type Body = Readonly<Record<string, unknown>>;
 
 function fieldOf(id: number, name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
@@ -287,7 +289,6 @@ describe("search results", () => {
   const meta = fieldOf(102, "$meta", DataType.json, { nullable: true, dynamic: true });
   const schema = compileSchema(addon, schemaOf(vec, meta));
   const rows = [1, 2, 3].map((id) => ({ id, vec: [id, 0], color: `c${id}`, size: id }));
-  const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
   const pool = new addon.Pool(0);
   const segment = addon.Segment.growing(schema, 1n);
   segment.append(addon.Rows.fromJson(schema, json(rows), WRITE).encode(), 10n);
