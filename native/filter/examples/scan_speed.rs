@@ -21,22 +21,16 @@ impl ColumnSource for Table {
 }
 
 fn schema() -> Result<Schema, String> {
-    let field = |id: u32, kind: u32, primary: bool| {
-        format!(
-            r#"{{"id":{id},"name":"f{id}","type":{kind},"primaryKey":{primary},"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false}}"#
-        )
-    };
-    let fields = [
-        field(100, 5, true),
-        field(101, 4, false),
-        field(102, 11, false),
-        field(103, 21, false),
-        field(104, 23, false),
-    ];
-    Schema::from_json(&format!(
-        r#"{{"name":"c","fields":[{}],"dynamicFieldEnabled":false,"version":0}}"#,
-        fields.join(",")
-    ))
+    let types = [(100, 5), (101, 4), (102, 11), (103, 21), (104, 23)];
+    let fields: Vec<String> = types
+        .iter()
+        .map(|(id, kind)| {
+            let flags = r#""autoId":false,"partitionKey":false,"nullable":false,"dynamic":false"#;
+            format!(r#"{{"id":{id},"name":"f{id}","type":{kind},"primaryKey":{},{flags}}}"#, *id == 100)
+        })
+        .collect();
+    let fields = fields.join(",");
+    Schema::from_json(&format!(r#"{{"name":"c","fields":[{fields}],"dynamicFieldEnabled":false,"version":0}}"#))
 }
 
 fn table() -> Table {

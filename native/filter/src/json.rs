@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        let text = br#" {"a" : {"b":[1, {"c":"x\n\u4e2d\ud83d\ude00"}, null]}, "\u0061a":2, "0":3, "e":1e3, "big":9223372036854775808}"#;
+        let text = br#" {"a" : {"b":[1, {"c":"x\n\u4e2d\ud83d\ude00"}, null]}, "\u0061a":2, "0":3, "e":1e3,
+            "big":9223372036854775808}"#;
         let at = |steps: &[Step]| show(find(text, steps));
         assert_eq!(at(&[key("a"), key("b"), index(0)]), Some(1.into()));
         assert_eq!(at(&[key("a"), key("b"), index(1), key("c")]), Some("x\n中😀".into()));

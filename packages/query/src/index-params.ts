@@ -197,7 +197,8 @@ function sparseParams(type: string, sent: Sent): Outcome<BuildParams> {
   const algorithm = String(sent["inverted_index_algo"] ?? preset).toUpperCase();
   if (!SPARSE_ALGORITHMS.split(" ").includes(algorithm)) {
     return refuse(
-      `sparse inverted index algo ${sent["inverted_index_algo"]} not found or not supported, supported: [${SPARSE_ALGORITHMS}]`,
+      `sparse inverted index algo ${sent["inverted_index_algo"]} not found or not supported, ` +
+        `supported: [${SPARSE_ALGORITHMS}]`,
     );
   }
   const drop = sent["drop_ratio_build"];

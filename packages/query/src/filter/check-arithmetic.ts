@@ -161,6 +161,10 @@ function checkOperandType(operator: ArithmeticOperator, operand: Operand, litera
   }
 }
 
+function additive(operator: ArithmeticOperator): boolean {
+  return operator === "+" || operator === "-";
+}
+
 /** `a + 1 - 2` and `a * 2 * 3` on integers are one step; a template in the chain keeps it apart, hence refused. */
 function foldChain(
   operator: ArithmeticOperator,
@@ -170,7 +174,6 @@ function foldChain(
   if (classOf(inner) !== "int" || inner.fromTemplate || constant.template !== undefined) return undefined;
   const [a, b] = [inner.constant, constant.literal];
   if (a.type !== "int" || b.type !== "int") return undefined;
-  const additive = (o: ArithmeticOperator): boolean => o === "+" || o === "-";
   if (additive(operator) && additive(inner.operator)) {
     const sum = BigInt.asIntN(
       64,

@@ -177,7 +177,8 @@ function checkSample(call: Call): Term {
   const term = call.args[0]?.term;
   if (term?.kind !== "constant" || term.template !== undefined || term.literal.type !== "float") {
     throw new FilterRefusal(
-      `"float factor" should be a const float expression with value in (0, 1), expression passed: ${call.args[0]?.text}`,
+      `"float factor" should be a const float expression with value in (0, 1), ` +
+        `expression passed: ${call.args[0]?.text}`,
     );
   }
   const { value } = term.literal;

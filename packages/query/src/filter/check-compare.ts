@@ -2,7 +2,7 @@
 import { castFor, castTo, compareLiterals } from "./cast.ts";
 import { showLiteral } from "./literals.ts";
 import { classOf, typeName, typeNameOf } from "./program.ts";
-import type { Comparison, Node, Operand, Term } from "./program.ts";
+import type { Comparison, Node, Operand, Term, ValueClass } from "./program.ts";
 import { checkRegex } from "./regex-syntax.ts";
 import { FilterRefusal } from "./syntax.ts";
 import type { Literal, PatternOperator, Relation } from "./syntax.ts";
@@ -105,6 +105,10 @@ function isJsonRoot(operand: Operand): boolean {
   return operand.kind === "json" && operand.steps.length === 0;
 }
 
+function numeric(kind: ValueClass): boolean {
+  return kind === "int" || kind === "float";
+}
+
 function compareOperands(operator: Relation, left: Operand, right: Operand, text: string): Node {
   const [a, b] = [classOf(left), classOf(right)];
   if (a === "json" || b === "json") throw new FilterRefusal("two column comparison with JSON type is not supported");
@@ -115,7 +119,6 @@ function compareOperands(operator: Relation, left: Operand, right: Operand, text
       combined ? "not supported to combine multiple fields" : "only comparison between two fields is supported",
     );
   }
-  const numeric = (kind: string): boolean => kind === "int" || kind === "float";
   if (a === "vector" || b === "vector" || !(a === b || (numeric(a) && numeric(b)))) {
     const names = [typeName(left.field.type), typeName(right.field.type)];
     throw new FilterRefusal(`comparisons between ${names[0]} and ${names[1]} are not supported: ${text}`);

@@ -78,7 +78,7 @@ export const Dollar: TokenType = symbol("Dollar", "$", []);
 export const FloatNumeral: TokenType = createToken({
   name: "Float",
   pattern:
-    /0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?\d+|(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+/,
+    /0[xX](?:[\da-fA-F]+\.?[\da-fA-F]*|\.[\da-fA-F]+)[pP][+-]?\d+|(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+/,
   categories: [Numeral],
 });
 export const IntegerNumeral: TokenType = createToken({

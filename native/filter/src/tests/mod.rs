@@ -1,0 +1,124 @@
+//! Programs against an independent, row-by-row evaluation with `Option<bool>` as the three truth values.
+
+mod meaning;
+mod random;
+mod table;
+
+use crate::Program;
+use elanus_rows::column::Bits;
+use meaning::{FIELDS, ID, Node, Operand, Row, SMALL, TEXT, encode, schema, truth};
+use proptest::prelude::*;
+use random::{expression, row};
+use serde_json::Value;
+use table::{Indexes, Runs};
+
+fn true_rows(bits: &Bits) -> Vec<usize> {
+    bits.iter_ones().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn programs_mean_what_they_say(
+        node in expression(),
+        rows in proptest::collection::vec(row(), 0..90),
+        cuts in proptest::collection::vec(any::<usize>(), 0..3),
+        mask in any::<u64>(),
+    ) {
+        let program = Program::decode(&schema(), &encode(&node)).unwrap();
+        let expected: Vec<usize> = (0..rows.len()).filter(|&i| truth(&node, &rows[i]) == Some(true)).collect();
+        let source = Runs::new(&rows, &cuts);
+        prop_assert_eq!(true_rows(&program.evaluate(&source, None, None).unwrap()), expected.clone());
+
+        let mut candidates = Bits::with_value(rows.len(), false);
+        (0..rows.len()).for_each(|i| candidates.set(i, mask >> (i % 61) & 1 == 1));
+        let among: Vec<usize> = expected.iter().copied().filter(|&i| candidates.get(i)).collect();
+        prop_assert_eq!(true_rows(&program.evaluate(&source, None, Some(&candidates)).unwrap()), among.clone());
+
+        let whole = Runs::new(&rows, &[]);
+        let indexes = Indexes::new(&whole);
+        prop_assert_eq!(true_rows(&program.evaluate(&whole, Some(&indexes), None).unwrap()), expected);
+        prop_assert_eq!(true_rows(&program.evaluate(&whole, Some(&indexes), Some(&candidates)).unwrap()), among);
+    }
+
+    #[test]
+    fn damaged_programs_are_refused_or_run(
+        node in expression(),
+        damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
+        cut in any::<usize>(),
+        rows in proptest::collection::vec(row(), 0..5),
+    ) {
+        let mut bytes = encode(&node);
+        for (at, value) in damage {
+            let at = at % bytes.len();
+            bytes[at] = value;
+        }
+        bytes.truncate(bytes.len() - cut % 3);
+        if let Ok(program) = Program::decode(&schema(), &bytes) {
+            program.evaluate(&Runs::new(&rows, &[]), None, None).unwrap();
+        }
+    }
+
+    #[test]
+    fn noise_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let mut program = b"EFLT\x01".to_vec();
+        program.extend(&bytes);
+        let _ = Program::decode(&schema(), &program);
+        let _ = Program::decode(&schema(), &bytes);
+    }
+}
+
+#[test]
+fn nulls_follow_the_truth_table() {
+    let mut row: Row = vec![Value::Null; FIELDS.len()];
+    row[0] = 1.into();
+    let n = || Operand::Column(SMALL);
+    let compare = |relation, value: i64| Node::Compare(relation, n(), value.into());
+    let not = |node| Node::Not(Box::new(node));
+    let id = |relation| Node::Compare(relation, Operand::Column(ID), 0.into());
+    let source = Runs::new(std::slice::from_ref(&row), &[]);
+    let selected = |node: &Node| {
+        let program = Program::decode(&schema(), &encode(node)).unwrap();
+        program.evaluate(&source, None, None).unwrap().get(0)
+    };
+    for out in [
+        compare(0, 1),
+        not(compare(0, 1)),
+        not(not(compare(0, 1))),
+        Node::In(n(), vec![1.into()]),
+        not(Node::In(n(), vec![1.into()])),
+        Node::In(n(), vec![]),
+        not(Node::In(n(), vec![])),
+        Node::Or(vec![compare(3, 0), compare(2, 0)]),
+    ] {
+        assert!(!selected(&out), "{out:?}");
+    }
+    for kept in [
+        Node::Or(vec![Node::IsNull(SMALL), compare(0, 1)]),
+        Node::Or(vec![compare(0, 1), id(4)]),
+        not(Node::And(vec![compare(0, 1), id(1)])),
+    ] {
+        assert!(selected(&kept), "{kept:?}");
+    }
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let mut bytes = b"EFLT\x01".to_vec();
+    bytes.extend(vec![3; 1_000_000]);
+    bytes.extend([0, 1]);
+    assert!(Program::decode(&schema(), &bytes).is_err());
+}
+
+#[test]
+fn keys_are_read_off() {
+    let keys = |node: &Node| Program::decode(&schema(), &encode(node)).unwrap().primary_keys();
+    let ids = Node::In(Operand::Column(ID), vec![3.into(), 1.into(), 3.into()]);
+    let found = keys(&ids).unwrap();
+    assert_eq!((found.keys, found.exact), (crate::KeyList::Ints(vec![1, 3]), true));
+    let both = Node::And(vec![ids.clone(), Node::Compare(0, Operand::Column(TEXT), "a".into())]);
+    assert!(!keys(&both).unwrap().exact);
+    assert!(keys(&Node::Not(Box::new(ids.clone()))).is_none());
+    assert!(keys(&Node::Or(vec![ids, Node::Constant(false)])).is_none());
+}
