@@ -14,7 +14,8 @@ function assemble(bytes: Uint8Array, cuts: readonly number[]): ReturnType<UnaryA
   const assembler = new UnaryAssembler(MAX);
   const places = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b);
   for (const [at, place] of places.entries()) assembler.push(bytes.subarray(place, places[at + 1] ?? bytes.length));
-  return assembler.finish();
+  const answer = assembler.finish();
+  return answer.kind === "message" ? { ...answer, bytes: new Uint8Array(answer.bytes) } : answer;
 }
 
 test("a message comes out whole however its bytes are cut", () => {
