@@ -499,4 +499,16 @@ describe("filters", () => {
     );
     await fc.assert(cases, { numRuns: 1_500 });
   });
+
+  it("take every pattern that the parser takes", async () => {
+    const parts =
+      "a b . * + ? ( ) | [ ] ^ $ { } - & ~ , 1 3 (?: (?i) (?P<n> \\d \\W \\b \\Q \\E \\p{L} [^ [:digit:] é".split(" ");
+    const patterns = fc.array(fc.constantFrom(...parts), { maxLength: 8 }).map((pieces) => pieces.join(""));
+    const cases = fc.asyncProperty(patterns, async (pattern) => {
+      const text = `s =~ r"${pattern}"`;
+      fc.pre(parseFilter(text, schema, templates).ok);
+      await selected([{ s: "ab1" }, { s: null }], text);
+    });
+    await fc.assert(cases, { numRuns: 1_000, maxSkipsPerRun: 1_000 });
+  });
 });

@@ -184,8 +184,12 @@ class RegexReader {
       if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) throw this.refusal("invalid escape sequence", hex[0]);
       return take(hex[0].length, `\\x{${code.toString(16)}}`);
     }
-    const property = /^\\[pP](?:\{\^?[A-Za-z_]+\}|[A-Z])/.exec(rest);
-    if (property !== null) return take(property[0].length, property[0].replace(/\{\^/, "{"));
+    const property = /^\\([pP])(?:\{(\^?)([A-Za-z_]+)\}|([A-Z]))/.exec(rest);
+    if (property !== null) {
+      const [whole, sign = "", caret, name, letter = ""] = property;
+      const negated = (sign === "P") !== (caret === "^");
+      return take(whole.length, `\\${negated ? "P" : "p"}${name === undefined ? letter : `{${name}}`}`);
+    }
     const octal = /^\\(0[0-7]{0,2}|[1-7][0-7]{1,2})/.exec(rest);
     if (octal !== null) return take(octal[0].length, `\\x{${Number.parseInt(octal[1] ?? "0", 8).toString(16)}}`);
     if (/^[!-/:-@[-`{-~]$/.test(next)) return take(2, quoted(next));
