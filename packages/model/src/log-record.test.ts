@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CollectionId, PartitionId, ShardId, Term } from "./id.ts";
 import { decodeLogRecord, encodeLogRecord, type LogEntry, type LogRecord } from "./log-record.ts";

@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import type { SealedSegmentMeta } from "@elanus/model/catalog";
+import { exportIsDue, loadStep, newerMeta } from "./residency.ts";
+
+function meta(deletedCount: number, deleteFile?: string): SealedSegmentMeta {
+  const deletes = { key: deleteFile ?? "", role: "deletes", bytes: 1, crc32c: 1 };
+  return { deletedCount, files: deleteFile === undefined ? [] : [deletes] } as unknown as SealedSegmentMeta;
+}
+
+describe("loadStep", () => {
+  it("opens what is not open", () => {
+    expect(loadStep(undefined, meta(0))).toEqual({ kind: "open" });
+  });
+
+  it("imports a delete file only when memory lacks some of its tombstones", () => {
+    const open = { meta: meta(1, "a"), deletedCount: 3 };
+    expect(loadStep(open, meta(3, "b"))).toEqual({ kind: "refresh", deletes: undefined });
+    expect(loadStep(open, meta(4, "b"))).toMatchObject({ kind: "refresh", deletes: { key: "b" } });
+    expect(loadStep(open, meta(4, "a"))).toEqual({ kind: "refresh", deletes: undefined });
+  });
+});
+
+it("an export is due until a manifest names a delete file with as many tombstones", () => {
+  expect(exportIsDue({ meta: meta(3), deletedCount: 4 })).toBe(true);
+  expect(exportIsDue({ meta: meta(4), deletedCount: 4 })).toBe(false);
+});
+
+it("a late answer does not bring an older manifest entry back", () => {
+  expect(newerMeta(meta(5, "new"), meta(4, "old"))).toEqual(meta(5, "new"));
+  expect(newerMeta(meta(5), meta(5, "index"))).toEqual(meta(5, "index"));
+});
