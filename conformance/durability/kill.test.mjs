@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
-import { MilvusClient } from "@zilliz/milvus2-sdk-node";
+import { DataType, MilvusClient } from "@zilliz/milvus2-sdk-node";
 import { startServer } from "../node/server.mjs";
 
 const kills = Number(process.env.ELANUS_KILLS ?? 6);
@@ -110,9 +110,16 @@ it(`loses nothing over ${kills} kills (seed ${seed})`, { timeout: 20_000 + kills
   try {
     let client = await connect(server);
     const created = await client.createCollection({
-      collection_name: "t", dimension: 4, id_type: "Int64", primary_field_name: "id", vector_field_name: "vector", enable_dynamic_field: true,
+      collection_name: "t",
+      fields: [
+        { name: "id", data_type: DataType.Int64, is_primary_key: true },
+        { name: "version", data_type: DataType.Int64 },
+        { name: "vector", data_type: DataType.FloatVector, dim: 4 },
+      ],
+      index_params: [{ field_name: "vector", index_type: "HNSW", metric_type: "L2", params: { M: 8, efConstruction: 40 } }],
     });
     assert.equal(created.error_code ?? "Success", "Success", created.reason);
+    await client.loadCollectionSync({ collection_name: "t" });
     for (let round = 0; round < kills; round++) {
       let stop = false;
       const stopped = () => stop;
