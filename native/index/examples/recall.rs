@@ -71,7 +71,8 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn query<'q>(&'q self, vector: &'q [u8], params: &'q SearchParams) -> Query<'q> {
-        let allowed_count = self.allowed.as_ref().map_or(0, |words| words.iter().map(|w| w.count_ones() as usize).sum());
+        let allowed_count =
+            self.allowed.as_ref().map_or(0, |words| words.iter().map(|w| w.count_ones() as usize).sum());
         let allowed = self.allowed.as_deref();
         Query { vector, top_k: TOP_K, allowed, allowed_count, radius: None, range_filter: None, params }
     }
@@ -79,11 +80,15 @@ impl Trial<'_> {
     fn exact(&self) -> Vec<Vec<Hit>> {
         let params = SearchParams::default();
         let start = Instant::now();
-        let answers: Vec<Vec<Hit>> = self.queries.iter().map(|vector| {
-            let mut hits = vec![];
-            flat::search(self.rows, self.index.metric(), &self.query(vector, &params), &mut hits).expect("exact");
-            hits
-        }).collect();
+        let answers: Vec<Vec<Hit>> = self
+            .queries
+            .iter()
+            .map(|vector| {
+                let mut hits = vec![];
+                flat::search(self.rows, self.index.metric(), &self.query(vector, &params), &mut hits).expect("exact");
+                hits
+            })
+            .collect();
         println!("exact: {:.0} queries/s", self.queries.len() as f64 / start.elapsed().as_secs_f64());
         answers
     }
@@ -118,11 +123,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let argument = |at: usize, default: &str| arguments.get(at).cloned().unwrap_or_else(|| default.to_owned());
     let (rows, queries) = load(&arguments[0])?;
-    let (index_type, metric, params) = (argument(1, "HNSW"), argument(2, "COSINE"), argument(3, r#"{"M": 18, "efConstruction": 240}"#));
+    let (index_type, metric, params) =
+        (argument(1, "HNSW"), argument(2, "COSINE"), argument(3, r#"{"M": 18, "efConstruction": 240}"#));
     assert!(Metric::from_name(&metric).is_some(), "metric");
     let start = Instant::now();
     let file = build(&index_type, &metric, &params, Rows::Dense(&rows), &Progress::default(), 2)?;
-    println!("{index_type} {metric} {params}: {} rows, built in {:.1} s, {} bytes", rows.len(), start.elapsed().as_secs_f64(), file.len());
+    println!(
+        "{index_type} {metric} {params}: {} rows, built in {:.1} s, {} bytes",
+        rows.len(),
+        start.elapsed().as_secs_f64(),
+        file.len()
+    );
     let start = Instant::now();
     let Index::Dense(index) = open(Storage::copy_of(&file))? else { return Err("dense".into()) };
     println!("opened in {:.3} s", start.elapsed().as_secs_f64());

@@ -157,9 +157,7 @@ fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
         Rows::Dense(rows) if rows.element() == Element::Bit => {
             &[("AUTOINDEX", "BIN_FLAT"), ("BIN_FLAT", "BIN_FLAT"), ("HNSW", "HNSW")]
         }
-        Rows::Dense(_) => {
-            &[("AUTOINDEX", "HNSW"), ("FLAT", "FLAT"), ("HNSW", "HNSW"), ("IVF_FLAT", "IVF_FLAT")]
-        }
+        Rows::Dense(_) => &[("AUTOINDEX", "HNSW"), ("FLAT", "FLAT"), ("HNSW", "HNSW"), ("IVF_FLAT", "IVF_FLAT")],
     };
     let found = fitting.iter().find(|(own, _)| *own == name);
     found.map(|(_, real)| *real).ok_or_else(|| IndexError::Parameter(format!("invalid index type: {name}")))

@@ -11,12 +11,7 @@ use crate::vector::{Hit, Metric, Query, VectorRows};
 ///
 /// # Errors
 /// The metric does not fit the element, or the query has another size than the rows.
-pub fn search(
-    rows: &dyn VectorRows,
-    metric: Metric,
-    query: &Query<'_>,
-    out: &mut Vec<Hit>,
-) -> Result<(), IndexError> {
+pub fn search(rows: &dyn VectorRows, metric: Metric, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
     let kernel = kernel_for(rows, metric, query.vector)?;
     let direction = Direction::of(metric);
     let mut scan = Scan {
@@ -38,14 +33,9 @@ pub fn search(
 }
 
 /// The kernel of a metric over these rows, with the query's size checked.
-pub(crate) fn kernel_for(
-    rows: &dyn VectorRows,
-    metric: Metric,
-    vector: &[u8],
-) -> Result<DistanceKernel, IndexError> {
-    let kernel = DistanceKernel::choose(metric, rows.element(), Isa::detect()).ok_or_else(|| {
-        IndexError::Parameter(format!("metric type {} does not fit the vector type", metric.name()))
-    })?;
+pub(crate) fn kernel_for(rows: &dyn VectorRows, metric: Metric, vector: &[u8]) -> Result<DistanceKernel, IndexError> {
+    let kernel = DistanceKernel::choose(metric, rows.element(), Isa::detect())
+        .ok_or_else(|| IndexError::Parameter(format!("metric type {} does not fit the vector type", metric.name())))?;
     let expected = rows.element().row_bytes(rows.dim());
     if vector.len() != expected {
         let text = format!("vector dimension mismatch: expected {expected} bytes, actual {}", vector.len());

@@ -32,7 +32,11 @@ fn header_bytes(sections: usize, blocks: usize) -> usize {
 pub(crate) enum Part<'a> {
     Bytes(&'a [u8]),
     /// Records of `stride` bytes, taken from `bytes` in another order.
-    Records { bytes: &'a [u8], stride: usize, order: &'a [u32] },
+    Records {
+        bytes: &'a [u8],
+        stride: usize,
+        order: &'a [u32],
+    },
 }
 
 impl Part<'_> {

@@ -96,9 +96,11 @@ impl Params {
     pub(crate) fn number(&self, key: &str, low: f32, high: f32) -> Result<Option<f32>, IndexError> {
         let value = match self.values.get(key) {
             None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => text.trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(
-                || IndexError::Parameter(format!("invalid float value, key: '{key}', value: '{text}'")),
-            )?,
+            Some(Value::String(text)) => {
+                text.trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| {
+                    IndexError::Parameter(format!("invalid float value, key: '{key}', value: '{text}'"))
+                })?
+            }
             Some(value) => value.as_f64().ok_or_else(|| conflict(key, value, "a number"))?,
         };
         if value < f64::from(low) || value > f64::from(high) {
@@ -153,10 +155,7 @@ mod tests {
             refusal("IVF_FLAT", r#"{"nprobe": 4.0}"#, 10),
             "Type conflict in json: param 'nprobe' (4.0) should be integer"
         );
-        assert_eq!(
-            refusal("IVF_FLAT", r#"{"nprobe": "x"}"#, 10),
-            "invalid integer value, key: 'nprobe', value: 'x'"
-        );
+        assert_eq!(refusal("IVF_FLAT", r#"{"nprobe": "x"}"#, 10), "invalid integer value, key: 'nprobe', value: 'x'");
         assert!(refusal("IVF_FLAT", r#"{"nprobe": 65537}"#, 1).starts_with("Out of range in json: param 'nprobe'"));
         assert!(refusal("SPARSE_WAND", r#"{"drop_ratio_search": 1}"#, 1).starts_with("Out of range"));
     }

@@ -11,8 +11,21 @@ use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse};
 use crate::vector::{Element, SearchParams};
 
 const SECTIONS: [&str; 15] = [
-    "meta", "graph", "mean", "rows", "nodes", "copy_nodes", "copy_starts", "copy_rows", "links", "upper", "codes", "centroids",
-    "starts", "dimensions", "values",
+    "meta",
+    "graph",
+    "mean",
+    "rows",
+    "nodes",
+    "copy_nodes",
+    "copy_starts",
+    "copy_rows",
+    "links",
+    "upper",
+    "codes",
+    "centroids",
+    "starts",
+    "dimensions",
+    "values",
 ];
 
 fn dense_files(rows: &TestRows) -> Vec<Vec<u8>> {

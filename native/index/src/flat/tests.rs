@@ -9,14 +9,19 @@ use crate::vector::{Element, Metric, SearchParams};
 const DENSE: [Element; 4] = [Element::F32, Element::F16, Element::Bf16, Element::I8];
 
 fn fitting(element: Element) -> &'static [Metric] {
-    if element == Element::Bit { &[Metric::Hamming, Metric::Jaccard] } else { &[Metric::L2, Metric::Ip, Metric::Cosine] }
+    if element == Element::Bit {
+        &[Metric::Hamming, Metric::Jaccard]
+    } else {
+        &[Metric::L2, Metric::Ip, Metric::Cosine]
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn agrees_with_the_definition(
-        count in 0usize..200, dim in 1usize..40, k in 0usize..50, seed in 1u64.., share in 0usize..4, nulls in 1usize..6,
+        count in 0usize..200, dim in 1usize..40, k in 0usize..50, seed in 1u64..,
+        share in 0usize..4, nulls in 1usize..6,
     ) {
         for element in DENSE.into_iter().chain([Element::Bit]) {
             let dim = if element == Element::Bit { dim.next_multiple_of(8) } else { dim };

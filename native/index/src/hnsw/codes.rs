@@ -3,8 +3,8 @@
 //! [`super::build`] measures that before it trusts them.
 //!
 //! A record is `scale: f32, bias: f32, 8 bytes unused, one byte a dimension`, padded to whole cache lines. Byte `c`
-//! stands for `scale · (c − 128)`; `bias` is the squared length of what the bytes stand for. Every vector has its own
-//! scale (its largest magnitude / 127). For L2 and COSINE the mean of all vectors is subtracted first, which leaves
+//! means `scale · (c − 128)`; `bias` is the squared length of what the bytes mean. Every vector has its own scale
+//! (its largest magnitude / 127). For L2 and COSINE the mean of all vectors is subtracted first, which leaves
 //! distances as they are and spends the bits on what differs; COSINE vectors are brought to length 1 before.
 
 use elanus_kernels::{AlignedBuf, DistanceKernel, Element, Isa, Metric, decode, dispatch::code_dot};
@@ -184,12 +184,7 @@ pub(crate) struct Codes<'a> {
 
 impl<'a> Codes<'a> {
     pub(crate) fn new(bytes: &'a [u8], dim: usize, metric: Metric) -> Self {
-        Self {
-            bytes,
-            stride: stride(dim),
-            negative_dot: metric == Metric::Ip,
-            dot: code_dot(Isa::detect()),
-        }
+        Self { bytes, stride: stride(dim), negative_dot: metric == Metric::Ip, dot: code_dot(Isa::detect()) }
     }
 
     #[inline]

@@ -98,7 +98,8 @@ impl<'a> NodeRows<'a> {
     /// Whether all numbers lie within `nodes` nodes and `rows` rows.
     pub(crate) fn fit(self, nodes: usize, rows: usize) -> bool {
         let inside = |list: &[u32]| list.iter().all(|&row| (row as usize) < rows);
-        let lists = self.nodes.is_sorted_by(|a, b| a < b) && self.nodes.last().is_none_or(|&last| (last as usize) < nodes);
+        let lists =
+            self.nodes.is_sorted_by(|a, b| a < b) && self.nodes.last().is_none_or(|&last| (last as usize) < nodes);
         let starts = self.starts.len() == self.nodes.len() + 1 && self.starts.is_sorted();
         let whole = self.starts.last().map(|&end| end as usize) == Some(self.copies.len());
         self.first.len() == nodes && lists && starts && whole && inside(self.first) && inside(self.copies)

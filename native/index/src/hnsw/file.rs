@@ -236,7 +236,20 @@ impl Hnsw {
         let copies = [file.range("copy_nodes")?, file.range("copy_starts")?, file.range("copy_rows")?];
         let upper = upper_ranges(&graph, file.range("upper")?)?;
         let element = encoder.element;
-        let index = Self { file, metric, element, rows: meta.rows, graph, encoder, row_of, node_of, copies, links, codes, upper };
+        let index = Self {
+            file,
+            metric,
+            element,
+            rows: meta.rows,
+            graph,
+            encoder,
+            row_of,
+            node_of,
+            copies,
+            links,
+            codes,
+            upper,
+        };
         index.check()?;
         Ok(index)
     }

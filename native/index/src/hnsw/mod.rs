@@ -1,7 +1,8 @@
 //! HNSW: a graph of near neighbours, walked from far to near.
 //!
-//! `copies` finds the nodes, `codes` is the form of the vectors the walk sees, `space` its distances, `beam` and `walk` the walk itself,
-//! `build` and `order` make the graph, `file` lays it out, `search` answers queries and decides how.
+//! `copies` finds the nodes, `codes` is the form of the vectors the walk sees, `space` its distances, `beam` and
+//! `walk` the walk itself, `build` and `order` make the graph, `file` lays it out, `search` answers queries and
+//! decides how.
 
 mod beam;
 mod build;

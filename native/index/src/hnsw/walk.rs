@@ -108,13 +108,7 @@ pub(crate) fn walk_two_hops<S: Space, L: Links>(
 }
 
 #[inline]
-fn compare<S: Space>(
-    space: &S,
-    query: &S::Query,
-    nodes: &[u32],
-    beam: &mut Beam,
-    passage: impl Fn(u32) -> bool,
-) {
+fn compare<S: Space>(space: &S, query: &S::Query, nodes: &[u32], beam: &mut Beam, passage: impl Fn(u32) -> bool) {
     for &node in nodes.iter().take(AHEAD) {
         space.prefetch(node);
     }

@@ -153,7 +153,12 @@ impl Inverted {
         let range = *starts.get(list)? as usize..*starts.get(list + 1)? as usize;
         let values = as_f32s(&self.file.bytes()[self.values.clone()])?;
         let (least, largest) = self.extremes.get(list).copied().unwrap_or((0.0, 0.0));
-        Some(Postings { rows: self.words(&self.posted).get(range.clone())?, values: values.get(range)?, least, largest })
+        Some(Postings {
+            rows: self.words(&self.posted).get(range.clone())?,
+            values: values.get(range)?,
+            least,
+            largest,
+        })
     }
 
     /// The list of a dimension, if any row has it.
@@ -168,7 +173,7 @@ impl Inverted {
 }
 
 fn extremes(values: &[f32]) -> (f32, f32) {
-    values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, largest), &value| {
-        (least.min(value), largest.max(value))
-    })
+    values
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, largest), &value| (least.min(value), largest.max(value)))
 }

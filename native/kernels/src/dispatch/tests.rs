@@ -43,7 +43,8 @@ proptest! {
                     let scorer = kernel.scorer(&query[shift..]);
                     let score = scorer.score(&row[3 - shift..]);
                     let scale = if metric == Metric::Cosine { 1.0 } else { x.len() as f32 * 64.0 };
-                    prop_assert!(close(score, expected, scale), "{metric:?} {element:?} {}: {score} {expected}", isa.name());
+                    let case = format!("{metric:?} {element:?} {}: {score} {expected}", isa.name());
+                    prop_assert!(close(score, expected, scale), "{case}");
                     let four = scorer.score4([&row[3 - shift..], &query[shift..], &row[3 - shift..], &query[shift..]]);
                     prop_assert_eq!([four[0], four[2]], [score, score]);
                     prop_assert_eq!(four[1], scorer.score(&query[shift..]));
