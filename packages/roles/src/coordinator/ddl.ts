@@ -19,6 +19,8 @@ export class DdlTask {
   #version: number;
   /** A transaction failed with an unknown outcome: the catalog is read anew before the next decision. */
   #doubtful = false;
+  /** Called when the catalog was read anew: what follows a change may have been left undone. */
+  onReload: () => void = () => {};
 
   constructor(store: CoordinatorStore, broadcaster: Broadcaster, stored: StoredCatalog) {
     this.#store = store;
@@ -109,6 +111,7 @@ export class DdlTask {
     this.#version = Math.max(stored.value.version, this.#version + 1);
     this.#broadcaster.restore(stored.value.intents);
     this.#doubtful = false;
+    this.onReload();
     return succeed(undefined);
   }
 }

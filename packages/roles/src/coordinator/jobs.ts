@@ -57,6 +57,13 @@ export class JobRunner {
     return this.#attempts;
   }
 
+  /** Nobody knows which manifests the nodes have heard of: the next steps tell them. */
+  repeatAll(): void {
+    for (const record of this.#parts.catalog().collections.values()) {
+      for (const shard of record.shards) this.#unheard.add(shard);
+    }
+  }
+
   /** Does the next piece of work; false when there is none. */
   async step(): Promise<boolean> {
     await this.#deliver();

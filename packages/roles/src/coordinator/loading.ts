@@ -43,6 +43,11 @@ export class LoadTask {
     return succeed(undefined);
   }
 
+  /** Nobody knows what the nodes have heard: `settle` tells them. */
+  repeatAll(): void {
+    for (const collection of this.#catalog().collections.keys()) this.#unheard.add(collection);
+  }
+
   forget(collection: CollectionId): void {
     this.#percent.delete(collection);
     this.#unheard.delete(collection);

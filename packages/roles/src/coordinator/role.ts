@@ -91,6 +91,9 @@ class Coordinator implements CoordinatorContract {
   }
 
   start(): void {
+    // A predecessor, or a change of unknown outcome, may have ended before its announcements.
+    this.#repeatAll();
+    this.#parts.ddl.onReload = () => this.#repeatAll();
     this.#background.start();
   }
 
@@ -380,6 +383,11 @@ class Coordinator implements CoordinatorContract {
   };
 
   // Steps
+
+  #repeatAll(): void {
+    this.#loading.repeatAll();
+    this.#jobs.repeatAll();
+  }
 
   #change(decide: (catalog: Catalog) => Outcome<Change>): Promise<Outcome<void>> {
     return this.#parts.ddl.change(decide);

@@ -1,5 +1,5 @@
 /** Random DDL against a naive twin: two maps, and the rules of contract/grpc.md 3.3, 3.4, 3.6, 10.2 in a line each. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CollectionId, ChannelName, FieldId, PartitionId } from "@elanus/model/id";
 import { defaultLimits } from "@elanus/model/limits";

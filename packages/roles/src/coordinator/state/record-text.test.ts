@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { crc32c } from "./checksum.ts";
 import { decodeRecord, encodeRecord } from "./record-text.ts";

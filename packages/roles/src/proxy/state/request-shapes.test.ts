@@ -1,0 +1,112 @@
+/** Pages, bounds, iterators, index parameters and ranks from flat parameters: contract/grpc.md 6.2 to 6.5. */
+import { describe, expect, it } from "vitest";
+import type { Metric } from "@elanus/model/catalog";
+import type { CollectionId } from "@elanus/model/id";
+import { queryShape } from "./query-shape.ts";
+import { rankShape } from "./rank-shape.ts";
+import { searchShape } from "./search-shape.ts";
+
+type Flat = Readonly<Record<string, string>>;
+const collection = 7n as CollectionId;
+const token = "0f0e0d0c-0b0a-4009-8807-060504030201";
+
+function search(params: Flat, index = "HNSW", metric: Metric = "L2"): unknown {
+  return searchShape({ params: new Map(Object.entries(params)), collection, metric, index: { type: index, userParams: [] } });
+}
+
+describe("search shape", () => {
+  it("reads page, rounding and parameters; numbers may be text, unknown keys are ignored", () => {
+    expect(search({ topk: "5", offset: "2", round_decimal: "3", params: '{"ef":"64","mine":1}', ef: "64", nprobe: "9" })).toEqual({
+      ok: true,
+      value: { limit: 5, offset: 2, roundDecimal: 3, ignoreGrowing: false, indexParams: '{"ef":64}', bounds: {} },
+    });
+  });
+
+  it.each<[Flat, string]>([
+    [{}, "topk is required"],
+    [{ topk: "" }, "topk is required"],
+    [{ topk: "0" }, "topk [0] is invalid, it should be in range [1, 16384], but got 0"],
+    [{ topk: "x" }, "topk [x] is invalid"],
+    [{ topk: "1", offset: "-1" }, "offset [-1] is invalid"],
+    [{ topk: "16384", offset: "1" }, "offset+topk [16385] is invalid, it should be in range [1, 16384]"],
+    [{ topk: "1", round_decimal: "7" }, "round_decimal [7] is invalid, should be -1 or an integer in range [0, 6]"],
+    [{ topk: "1", ignore_growing: "maybe" }, "parse ignore growing field failed"],
+    [{ topk: "1", params: "[1]" }, "search params in wrong format"],
+    [{ topk: "1", params: '{"ef":1}', ef: "2" }, "ambiguous parameter: ef"],
+    [{ topk: "1", hints: "faster" }, "hints: faster not supported"],
+    [{ topk: "10", params: '{"ef":9}' }, "ef(9) should be larger than k(10)"],
+    [{ topk: "1", params: '{"ef":4.5}' }, "Type conflict in json: param 'ef' (4.5) should be integer"],
+    [{ topk: "1", params: '{"ef":"x"}' }, "invalid integer value, key: 'ef', value: 'x'"],
+    [{ topk: "1", params: '{"ef":0}' }, "Out of range in json: param 'ef' (0) should be in range [1, 2147483647]"],
+    [{ topk: "1", params: '{"range_filter":1}' }, "range_filter requires radius to be set"],
+    [{ topk: "1", params: '{"radius":1,"range_filter":2}' }, "range_filter must less than radius except IP/COSINE"],
+    [{ topk: "1", params: '{"radius":"far"}' }, "should be a number"],
+    [{ topk: "1", iterator: "True", collection_id: "8" }, "collection id:8 in the request is not consistent"],
+    [{ topk: "1", search_iter_v2: "True" }, "must be set in the SDK"],
+    [{ topk: "1", iterator: "True", search_iter_v2: "True", search_iter_id: "x" }, "invalid token format"],
+  ])("refuses %j", (params, text) => {
+    expect(search(params)).toMatchObject({ ok: false, error: { message: expect.stringContaining(text) } });
+  });
+
+  it("bounds turn round with the metric", () => {
+    const params = '{"radius":1,"range_filter":2}';
+    expect(search({ topk: "1", params }, "FLAT", "IP")).toMatchObject({ ok: true, value: { bounds: { radius: 1, rangeFilter: 2 } } });
+    expect(search({ topk: "1", params: '{"radius":2,"range_filter":1}' }, "FLAT", "IP")).toMatchObject({
+      ok: false, error: { message: "range_filter must more than radius when IP/COSINE" },
+    });
+  });
+
+  it("an iterator's pages are clamped, and carry token and bound", () => {
+    const page = { iterator: "True", search_iter_v2: "True", search_iter_batch_size: "20000", topk: "1" };
+    expect(search(page)).toMatchObject({ ok: true, value: { limit: 16_384, iterator: { version: 2 } } });
+    expect(search({ ...page, search_iter_id: token, search_iter_last_bound: "1.5" })).toMatchObject({
+      ok: true, value: { bounds: { afterScore: 1.5 }, iterator: { token, lastBound: 1.5 } },
+    });
+  });
+
+  it("parameters of other index types are ignored", () => {
+    expect(search({ topk: "1", params: '{"ef":0,"nprobe":3}' }, "IVF_FLAT")).toMatchObject({ value: { indexParams: '{"nprobe":3}' } });
+    expect(search({ topk: "1", params: '{"drop_ratio_search":1}' }, "SPARSE_INVERTED_INDEX")).toMatchObject({ ok: false });
+  });
+});
+
+describe("query shape", () => {
+  const query = (params: Flat, counting = false): unknown => queryShape(new Map(Object.entries(params)), collection, counting);
+
+  it("reads limit and offset; an offset alone counts for nothing", () => {
+    expect(query({ limit: "3", offset: "4" })).toMatchObject({ ok: true, value: { limit: 3, offset: 4 } });
+    expect(query({ offset: "4" })).toEqual({ ok: true, value: { offset: 0, iterator: false, ignoreGrowing: false } });
+  });
+
+  it.each<[Flat, boolean, string]>([
+    [{ limit: "0" }, false, "limit [0] is invalid, should be greater than 0"],
+    [{ limit: "1", offset: "-1" }, false, "offset [-1] is invalid, should be gte than 0"],
+    [{ limit: "16384", offset: "1" }, false, "should be in range [1, 16384], but got 16385"],
+    [{ limit: "1" }, true, "count entities with pagination is not allowed"],
+    [{ iterator: "true", collection_id: "8" }, false, "collection id:8 in the request is not consistent"],
+  ])("refuses %j", (params, counting, text) => {
+    expect(query(params, counting)).toMatchObject({ ok: false, error: { message: expect.stringContaining(text) } });
+  });
+});
+
+describe("rank shape", () => {
+  const rank = (params: Flat): unknown => rankShape(new Map(Object.entries(params)), 2);
+
+  it("is reciprocal rank with k 60 unless asked otherwise", () => {
+    expect(rank({ limit: "5" })).toMatchObject({ ok: true, value: { limit: 5, offset: 0, rank: { kind: "rrf", k: 60 } } });
+    expect(rank({ limit: "5", strategy: "weighted", params: '{"weights":[1,0.5],"norm_score":true}' })).toMatchObject({
+      ok: true, value: { rank: { kind: "weighted", weights: [1, 0.5], normalise: true } },
+    });
+  });
+
+  it.each<[Flat, string]>([
+    [{}, "limit not found in rank_params"],
+    [{ limit: "16384", offset: "1" }, "but got 16385"],
+    [{ limit: "1", strategy: "best" }, "unsupported rank type best"],
+    [{ limit: "1", params: '{"k":0}' }, "The rank params k should be in range (0, 16384)"],
+    [{ limit: "1", strategy: "weighted", params: '{"weights":[2,0]}' }, "rank param weight should be in range [0, 1]"],
+    [{ limit: "1", strategy: "weighted", params: '{"weights":[1]}' }, "the length of weights param mismatch with ann search requests"],
+  ])("refuses %j", (params, text) => {
+    expect(rank(params)).toMatchObject({ ok: false, error: { message: expect.stringContaining(text) } });
+  });
+});
