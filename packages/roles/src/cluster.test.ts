@@ -484,6 +484,157 @@ describe("the data roles", () => {
   });
 });
 
+describe("the streaming node", () => {
+  const some = Array.from({ length: 10 }, (_, id): Row => ({ id, value: id, place: [id, 0] }));
+
+  it("names a damaged file and serves everything else", async () => {
+    const stores = newStores();
+    const cluster = await openCluster(stores);
+    const info = await createThings(cluster, 1);
+    must(await cluster.coordinator.createPartition(ref, "other"));
+    await indexAndLoad(cluster);
+    const { partitions } = must(await cluster.coordinator.describeCollection(ref));
+    const [first, second] = partitions.map((partition) => partition.id);
+    const inPartition = (rows: readonly Row[], partition: PartitionId | undefined): readonly LogEntry[] =>
+      insertEntries(info, rows).map((entry) => ({ ...entry, partition }) as LogEntry);
+    must(await cluster.node.append(inPartition(some.slice(0, 5), first), FOREVER));
+    must(await cluster.node.append(inPartition(some.slice(5), second), FOREVER));
+    must(await cluster.node.flush(info.shards));
+    const segments = must(await cluster.coordinator.listSegments(ref));
+    const damaged = segments.find((segment) => segment.partition === second)?.files[0]?.key ?? "";
+    await cluster.stop();
+    const bytes = must(await stores.objects.get(damaged)) ?? new Uint8Array();
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 0x10;
+    must(await stores.objects.put(damaged, [bytes]));
+
+    const again = await openCluster(stores, { startMs: cluster.time.nowMs });
+    const all = await again.node.query(await scopeAt(again, info), { fields: FIELDS });
+    expect(all).toMatchObject({ ok: false, error: { kind: "fileCorrupt" } });
+    if (!all.ok && all.error.kind === "fileCorrupt") expect(damaged).toContain(all.error.file.split("/").pop() ?? "?");
+    const sound = await scopeAt(again, info, { partitions: [first as PartitionId] });
+    expect(decodeRows(must(await again.node.query(sound, { fields: FIELDS })).rows)).toEqual(some.slice(0, 5));
+    // Writes and flushes of the shard go on.
+    must(await again.node.append(inPartition([{ id: 77, value: 1, place: [0, 0] }], first), FOREVER));
+    must(await again.node.flush(info.shards));
+    expect(decodeRows(must(await again.node.query({ ...sound, guarantee: await now(again) }, { fields: FIELDS })).rows))
+      .toHaveLength(6);
+  });
+
+  it("refuses inserts when growing memory is full, with a kind that clients retry, and takes them after a flush", async () => {
+    const limits = { growingBytesMax: 400_000, segmentAgeMsMax: 1e15 };
+    const cluster = await openCluster(newStores(), { limits });
+    const info = await createThings(cluster, 1);
+    await indexAndLoad(cluster);
+    const batch = (from: number): readonly LogEntry[] =>
+      insertEntries(info, Array.from({ length: 2_000 }, (_, i): Row => ({ id: from + i, value: i, place: [i, 0] })));
+    let written = 0;
+    let refusal: Outcome<unknown> | undefined;
+    for (let step = 0; step < 50 && refusal === undefined; step += 1) {
+      const appended = await cluster.node.append(batch(step * 2_000), FOREVER);
+      if (appended.ok) written += 2_000;
+      else refusal = appended;
+    }
+    expect(refusal).toMatchObject({ error: { kind: "rateLimited" } });
+    must(await cluster.node.flush(info.shards));
+    must(await cluster.node.append(batch(1_000_000), FOREVER));
+    expect(await countAll(cluster, info)).toBe(written + 2_000);
+  });
+
+  it("seals by itself when memory grows short and when rows grow old", async () => {
+    const cluster = await openCluster(newStores(), { limits: { segmentAgeMsMax: 5_000 } });
+    const info = await createThings(cluster, 1);
+    await indexAndLoad(cluster);
+    must(await cluster.node.append(insertEntries(info, some), FOREVER));
+    await eventually(cluster, async () => must(await cluster.node.growingRowCount(info.shards)) === 0);
+    expect(must(await cluster.coordinator.sealedRowCount(info.id))).toBe(10);
+    expect(await readAll(cluster, info)).toEqual(some);
+  });
+
+  it("has nothing to flush twice", async () => {
+    const cluster = await openCluster(newStores());
+    const info = await createThings(cluster, 2);
+    must(await cluster.node.append(insertEntries(info, some), FOREVER));
+    expect(must(await cluster.node.flush(info.shards)).segments.length).toBeGreaterThan(0);
+    expect(must(await cluster.node.flush(info.shards)).segments).toEqual([]);
+  });
+
+  it("drops partitions and shards in the order of the log", async () => {
+    const stores = newStores();
+    const cluster = await openCluster(stores);
+    const info = await createThings(cluster, 1);
+    must(await cluster.coordinator.createPartition(ref, "other"));
+    await indexAndLoad(cluster);
+    const { partitions } = must(await cluster.coordinator.describeCollection(ref));
+    const other = partitions.find((partition) => partition.name === "other")?.id;
+    const entries = insertEntries(info, some.slice(5)).map((entry) => ({ ...entry, partition: other }) as LogEntry);
+    must(await cluster.node.append(entries, FOREVER));
+    must(await cluster.node.append(insertEntries(info, some.slice(0, 5)), FOREVER));
+    must(await cluster.node.flush(info.shards));
+    expect(await readAll(cluster, info)).toEqual(some);
+    must(await cluster.coordinator.release(ref, ["other"]));
+    must(await cluster.coordinator.dropPartition(ref, "other"));
+    await load(cluster);
+    expect(await readAll(cluster, info)).toEqual(some.slice(0, 5));
+    cluster.kill();
+    const again = await openCluster(stores, { startMs: cluster.time.nowMs });
+    expect(await readAll(again, info)).toEqual(some.slice(0, 5));
+    must(await again.coordinator.release(ref, "all"));
+    must(await again.coordinator.dropCollection(ref));
+    await eventually(again, async () => {
+      const appended = await again.node.append(insertEntries(info, some), FOREVER);
+      return !appended.ok && appended.error.kind === "fenced";
+    });
+  });
+
+  it("answers a strong read although a later write still waits for the log", async () => {
+    const stores = newStores();
+    let release: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let isSlow = false;
+    const log: LogStore = {
+      read: (channel, after) => stores.log.read(channel, after),
+      async open(channel, term) {
+        const writer = must(await stores.log.open(channel, term));
+        const append: typeof writer.append = async (bytes) => {
+          if (isSlow) await gate;
+          return writer.append(bytes);
+        };
+        return { ok: true, value: { ...writer, last: writer.last, append } };
+      },
+    };
+    const cluster = await openCluster({ ...stores, log });
+    const info = await createThings(cluster, 1);
+    await indexAndLoad(cluster);
+    must(await cluster.node.append(insertEntries(info, some), FOREVER));
+    const before = await now(cluster);
+    isSlow = true;
+    const slow = cluster.node.append(insertEntries(info, [{ id: 99, value: 9, place: [9, 9] }]), FOREVER);
+    const scope = await scopeAt(cluster, info, { guarantee: before });
+    expect(decodeRows(must(await cluster.node.query(scope, { fields: FIELDS })).rows)).toEqual(some);
+    const late = await cluster.node.query(
+      await scopeAt(cluster, info, { deadlineMs: cluster.time.nowMs + 50 }), { fields: FIELDS },
+    );
+    expect(late).toMatchObject({ error: { kind: "deadlineExceeded" } });
+    release();
+    must(await slow);
+    expect(await countAll(cluster, info)).toBe(11);
+  });
+
+  it("takes an old term's writer out of service", async () => {
+    const stores = newStores();
+    const cluster = await openCluster(stores);
+    const info = await createThings(cluster, 1);
+    const successor = await openCluster(stores, { startMs: cluster.time.nowMs });
+    const refused = await cluster.node.append(insertEntries(info, some), FOREVER);
+    expect(refused).toMatchObject({ ok: false, error: { kind: "fenced" } });
+    must(await successor.node.append(insertEntries(info, some), FOREVER));
+    const stale = await cluster.node.readTimestamp(info.shards, await now(cluster), FOREVER);
+    expect(stale.ok).toBe(false);
+  });
+});
+
 /** `SEEDS` and `FIRST` run other ones. */
 function seeds(count: number): readonly number[] {
   const length = Number(process.env["SEEDS"] ?? count);
