@@ -100,6 +100,7 @@ export const simLimits: Limits = {
 };
 
 const RESTART_MS = 150;
+const SUPERVISOR_MS = 500;
 
 export class Cluster {
   readonly config: ClusterConfig;
@@ -174,13 +175,13 @@ export class Cluster {
     this.buryZombies();
   }
 
-  /** Ends all roles in order, as a signal does. */
+  /** Ends all roles in order, as a signal does. Processes that start meanwhile are left alone. */
   async stopAll(): Promise<void> {
-    for (const { name } of [...this.specs].reverse()) {
-      const incarnation = this.#running.get(name);
+    const stopping = [...this.specs].reverse().map(({ name }) => ({ name, incarnation: this.#running.get(name) }));
+    for (const { name, incarnation } of stopping) {
       if (incarnation === undefined) continue;
       for (const stop of [...incarnation.services.stops].reverse()) await stop();
-      this.crash(name, "kept");
+      if (this.#running.get(name) === incarnation) this.crash(name, "kept");
     }
   }
 
@@ -300,10 +301,21 @@ export class Cluster {
       gauge: () => nothing,
       histogram: () => nothing,
       log: (level, message, fields) => {
+        if (message === "log channel lost" && isFenced(fields)) this.#restartSoon(process);
         this.config.scheduler.trace(`${process.name} ${message}`);
         this.onLog?.(process.name, level, message, fields);
       },
     };
+  }
+
+  /** A node that another one has fenced ends itself, and its supervisor starts it again. */
+  #restartSoon(process: SimProcess): void {
+    process.after(SUPERVISOR_MS, "fenced", () => {
+      const spec = this.specs.find(({ name }) => name === process.name);
+      if (spec === undefined || this.#running.get(process.name)?.process !== process) return;
+      this.crash(process.name, "kept");
+      this.start(spec);
+    });
   }
 
   #peersOf(process: SimProcess): Peers {
@@ -352,6 +364,11 @@ export class Cluster {
       return fail({ kind: "internal", message: String(cause) });
     }
   }
+}
+
+function isFenced(fields: Readonly<Record<string, unknown>> | undefined): boolean {
+  const error = fields?.["error"] as { readonly kind?: string } | undefined;
+  return error?.kind === "fenced";
 }
 
 /** Deadlines travel as what is left of them, because no two processes' clocks agree. */

@@ -149,8 +149,9 @@ class SeedRun {
 
   async #audit(): Promise<void> {
     const { client } = this.#workload;
-    await this.#untilOk("strong read after the faults", RECOVER_MS_MAX, () => this.#workload.scan(strongLevel, 0));
+    // A release may have been the last that the sessions did.
     await this.#untilOk("load after the faults", RECOVER_MS_MAX, () => client.load(COLLECTION));
+    await this.#untilOk("strong read after the faults", RECOVER_MS_MAX, () => this.#workload.scan(strongLevel, 0));
     await this.#untilOk("loaded after the faults", LOAD_MS_MAX, () => this.#loaded());
     await this.#untilOk("write after the faults", RECOVER_MS_MAX, () => this.#writeOnce());
     await this.#lookAround("after the faults");
