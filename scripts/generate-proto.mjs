@@ -194,6 +194,12 @@ function decodeFunction(message, fields) {
   ];
 }
 
+/** Whether a field without presence is sent. Negative zero is not the default: its bits differ. */
+function isSet(value, text) {
+  if (value.type === "Uint8Array") return `${text}.length > 0`;
+  return value.write === "double" || value.write === "float" ? `!Object.is(${text}, 0)` : `${text} !== ${value.zero}`;
+}
+
 function encodeLines(field) {
   const { value, id, name } = field;
   const local = "v";
@@ -233,11 +239,7 @@ function encodeLines(field) {
     return [
       `  if (m.${name} !== undefined) { w.uint32(${tag(id, 2)}).fork(); ${value.encode}(w, m.${name}); w.ldelim(); }`,
     ];
-  const present = field.presence
-    ? ""
-    : value.type === "Uint8Array"
-      ? ` && m.${name}.length > 0`
-      : ` && m.${name} !== ${value.zero}`;
+  const present = field.presence ? "" : ` && ${isSet(value, `m.${name}`)}`;
   return [
     `  if (m.${name} !== undefined${present}) { w.uint32(${tag(id, value.wire)}); ${writeOne(value, `m.${name}`)}; }`,
   ];
