@@ -1,10 +1,19 @@
 /** Requests through the proxy over the real roles and the real engine. */
 import { afterEach, describe, expect, it } from "vitest";
-import type { Consistency } from "@elanus/model/contract/proxy";
+import type { Consistency, Search } from "@elanus/model/contract/proxy";
 import { DataType, type FieldSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import {
-  field, idField, json, memoryStores, must, noFilter, openSmall, parsed, strong, type SmallDatabase,
+  field,
+  idField,
+  json,
+  memoryStores,
+  must,
+  noFilter,
+  openSmall,
+  parsed,
+  strong,
+  type SmallDatabase,
 } from "./testing/small-database.ts";
 
 const ref = { database: "default", name: "c" };
@@ -23,80 +32,161 @@ async function open(...args: Parameters<typeof openSmall>): Promise<SmallDatabas
   return database;
 }
 
-async function create(database: SmallDatabase, fields: readonly FieldSchema[], more: {
-  readonly shards?: number;
-  readonly partitions?: number;
-  readonly dynamic?: boolean;
-  readonly metric?: "L2" | "IP";
-  readonly index?: string;
-} = {}): Promise<void> {
+async function create(
+  database: SmallDatabase,
+  fields: readonly FieldSchema[],
+  more: {
+    readonly shards?: number;
+    readonly partitions?: number;
+    readonly dynamic?: boolean;
+    readonly metric?: "L2" | "IP";
+    readonly index?: string;
+  } = {},
+): Promise<void> {
   const { catalog } = database.proxy;
   const schema = { name: "c", description: "", fields, dynamicFieldEnabled: more.dynamic ?? false, version: 0 };
-  must(await catalog.createCollection({
-    ...ref, schema, shards: more.shards ?? 1, consistency: "strong", properties: {},
-    ...(more.partitions === undefined ? {} : { partitions: more.partitions }),
-  }));
+  must(
+    await catalog.createCollection({
+      ...ref,
+      schema,
+      shards: more.shards ?? 1,
+      consistency: "strong",
+      properties: {},
+      ...(more.partitions === undefined ? {} : { partitions: more.partitions }),
+    }),
+  );
   for (const one of fields.filter((candidate) => candidate.type >= 100)) {
-    must(await catalog.createIndex({
-      ...ref, field: one.name, index: "", type: more.index ?? "FLAT", metric: more.metric ?? "L2", params: {}, userParams: [],
-    }));
+    must(
+      await catalog.createIndex({
+        ...ref,
+        field: one.name,
+        index: "",
+        type: more.index ?? "FLAT",
+        metric: more.metric ?? "L2",
+        params: {},
+        userParams: [],
+      }),
+    );
   }
   must(await catalog.load(ref, "all"));
 }
 
 async function insert(database: SmallDatabase, rows: readonly Row[], partition = ""): Promise<void> {
-  must(await database.proxy.insert({ ...ref, partition, schemaTimestamp: 0n as Timestamp, rows: { kind: "json", rows: json(rows) } }, forever));
+  must(
+    await database.proxy.insert(
+      { ...ref, partition, schemaTimestamp: 0n as Timestamp, rows: { kind: "json", rows: json(rows) } },
+      forever,
+    ),
+  );
 }
 
-async function query(database: SmallDatabase, text: string, outputFields: readonly string[], how: {
-  readonly params?: Record<string, string>;
-  readonly partitions?: readonly string[];
-  readonly consistency?: Consistency;
-} = {}): Promise<Row[]> {
-  const answer = must(await database.proxy.query({
-    ...ref, filter: { text, templates: new Map() }, outputFields, partitions: how.partitions ?? [],
-    params: new Map(Object.entries(how.params ?? {})), consistency: how.consistency ?? strong,
-  }, "json", forever));
+async function query(
+  database: SmallDatabase,
+  text: string,
+  outputFields: readonly string[],
+  how: {
+    readonly params?: Record<string, string>;
+    readonly partitions?: readonly string[];
+    readonly consistency?: Consistency;
+  } = {},
+): Promise<Row[]> {
+  const answer = must(
+    await database.proxy.query(
+      {
+        ...ref,
+        filter: { text, templates: new Map() },
+        outputFields,
+        partitions: how.partitions ?? [],
+        params: new Map(Object.entries(how.params ?? {})),
+        consistency: how.consistency ?? strong,
+      },
+      "json",
+      forever,
+    ),
+  );
   return parsed(answer.columns[0]) as Row[];
 }
 
-async function search(database: SmallDatabase, vectors: readonly unknown[], how: {
-  readonly params?: Record<string, string>;
-  readonly filter?: string;
-  readonly outputFields?: readonly string[];
-} = {}): Promise<Row[][]> {
-  const answer = must(await database.proxy.search({
-    ...ref, partitions: [], filter: { text: how.filter ?? "", templates: new Map() }, nq: 0,
-    placeholders: { kind: "json", vectors: json(vectors) }, outputFields: how.outputFields ?? [],
-    params: new Map(Object.entries({ topk: "3", ...how.params })), consistency: strong,
-  }, "json", forever));
+async function search(
+  database: SmallDatabase,
+  vectors: readonly unknown[],
+  how: {
+    readonly params?: Record<string, string>;
+    readonly filter?: string;
+    readonly outputFields?: readonly string[];
+  } = {},
+): Promise<Row[][]> {
+  const answer = must(
+    await database.proxy.search(
+      {
+        ...ref,
+        partitions: [],
+        filter: { text: how.filter ?? "", templates: new Map() },
+        nq: 0,
+        placeholders: { kind: "json", vectors: json(vectors) },
+        outputFields: how.outputFields ?? [],
+        params: new Map(Object.entries({ topk: "3", ...how.params })),
+        consistency: strong,
+      },
+      "json",
+      forever,
+    ),
+  );
   return parsed(answer.body) as Row[][];
 }
 
 const ids = (rows: readonly Row[]): unknown[] => rows.map((row) => row["id"]);
+
+async function expectTwoRows(database: SmallDatabase): Promise<void> {
+  expect(await search(database, [[0, 0]], { outputFields: ["t", "color"] })).toEqual([
+    [
+      { id: 1, distance: 0, t: "a", color: "red" },
+      { id: 2, distance: 25, t: "b" },
+    ],
+  ]);
+  expect(await query(database, "id in [2, 9]", ["t"])).toEqual([{ id: 2, t: "b" }]);
+  expect(await query(database, 'color == "red"', ["*"])).toEqual([{ id: 1, v: [0, 0], t: "a", color: "red" }]);
+  expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 2 }]);
+}
+
+function rankedSearch(field: string): Search {
+  return {
+    ...ref,
+    partitions: [],
+    filter: noFilter,
+    nq: 1,
+    placeholders: { kind: "json", vectors: json([[1, 0]]) },
+    outputFields: [],
+    params: new Map([
+      ["anns_field", field],
+      ["topk", "3"],
+    ]),
+    consistency: strong,
+  };
+}
 
 describe("writes and reads", () => {
   it("finds rows by vector, key and filter: growing, sealed, and after a crash", async () => {
     const stores = memoryStores();
     const before = await openSmall(stores);
     await create(before, [idField, vector, field("t", DataType.varChar, { lengthMax: 20 })], { dynamic: true });
-    await insert(before, [{ id: 1, v: [0, 0], t: "a", color: "red" }, { id: 2, v: [3, 4], t: "b" }]);
-    const check = async (database: SmallDatabase): Promise<void> => {
-      expect(await search(database, [[0, 0]], { outputFields: ["t", "color"] })).toEqual([[
-        { id: 1, distance: 0, t: "a", color: "red" }, { id: 2, distance: 25, t: "b" },
-      ]]);
-      expect(await query(database, "id in [2, 9]", ["t"])).toEqual([{ id: 2, t: "b" }]);
-      expect(await query(database, 'color == "red"', ["*"])).toEqual([{ id: 1, v: [0, 0], t: "a", color: "red" }]);
-      expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 2 }]);
-    };
-    await check(before);
+    await insert(before, [
+      { id: 1, v: [0, 0], t: "a", color: "red" },
+      { id: 2, v: [3, 4], t: "b" },
+    ]);
+    await expectTwoRows(before);
     must(await before.proxy.flush("default", ["c"]));
-    await check(before);
+    await expectTwoRows(before);
     await insert(before, [{ id: 3, v: [9, 9], t: "c" }]);
-    must(await before.proxy.delete({ ...ref, partition: "", filter: { text: "id == 3", templates: new Map() }, consistency: strong }, forever));
+    must(
+      await before.proxy.delete(
+        { ...ref, partition: "", filter: { text: "id == 3", templates: new Map() }, consistency: strong },
+        forever,
+      ),
+    );
     // Not stopped: what it acknowledged is all that the next one gets.
     const after = await open(stores);
-    await check(after);
+    await expectTwoRows(after);
     expect(must(await after.proxy.rowCount(ref))).toBe(3);
     await before.stop();
   });
@@ -108,11 +198,23 @@ describe("writes and reads", () => {
     await insert(database, rows);
     expect(ids(await query(database, "id >= 0", [], { params: { limit: "4", offset: "2" } }))).toEqual([2, 3, 4, 5]);
     expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 100 }]);
-    const [first, second] = await search(database, [[0, 0], [50.1, 0]], { outputFields: ["v"] });
+    const [first, second] = await search(
+      database,
+      [
+        [0, 0],
+        [50.1, 0],
+      ],
+      { outputFields: ["v"] },
+    );
     expect(first).toEqual([0, 1, 2].map((at) => ({ id: at, v: [at, 0], distance: at * at })));
     expect(ids(second ?? [])).toEqual([50, 51, 49]);
     must(await database.proxy.flush("default", ["c"]));
-    const removed = must(await database.proxy.delete({ ...ref, partition: "", filter: { text: "id < 10", templates: new Map() }, consistency: strong }, forever));
+    const removed = must(
+      await database.proxy.delete(
+        { ...ref, partition: "", filter: { text: "id < 10", templates: new Map() }, consistency: strong },
+        forever,
+      ),
+    );
     expect(removed.count).toBe(10);
     expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 90 }]);
   });
@@ -122,12 +224,23 @@ describe("writes and reads", () => {
     await create(database, [{ ...idField, autoId: true }, vector]);
     await insert(database, [{ v: [1, 0] }, { v: [2, 0] }]);
     const [one, two] = ids(await query(database, "id > 0", []));
-    must(await database.proxy.upsert({
-      ...ref, partition: "", schemaTimestamp: 0n as Timestamp, rows: { kind: "json", rows: json([{ id: one, v: [7, 0] }]) },
-    }, forever));
+    must(
+      await database.proxy.upsert(
+        {
+          ...ref,
+          partition: "",
+          schemaTimestamp: 0n as Timestamp,
+          rows: { kind: "json", rows: json([{ id: one, v: [7, 0] }]) },
+        },
+        forever,
+      ),
+    );
     const left = await query(database, "id > 0", ["v"]);
     expect(left).toHaveLength(2);
-    expect(left.map((row) => row["v"])).toEqual([[2, 0], [7, 0]]);
+    expect(left.map((row) => row["v"])).toEqual([
+      [2, 0],
+      [7, 0],
+    ]);
     expect(ids(left)[0]).toBe(two);
     expect(ids(left)).not.toContain(one);
   });
@@ -140,11 +253,21 @@ describe("writes and reads", () => {
     await insert(database, [{ id: 2, v: [2, 0] }], "p");
     expect(ids(await query(database, "id > 0", [], { partitions: ["p"] }))).toEqual([2]);
     expect(must(await database.proxy.rowCount(ref, "p"))).toBe(1);
-    must(await database.proxy.delete({ ...ref, partition: "p", filter: { text: "id in [1, 2]", templates: new Map() }, consistency: strong }, forever));
+    must(
+      await database.proxy.delete(
+        { ...ref, partition: "p", filter: { text: "id in [1, 2]", templates: new Map() }, consistency: strong },
+        forever,
+      ),
+    );
     expect(ids(await query(database, "id > 0", []))).toEqual([1]);
     must(await database.proxy.catalog.dropCollection(ref));
-    await create(database, [idField, vector, field("k", DataType.varChar, { lengthMax: 10, partitionKey: true })], { partitions: 4 });
-    await insert(database, ["a", "b", "c", "d"].map((k, at) => ({ id: at, v: [at, 0], k })));
+    await create(database, [idField, vector, field("k", DataType.varChar, { lengthMax: 10, partitionKey: true })], {
+      partitions: 4,
+    });
+    await insert(
+      database,
+      ["a", "b", "c", "d"].map((k, at) => ({ id: at, v: [at, 0], k })),
+    );
     expect(ids(await query(database, 'k == "c"', []))).toEqual([2]);
     expect(ids(await query(database, 'k in ["a", "d"] and id >= 0', []))).toEqual([0, 3]);
   });
@@ -156,14 +279,29 @@ describe("life of sealed rows", () => {
     await create(database, [idField, vector], { index: "HNSW" });
     const expected: number[] = [];
     for (let round = 0; round < 6; round++) {
-      await insert(database, Array.from({ length: 10 }, (_, at) => ({ id: round * 10 + at, v: [round * 10 + at, 1] })));
-      must(await database.proxy.delete({ ...ref, partition: "", filter: { text: `id == ${round * 10 + 3}`, templates: new Map() }, consistency: strong }, forever));
+      await insert(
+        database,
+        Array.from({ length: 10 }, (_, at) => ({ id: round * 10 + at, v: [round * 10 + at, 1] })),
+      );
+      must(
+        await database.proxy.delete(
+          {
+            ...ref,
+            partition: "",
+            filter: { text: `id == ${round * 10 + 3}`, templates: new Map() },
+            consistency: strong,
+          },
+          forever,
+        ),
+      );
       expected.push(...[0, 1, 2, 4, 5, 6, 7, 8, 9].map((at) => round * 10 + at));
       must(await database.proxy.flush("default", ["c"]));
       expect(ids(await query(database, "id >= 0", []))).toEqual(expected);
     }
     await until(async () => must(await database.proxy.catalog.listSegments(ref)).length <= 3);
-    await until(async () => must(await database.proxy.catalog.describeIndexes(ref, "v", 0n as Timestamp))[0]?.pendingRows === 0);
+    await until(
+      async () => must(await database.proxy.catalog.describeIndexes(ref, "v", 0n as Timestamp))[0]?.pendingRows === 0,
+    );
     expect(ids(await query(database, "id >= 0", []))).toEqual(expected);
     expect(ids((await search(database, [[30, 1]]))[0] ?? [])).toEqual([30, 29, 31]);
     const forced = must(await database.proxy.catalog.compact(ref));
@@ -188,7 +326,12 @@ describe("life of sealed rows", () => {
     await expect(search(database, [[0, 0]])).rejects.toThrow("collectionNotLoaded");
     await expect(query(database, "id > 0", [])).rejects.toThrow("collectionNotLoaded");
     // Keys can be deleted all the same.
-    must(await database.proxy.delete({ ...ref, partition: "", filter: { text: "id == 1", templates: new Map() }, consistency: strong }, forever));
+    must(
+      await database.proxy.delete(
+        { ...ref, partition: "", filter: { text: "id == 1", templates: new Map() }, consistency: strong },
+        forever,
+      ),
+    );
     must(await database.proxy.catalog.load(ref, "all"));
     expect(await query(database, "id > 0", [])).toEqual([]);
   });
@@ -203,16 +346,38 @@ describe("iterators, ranges and ranks", () => {
     const database = await open(memoryStores());
     await create(database, [idField, vector]);
     // Ten rows at each of seven distances.
-    await insert(database, Array.from({ length: 70 }, (_, at) => ({ id: at, v: [at % 7, 0] })));
+    await insert(
+      database,
+      Array.from({ length: 70 }, (_, at) => ({ id: at, v: [at % 7, 0] })),
+    );
     const seen: number[] = [];
     let guarantee = 0n as Timestamp;
     let more: Record<string, string> = {};
     for (let page = 0; page < 30; page++) {
-      const answer = must(await database.proxy.search({
-        ...ref, partitions: [], filter: noFilter, nq: 1, placeholders: { kind: "json", vectors: json([[0, 0]]) }, outputFields: [],
-        params: new Map(Object.entries({ iterator: "True", search_iter_v2: "True", search_iter_batch_size: "4", topk: "4", ...more })),
-        consistency: { level: "strong", guarantee },
-      }, "message", forever));
+      const answer = must(
+        await database.proxy.search(
+          {
+            ...ref,
+            partitions: [],
+            filter: noFilter,
+            nq: 1,
+            placeholders: { kind: "json", vectors: json([[0, 0]]) },
+            outputFields: [],
+            params: new Map(
+              Object.entries({
+                iterator: "True",
+                search_iter_v2: "True",
+                search_iter_batch_size: "4",
+                topk: "4",
+                ...more,
+              }),
+            ),
+            consistency: { level: "strong", guarantee },
+          },
+          "message",
+          forever,
+        ),
+      );
       const { token, lastBound, hits } = readIteratorPage(answer.body);
       if (page === 0) {
         guarantee = answer.sessionTimestamp;
@@ -231,7 +396,10 @@ describe("iterators, ranges and ranks", () => {
   it("keeps a range search within its bounds", async () => {
     const database = await open(memoryStores());
     await create(database, [idField, vector]);
-    await insert(database, Array.from({ length: 10 }, (_, at) => ({ id: at, v: [at, 0] })));
+    await insert(
+      database,
+      Array.from({ length: 10 }, (_, at) => ({ id: at, v: [at, 0] })),
+    );
     const params = { topk: "10", params: JSON.stringify({ radius: 25, range_filter: 4 }) };
     expect(ids((await search(database, [[0, 0]], { params }))[0] ?? [])).toEqual([2, 3, 4]);
   });
@@ -239,16 +407,25 @@ describe("iterators, ranges and ranks", () => {
   it("fuses searches by rank and by weight", async () => {
     const database = await open(memoryStores(), { streamingNodes: 2 });
     await create(database, [idField, vector, { ...vector, name: "w" }], { metric: "IP", shards: 2 });
-    await insert(database, Array.from({ length: 6 }, (_, at) => ({ id: at, v: [at, 0], w: [5 - at, 0] })));
-    const sub = (name: string) => ({
-      ...ref, partitions: [], filter: noFilter, nq: 1, placeholders: { kind: "json" as const, vectors: json([[1, 0]]) }, outputFields: [],
-      params: new Map([["anns_field", name], ["topk", "3"]]), consistency: strong,
-    });
+    await insert(
+      database,
+      Array.from({ length: 6 }, (_, at) => ({ id: at, v: [at, 0], w: [5 - at, 0] })),
+    );
     const hybrid = async (rank: Record<string, string>): Promise<Row[]> => {
-      const answer = must(await database.proxy.hybridSearch({
-        ...ref, partitions: [], requests: [sub("v"), sub("w")], rankParams: new Map(Object.entries(rank)),
-        outputFields: ["v"], consistency: strong,
-      }, "json", forever));
+      const answer = must(
+        await database.proxy.hybridSearch(
+          {
+            ...ref,
+            partitions: [],
+            requests: [rankedSearch("v"), rankedSearch("w")],
+            rankParams: new Map(Object.entries(rank)),
+            outputFields: ["v"],
+            consistency: strong,
+          },
+          "json",
+          forever,
+        ),
+      );
       return (parsed(answer.body) as Row[][])[0] ?? [];
     };
     const byRank = await hybrid({ strategy: "rrf", params: '{"k":60}', limit: "6" });

@@ -96,11 +96,11 @@ export class DdlTask {
   }
 
   #manifestOps(change: Change): MetaOp[] {
-    return (change.removeCollections ?? []).flatMap((id) => (
-      (this.#catalog.collections.get(id)?.shards ?? []).map((shard): MetaOp => (
-        { kind: "delete", key: manifestPointerKey(shard) }
-      ))
-    ));
+    return (change.removeCollections ?? []).flatMap((id) =>
+      (this.#catalog.collections.get(id)?.shards ?? []).map(
+        (shard): MetaOp => ({ kind: "delete", key: manifestPointerKey(shard) }),
+      ),
+    );
   }
 
   async #reloadIfDoubtful(): Promise<Outcome<void>> {

@@ -76,11 +76,15 @@ export class JobRunner {
   /** Plans over every segment; -1 when there are none. */
   async compact(record: CollectionRecord): Promise<Outcome<{ compaction: bigint; plans: number }>> {
     const { manifests, oracle, world } = this.#parts;
-    const plans = manifests.ofCollection(record).flatMap((manifest) => fullCompaction(manifest, world.limits.segmentBytesMax));
+    const plans = manifests
+      .ofCollection(record)
+      .flatMap((manifest) => fullCompaction(manifest, world.limits.segmentBytesMax));
     if (plans.length === 0) return succeed({ compaction: -1n, plans: 0 });
     const id = await oracle.allocateIds(1);
     if (!id.ok) return id;
-    this.#manual.set(id.value.first, { plans: plans.map((plan) => ({ ...plan, target: 0n as SegmentId, done: false })) });
+    this.#manual.set(id.value.first, {
+      plans: plans.map((plan) => ({ ...plan, target: 0n as SegmentId, done: false })),
+    });
     for (const old of this.#manual.keys()) {
       if (this.#manual.size <= COMPACTIONS_KEPT_MAX) break;
       this.#manual.delete(old);
@@ -89,7 +93,10 @@ export class JobRunner {
   }
 
   /** An unknown compaction is done. */
-  compactionState(id: bigint): { done: boolean; plans: readonly { sources: readonly SegmentId[]; target: SegmentId }[] } {
+  compactionState(id: bigint): {
+    done: boolean;
+    plans: readonly { sources: readonly SegmentId[]; target: SegmentId }[];
+  } {
     const plans = this.#manual.get(id)?.plans ?? [];
     return {
       done: plans.every((plan) => plan.done),
@@ -109,7 +116,7 @@ export class JobRunner {
   }
 
   async #deliver(): Promise<void> {
-    for (const shard of [...this.#unheard]) {
+    for (const shard of Array.from(this.#unheard)) {
       if (this.#ownerOf(shard) === undefined) this.#unheard.delete(shard);
       else await this.announce(this.#parts.manifests.of(shard));
     }
@@ -122,9 +129,13 @@ export class JobRunner {
       const wanted = new Set(record.indexes.map((index) => index.id));
       const partitions = new Set(record.partitions.map((partition) => partition.id));
       for (const shard of record.shards) {
-        const changed = await manifests.change(record.id, shard, (manifest) => (
-          withoutIndexes(manifest, wanted) ?? withoutPartition(manifest, (segment) => partitions.has(segment.partition))
-        ));
+        const changed = await manifests.change(
+          record.id,
+          shard,
+          (manifest) =>
+            withoutIndexes(manifest, wanted) ??
+            withoutPartition(manifest, (segment) => partitions.has(segment.partition)),
+        );
         if (!changed.ok || changed.value === undefined) continue;
         await this.announce(changed.value);
         return true;
@@ -136,7 +147,10 @@ export class JobRunner {
   async #indexStep(): Promise<boolean> {
     const { catalog, manifests, world } = this.#parts;
     const job = nextIndexJob(
-      catalog().collections.values(), (record) => manifests.ofCollection(record), this.#attempts, world.limits.indexRowsMin,
+      catalog().collections.values(),
+      (record) => manifests.ofCollection(record),
+      this.#attempts,
+      world.limits.indexRowsMin,
     );
     if (job === undefined) return false;
     const key = attemptKey(job.segment.id, job.index.id);
@@ -144,8 +158,14 @@ export class JobRunner {
     const built = await this.#build(job);
     this.#attempts.delete(key);
     if (!built.ok) {
-      world.telemetry.log("warn", "index build failed", { segment: job.segment.id, index: job.index.name, error: built.error });
-      const still = this.#parts.manifests.of(job.segment.shard).segments.some((segment) => segment.id === job.segment.id);
+      world.telemetry.log("warn", "index build failed", {
+        segment: job.segment.id,
+        index: job.index.name,
+        error: built.error,
+      });
+      const still = this.#parts.manifests
+        .of(job.segment.shard)
+        .segments.some((segment) => segment.id === job.segment.id);
       if (still) this.#attempts.set(key, { kind: "failed", reason: describeError(built.error) });
     }
     return true;
@@ -157,12 +177,19 @@ export class JobRunner {
     if (!id.ok) return id;
     const build = id.value.first as BuildId;
     const { segment, index } = job;
-    const built: Outcome<SegmentFile> = await world.peers.dataNode().buildIndex({ build, schema: job.collection.schema, segment, index });
+    const built: Outcome<SegmentFile> = await world.peers
+      .dataNode()
+      .buildIndex({ build, schema: job.collection.schema, segment, index });
     if (!built.ok) return built;
     const state: IndexBuildState = { kind: "finished", build, file: built.value };
     // The definition may be gone by now; the sweep would take the file out again.
-    if (this.#ownerOf(segment.shard)?.indexes.some((wanted) => wanted.id === index.id) !== true) return succeed(undefined);
-    const changed = await manifests.setIndexState(segment.collection, segment.shard, { segment: segment.id, index: index.id, state });
+    if (this.#ownerOf(segment.shard)?.indexes.some((wanted) => wanted.id === index.id) !== true)
+      return succeed(undefined);
+    const changed = await manifests.setIndexState(segment.collection, segment.shard, {
+      segment: segment.id,
+      index: index.id,
+      state,
+    });
     if (!changed.ok) return changed;
     if (changed.value !== undefined) await this.announce(changed.value);
     return succeed(undefined);
@@ -187,9 +214,10 @@ export class JobRunner {
       .filter((record) => record.properties["collection.autocompaction.enabled"] !== "false")
       .flatMap((record) => manifests.ofCollection(record));
     this.#noteDead(shards, nowMs);
-    const open = shards.map((manifest) => (
-      { ...manifest, segments: manifest.segments.filter((segment) => !this.#given.has(String(segment.id))) }
-    ));
+    const open = shards.map((manifest) => ({
+      ...manifest,
+      segments: manifest.segments.filter((segment) => !this.#given.has(String(segment.id))),
+    }));
     const { segmentBytesMax, retentionMs } = world.limits;
     const plan = nextCompaction(open, { segmentBytesMax, retentionMs }, this.#deadSince, nowMs);
     if (plan === undefined) return false;
@@ -234,7 +262,9 @@ export class JobRunner {
     const merged = await world.peers.dataNode().compact({ target, schema: record.schema, sources, dropBefore });
     if (!merged.ok) return merged;
     const commit = {
-      shard, remove: sources.map((source) => source.id), deletes: [],
+      shard,
+      remove: sources.map((source) => source.id),
+      deletes: [],
       add: merged.value === undefined ? [] : [merged.value],
     };
     const done = await manifests.commit(record.id, commit, sources);

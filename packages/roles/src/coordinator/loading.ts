@@ -72,7 +72,7 @@ export class LoadTask {
 
   /** Background round: repeats lost announcements and looks how far loading is. True: something is unfinished. */
   async settle(): Promise<boolean> {
-    for (const collection of [...this.#unheard]) {
+    for (const collection of Array.from(this.#unheard)) {
       const told = await this.announce(collection);
       if (!told.ok) this.#world.telemetry.log("warn", "load state not delivered", { collection, error: told.error });
     }

@@ -85,7 +85,9 @@ export class ManifestBook {
   async claim(channels: readonly ChannelName[], node: NodeId): Promise<Outcome<void>> {
     const claimed = channels.map((channel) => ({ channel, owner: { term: (this.termOf(channel) + 1) as Term, node } }));
     const ops = claimed.map(({ channel, owner }) => ({
-      kind: "put" as const, key: `channel/${channel}`, value: encodeRecord(owner),
+      kind: "put" as const,
+      key: `channel/${channel}`,
+      value: encodeRecord(owner),
     }));
     const done = await this.#store.transact(ops);
     if (!done.ok) return done;
@@ -93,7 +95,11 @@ export class ManifestBook {
     return succeed(undefined);
   }
 
-  commit(collection: CollectionId, commit: ManifestCommit, sources: readonly SealedSegmentMeta[] = []): Promise<Outcome<ShardManifest>> {
+  commit(
+    collection: CollectionId,
+    commit: ManifestCommit,
+    sources: readonly SealedSegmentMeta[] = [],
+  ): Promise<Outcome<ShardManifest>> {
     return this.#queueOf(commit.shard).run(async () => {
       const channel = channelOf(commit.shard);
       if (commit.term !== undefined && commit.term !== this.termOf(channel)) return fail({ kind: "fenced", channel });
@@ -109,7 +115,10 @@ export class ManifestBook {
   }
 
   /** Runs a commit while its objects are safe from garbage collection; refused when they are gone already. */
-  async #keeping(keys: readonly string[], task: () => Promise<Outcome<ShardManifest>>): Promise<Outcome<ShardManifest>> {
+  async #keeping(
+    keys: readonly string[],
+    task: () => Promise<Outcome<ShardManifest>>,
+  ): Promise<Outcome<ShardManifest>> {
     for (const key of keys) this.#committing.add(key);
     try {
       for (const key of keys) {
@@ -130,11 +139,15 @@ export class ManifestBook {
     return false;
   }
 
-  setIndexState(collection: CollectionId, shard: ShardId, entry: {
-    readonly segment: SegmentId;
-    readonly index: IndexId;
-    readonly state: IndexBuildState;
-  }): Promise<Outcome<ShardManifest | undefined>> {
+  setIndexState(
+    collection: CollectionId,
+    shard: ShardId,
+    entry: {
+      readonly segment: SegmentId;
+      readonly index: IndexId;
+      readonly state: IndexBuildState;
+    },
+  ): Promise<Outcome<ShardManifest | undefined>> {
     const { segment, index, state } = entry;
     if (state.kind === "finished") this.#committing.add(state.file.key);
     const changed = this.change(collection, shard, (manifest) => withIndexState(manifest, segment, index, state));
@@ -194,7 +207,8 @@ export class ManifestBook {
     const { key } = pointer.value;
     const bytes = await this.#objects.get(key);
     if (!bytes.ok) return bytes;
-    if (bytes.value === undefined) return fail({ kind: "fileCorrupt", file: key, message: "manifest object is missing" });
+    if (bytes.value === undefined)
+      return fail({ kind: "fileCorrupt", file: key, message: "manifest object is missing" });
     const manifest = decodeManifest(bytes.value, key);
     if (!manifest.ok) return manifest;
     this.#held.set(shard, { manifest: manifest.value, pointer: pointer.value });
@@ -227,7 +241,10 @@ export class ManifestBook {
     const conditions: MetaCondition[] = [{ key: pointerKey, value: old === undefined ? undefined : encodeRecord(old) }];
     const owner = fencedBy === undefined ? undefined : this.#owners.get(fencedBy);
     if (owner !== undefined) conditions.push({ key: `channel/${fencedBy}`, value: encodeRecord(owner) });
-    const done = await this.#store.transact([{ kind: "put", key: pointerKey, value: encodeRecord(pointer) }], conditions);
+    const done = await this.#store.transact(
+      [{ kind: "put", key: pointerKey, value: encodeRecord(pointer) }],
+      conditions,
+    );
     if (!done.ok) {
       this.#uncertain.add(manifest.shard);
       await this.#settle(manifest.shard);

@@ -34,7 +34,9 @@ export class OracleTask {
     const ids = await store.read<bigint>(IDS_KEY);
     if (!ids.ok) return ids;
     const bound = ids.value ?? ID_FIRST;
-    return succeed(new OracleTask(store, clock, restoredOracle(time.value ?? (0n as Timestamp)), { next: bound, bound }));
+    return succeed(
+      new OracleTask(store, clock, restoredOracle(time.value ?? (0n as Timestamp)), { next: bound, bound }),
+    );
   }
 
   async allocateTimestamps(count: number): Promise<Outcome<{ first: Timestamp; count: number }>> {
@@ -99,9 +101,11 @@ export class OracleTask {
   #extendSoon(bound: Timestamp): void {
     if (this.#extending) return;
     this.#extending = true;
-    void this.#timeQueue.run(() => this.#extendTime(bound)).finally(() => {
-      this.#extending = false;
-    });
+    void this.#timeQueue
+      .run(() => this.#extendTime(bound))
+      .finally(() => {
+        this.#extending = false;
+      });
   }
 
   async #extendTime(bound: Timestamp): Promise<Outcome<void>> {

@@ -1,7 +1,7 @@
 /** The coordinator over in-memory stores and nodes that only remember what they were told. */
 import { describe, expect, it } from "vitest";
 import type { SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
-import type { CoordinatorContract } from "@elanus/model/contract/coordinator";
+import type { CoordinatorContract, ManifestCommit } from "@elanus/model/contract/coordinator";
 import type { CompactJob, DataNodeContract } from "@elanus/model/contract/data-node";
 import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
 import type { ChannelName, CollectionId, LogPosition, NodeId, SegmentId, ShardId, Term } from "@elanus/model/id";
@@ -24,11 +24,22 @@ import { startCoordinator } from "./role.ts";
 const GRACE_MS = 5_000;
 const ref = { database: "default", name: "c" };
 const schema = {
-  name: "c", description: "", dynamicFieldEnabled: false, version: 0,
+  name: "c",
+  description: "",
+  dynamicFieldEnabled: false,
+  version: 0,
   fields: [idField, field("v", DataType.floatVector, { dim: 2 })],
 };
 const creation = { ...ref, schema, shards: 1, consistency: "bounded" as const, properties: {} };
-const indexRequest = { ...ref, field: "v", index: "", type: "HNSW", metric: "L2" as const, params: { M: 8, efConstruction: 16 }, userParams: [] };
+const indexRequest = {
+  ...ref,
+  field: "v",
+  index: "",
+  type: "HNSW",
+  metric: "L2" as const,
+  params: { M: 8, efConstruction: 16 },
+  userParams: [],
+};
 
 /** Timers whose time passes as fast as the loop turns. */
 class QuickTimers implements Timers {
@@ -85,9 +96,15 @@ class Nodes {
 
   data(): DataNodeContract {
     return {
-      buildIndex: (job: { segment: SealedSegmentMeta; index: { id: bigint } }) => Promise.resolve(succeed({
-        key: `segments/index-${job.segment.id}`, role: `index:${job.index.id}`, bytes: 1, crc32c: 1,
-      })),
+      buildIndex: (job: { segment: SealedSegmentMeta; index: { id: bigint } }) =>
+        Promise.resolve(
+          succeed({
+            key: `segments/index-${job.segment.id}`,
+            role: `index:${job.index.id}`,
+            bytes: 1,
+            crc32c: 1,
+          }),
+        ),
       compact: async (job: CompactJob) => {
         this.compactions.push(job);
         await this.beforeCompactionEnds();
@@ -103,8 +120,18 @@ function collectionOf(shard: ShardId): CollectionId {
 
 function segment(id: bigint, more: Partial<Record<keyof SealedSegmentMeta, unknown>> = {}): SealedSegmentMeta {
   return {
-    id, collection: 1n, partition: 1n, shard: "", rowCount: 2_000, deletedCount: 0, bytes: 1_000, timestampMin: 1n,
-    timestampMax: 2n, files: [{ key: `segments/${id}`, role: "scalars", bytes: 1, crc32c: 1 }], indexes: [], sorted: true,
+    id,
+    collection: 1n,
+    partition: 1n,
+    shard: "",
+    rowCount: 2_000,
+    deletedCount: 0,
+    bytes: 1_000,
+    timestampMin: 1n,
+    timestampMax: 2n,
+    files: [{ key: `segments/${id}`, role: "scalars", bytes: 1, crc32c: 1 }],
+    indexes: [],
+    sorted: true,
     ...more,
   } as unknown as SealedSegmentMeta;
 }
@@ -126,11 +153,24 @@ async function start(stores: Pick<World, "meta" | "objects">, autoCompaction = f
   peers.addStreamingNode(1 as NodeId, nodes.streaming());
   peers.setDataNode(nodes.data());
   const world: World = {
-    ...stores, peers, timers, log: memoryLog(), executor: { threads: 0 }, telemetry: silentTelemetry, limits: defaultLimits,
+    ...stores,
+    peers,
+    timers,
+    log: memoryLog(),
+    executor: { threads: 0 },
+    telemetry: silentTelemetry,
+    limits: defaultLimits,
     clock: { nowMs: () => timers.nowMs, monotonicMs: () => timers.nowMs },
     random: { next: () => 0.5, bits64: () => 1n },
   };
-  const role = must(await startCoordinator(world, { ...standaloneCoordinator, jobIntervalMs: 10, garbageGraceMs: GRACE_MS, autoCompaction }));
+  const role = must(
+    await startCoordinator(world, {
+      ...standaloneCoordinator,
+      jobIntervalMs: 10,
+      garbageGraceMs: GRACE_MS,
+      autoCompaction,
+    }),
+  );
   peers.setCoordinator(role.contract);
   const kill = (): void => {
     timers.isStopped = true;
@@ -166,7 +206,11 @@ describe("DDL", () => {
     before.kill();
     const after = await start(kept);
     const found = must(await after.coordinator.describeCollection(ref));
-    expect(found).toMatchObject({ id: created.id, updatedAt: created.updatedAt, load: { kind: "loading", partitions: "all" } });
+    expect(found).toMatchObject({
+      id: created.id,
+      updatedAt: created.updatedAt,
+      load: { kind: "loading", partitions: "all" },
+    });
     expect(found.indexes.map((index) => index.name)).toEqual(["v"]);
     await until(async () => must(await after.coordinator.describeCollection(ref)).load.kind === "loaded");
     await after.stop();
@@ -176,7 +220,10 @@ describe("DDL", () => {
     const kept = stores();
     const before = await start(kept);
     before.nodes.appendFails = true;
-    expect(await before.coordinator.createCollection(creation)).toMatchObject({ ok: false, error: { kind: "ioFailed" } });
+    expect(await before.coordinator.createCollection(creation)).toMatchObject({
+      ok: false,
+      error: { kind: "ioFailed" },
+    });
     before.kill();
     const after = await start(kept);
     await until(() => after.nodes.appended.length > 0);
@@ -213,10 +260,14 @@ describe("DDL", () => {
     const kept = stores();
     let lie = false;
     const meta: MetaStore = {
-      get: (key) => kept.meta.get(key), list: (prefix) => kept.meta.list(prefix), close: () => kept.meta.close(),
+      get: (key) => kept.meta.get(key),
+      list: (prefix) => kept.meta.list(prefix),
+      close: () => kept.meta.close(),
       transact: async (conditions, ops) => {
         const done = await kept.meta.transact(conditions, ops);
-        return lie && ops.some((op) => op.key.startsWith("collection/")) ? fail({ kind: "ioFailed", message: "lost answer" }) : done;
+        return lie && ops.some((op) => op.key.startsWith("collection/"))
+          ? fail({ kind: "ioFailed", message: "lost answer" })
+          : done;
       },
     };
     const started = await start({ ...kept, meta });
@@ -246,27 +297,40 @@ describe("DDL", () => {
   });
 });
 
-describe("manifests", () => {
-  async function claimed(kept = stores(), autoCompaction = false): Promise<Started & { shard: ShardId; term: Term }> {
-    const started = await start(kept, autoCompaction);
-    must(await started.coordinator.createCollection(creation));
-    const [channel] = must(await started.coordinator.claimChannels(1 as NodeId));
-    invariant(channel !== undefined, "node 1 owns a channel");
-    return { ...started, shard: await shardOf(started.coordinator), term: channel.term };
-  }
-  const add = (started: { shard: ShardId; term: Term }, ...segments: SealedSegmentMeta[]) => (
-    {
-      shard: started.shard, term: started.term, remove: [], deletes: [],
-      add: segments.map((one) => ({ ...one, shard: started.shard, collection: collectionOf(started.shard) })),
-    }
-  );
+async function claimed(kept = stores(), autoCompaction = false): Promise<Started & { shard: ShardId; term: Term }> {
+  const started = await start(kept, autoCompaction);
+  must(await started.coordinator.createCollection(creation));
+  const [channel] = must(await started.coordinator.claimChannels(1 as NodeId));
+  invariant(channel !== undefined, "node 1 owns a channel");
+  return { ...started, shard: await shardOf(started.coordinator), term: channel.term };
+}
+function add(started: { shard: ShardId; term: Term }, ...segments: SealedSegmentMeta[]): ManifestCommit {
+  return {
+    shard: started.shard,
+    term: started.term,
+    remove: [],
+    deletes: [],
+    add: segments.map((one) => ({ ...one, shard: started.shard, collection: collectionOf(started.shard) })),
+  };
+}
 
+async function partitionOf(coordinator: CoordinatorContract): Promise<bigint | undefined> {
+  const described: Outcome<{ partitions: readonly { id: bigint }[] }> = await coordinator.describeCollection(ref);
+  return must(described).partitions[0]?.id;
+}
+
+describe("manifests", () => {
   it("survive a restart with everything that was committed", async () => {
     const kept = stores();
     const before = await claimed(kept);
     const partition = must(await before.coordinator.describeCollection(ref)).partitions[0]?.id;
     const checkpoint = { position: 7n as LogPosition, at: 9n as Timestamp };
-    must(await before.coordinator.commitManifest({ ...add(before, segment(5n, { partition, shard: before.shard })), checkpoint }));
+    must(
+      await before.coordinator.commitManifest({
+        ...add(before, segment(5n, { partition, shard: before.shard })),
+        checkpoint,
+      }),
+    );
     before.kill();
     const after = await start(kept);
     const [channel] = must(await after.coordinator.claimChannels(1 as NodeId));
@@ -278,7 +342,10 @@ describe("manifests", () => {
   it("refuse an older term, a vanished segment and a checkpoint that goes back; take a repeated commit", async () => {
     const started = await claimed();
     const { coordinator, shard, term } = started;
-    const first = { ...add(started, segment(5n, { partition: await partitionOf(coordinator) })), checkpoint: { position: 7n as LogPosition, at: 9n as Timestamp } };
+    const first = {
+      ...add(started, segment(5n, { partition: await partitionOf(coordinator) })),
+      checkpoint: { position: 7n as LogPosition, at: 9n as Timestamp },
+    };
     must(await coordinator.commitManifest(first));
     expect(must(await coordinator.commitManifest(first)).version).toBe(1);
     const old = { ...add(started, segment(6n)), term: (term - 1) as Term };
@@ -296,8 +363,14 @@ describe("manifests", () => {
     const { coordinator } = started;
     const partition = await partitionOf(coordinator);
     must(await coordinator.createIndex(indexRequest));
-    must(await coordinator.commitManifest(add(started, segment(5n, { partition, timestampMin: 0n }), segment(6n, { partition, rowCount: 3 }))));
-    await until(async () => must(await coordinator.describeIndexes(ref, "v", 0n as Timestamp))[0]?.state === "finished");
+    must(
+      await coordinator.commitManifest(
+        add(started, segment(5n, { partition, timestampMin: 0n }), segment(6n, { partition, rowCount: 3 })),
+      ),
+    );
+    await until(
+      async () => must(await coordinator.describeIndexes(ref, "v", 0n as Timestamp))[0]?.state === "finished",
+    );
     expect(must(await coordinator.describeIndexes(ref, "", 0n as Timestamp))).toMatchObject([
       { totalRows: 2_003, indexedRows: 2_003, pendingRows: 0 },
     ]);
@@ -306,7 +379,9 @@ describe("manifests", () => {
     expect(built).toMatchObject([{ state: { kind: "finished" } }]);
     await until(() => started.nodes.changes.at(-1)?.version === 2);
     must(await coordinator.dropIndex(ref, "v"));
-    await until(async () => must(await coordinator.manifest(started.shard)).segments.every((one) => one.indexes.length === 0));
+    await until(async () =>
+      must(await coordinator.manifest(started.shard)).segments.every((one) => one.indexes.length === 0),
+    );
     await started.stop();
   });
 
@@ -320,9 +395,15 @@ describe("manifests", () => {
     nodes.beforeCompactionEnds = async () => {
       if (interrupted) return;
       interrupted = true;
-      must(await coordinator.commitManifest({
-        shard, term, add: [], remove: [], deletes: [{ segment: 5n as SegmentId, file: deletes, deletedCount: 1 }],
-      }));
+      must(
+        await coordinator.commitManifest({
+          shard,
+          term,
+          add: [],
+          remove: [],
+          deletes: [{ segment: 5n as SegmentId, file: deletes, deletedCount: 1 }],
+        }),
+      );
     };
     const planned = must(await coordinator.compact(ref));
     expect(planned.plans).toBe(1);
@@ -354,18 +435,18 @@ describe("manifests", () => {
     await until(async () => must(await kept.objects.get("segments/orphan")) === undefined);
     expect(must(await kept.objects.get("segments/5"))).toBeDefined();
     expect(started.timers.nowMs - 1_700_000_000_000).toBeGreaterThanOrEqual(GRACE_MS);
-    const late = add(started, segment(6n, {
-      partition, rowCount: 10, files: [{ key: "segments/orphan", role: "scalars", bytes: 1, crc32c: 1 }],
-    }));
+    const late = add(
+      started,
+      segment(6n, {
+        partition,
+        rowCount: 10,
+        files: [{ key: "segments/orphan", role: "scalars", bytes: 1, crc32c: 1 }],
+      }),
+    );
     expect((await started.coordinator.commitManifest(late)).ok).toBe(false);
     // Written again it is as good as any other.
     must(await kept.objects.put("segments/orphan", [new Uint8Array(1)]));
     must(await started.coordinator.commitManifest(late));
     await started.stop();
   });
-
-  async function partitionOf(coordinator: CoordinatorContract): Promise<bigint | undefined> {
-    const described: Outcome<{ partitions: readonly { id: bigint }[] }> = await coordinator.describeCollection(ref);
-    return must(described).partitions[0]?.id;
-  }
 });

@@ -2,12 +2,30 @@
  * The coordinator: catalog, time, numbers, placement and the life of sealed segments. At its start it touches
  * only the catalog store and the object store; nodes are spoken to from the background, once they are there.
  */
-import type { CollectionInfo, IndexBuildState, Properties, SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
 import type {
-  ChannelAssignment, CollectionRef, CoordinatorContract, CreateCollection, CreateIndex, ManifestCommit,
+  CollectionInfo,
+  IndexBuildState,
+  Properties,
+  SealedSegmentMeta,
+  ShardManifest,
+} from "@elanus/model/catalog";
+import type {
+  ChannelAssignment,
+  CollectionRef,
+  CoordinatorContract,
+  CreateCollection,
+  CreateIndex,
+  ManifestCommit,
 } from "@elanus/model/contract/coordinator";
 import type {
-  ChannelName, CollectionId, DatabaseId, IndexId, NodeId, PartitionId, SegmentId, ShardId,
+  ChannelName,
+  CollectionId,
+  DatabaseId,
+  IndexId,
+  NodeId,
+  PartitionId,
+  SegmentId,
+  ShardId,
 } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
@@ -25,7 +43,11 @@ import { OracleTask } from "./oracle.ts";
 import { alterAlias, createAlias, dropAlias } from "./state/alias-ddl.ts";
 import { channelOf, collectionInfo, type Catalog, type Change, type CollectionRecord } from "./state/catalog.ts";
 import {
-  alterCollection, createCollection, dropCollection, partitionCount, renameCollection,
+  alterCollection,
+  createCollection,
+  dropCollection,
+  partitionCount,
+  renameCollection,
 } from "./state/collection-ddl.ts";
 import { alterDatabase, createDatabase, dropDatabase } from "./state/database-ddl.ts";
 import { createIndex, describeIndexes, dropIndex } from "./state/index-ddl.ts";
@@ -82,11 +104,20 @@ class Coordinator implements CoordinatorContract {
     const catalog = (): Catalog => ddl.catalog;
     this.#loading = new LoadTask(world, catalog, nodeOf);
     this.#jobs = new JobRunner({
-      world, catalog, manifests, oracle, nodeOf, loading: this.#loading, autoCompaction: config.autoCompaction,
+      world,
+      catalog,
+      manifests,
+      oracle,
+      nodeOf,
+      loading: this.#loading,
+      autoCompaction: config.autoCompaction,
     });
     const garbage = new GarbageCollector(world, manifests, config.garbageGraceMs);
     this.#background = new Background(world, config.jobIntervalMs, {
-      jobs: this.#jobs, loading: this.#loading, broadcaster: parts.broadcaster, garbage,
+      jobs: this.#jobs,
+      loading: this.#loading,
+      broadcaster: parts.broadcaster,
+      garbage,
     });
   }
 
@@ -124,7 +155,9 @@ class Coordinator implements CoordinatorContract {
     if (!numbers.ok) return numbers;
     const { id, at } = numbers.value;
     const databasesMax = this.#parts.world.limits.databasesMax;
-    return this.#change((catalog) => createDatabase(catalog, { name, properties, id: id as DatabaseId, at, databasesMax }));
+    return this.#change((catalog) =>
+      createDatabase(catalog, { name, properties, id: id as DatabaseId, at, databasesMax }),
+    );
   };
 
   dropDatabase: CoordinatorContract["dropDatabase"] = (name) => this.#change((catalog) => dropDatabase(catalog, name));
@@ -133,9 +166,8 @@ class Coordinator implements CoordinatorContract {
     return this.#change((catalog) => alterDatabase(catalog, name, set, remove));
   }
 
-  listDatabases: CoordinatorContract["listDatabases"] = () => (
-    Promise.resolve(succeed([...this.#catalog.databases.values()]))
-  );
+  listDatabases: CoordinatorContract["listDatabases"] = () =>
+    Promise.resolve(succeed([...this.#catalog.databases.values()]));
 
   describeDatabase: CoordinatorContract["describeDatabase"] = (name) => Promise.resolve(this.#catalog.database(name));
 
@@ -147,7 +179,10 @@ class Coordinator implements CoordinatorContract {
     if (!numbers.ok) return numbers;
     const { id, at } = numbers.value;
     const created = await ddl.run((catalog) => {
-      const channels = channelsByLoad(config.channels.map(({ channel }) => channel), catalog.collections.values());
+      const channels = channelsByLoad(
+        config.channels.map(({ channel }) => channel),
+        catalog.collections.values(),
+      );
       const allotment = { id: id as CollectionId, firstPartition: id + 1n, at, channels };
       const decided = createCollection(catalog, request, allotment, world.limits);
       return decided.ok ? succeed({ change: decided.value.change, result: decided.value.id }) : decided;
@@ -222,26 +257,22 @@ class Coordinator implements CoordinatorContract {
     if (!numbers.ok) return numbers;
     const { id, at } = numbers.value;
     const partitionsMax = this.#parts.world.limits.partitionsMax;
-    return this.#change((catalog) => (
-      createPartition(catalog, { ref, partition, id: id as PartitionId, at, partitionsMax })
-    ));
+    return this.#change((catalog) =>
+      createPartition(catalog, { ref, partition, id: id as PartitionId, at, partitionsMax }),
+    );
   };
 
-  dropPartition: CoordinatorContract["dropPartition"] = (ref, partition) => (
-    this.#change((catalog) => dropPartition(catalog, ref, partition))
-  );
+  dropPartition: CoordinatorContract["dropPartition"] = (ref, partition) =>
+    this.#change((catalog) => dropPartition(catalog, ref, partition));
 
-  createAlias: CoordinatorContract["createAlias"] = (ref, alias) => (
-    this.#change((catalog) => createAlias(catalog, ref, alias))
-  );
+  createAlias: CoordinatorContract["createAlias"] = (ref, alias) =>
+    this.#change((catalog) => createAlias(catalog, ref, alias));
 
-  dropAlias: CoordinatorContract["dropAlias"] = (database, alias) => (
-    this.#change((catalog) => dropAlias(catalog, database, alias))
-  );
+  dropAlias: CoordinatorContract["dropAlias"] = (database, alias) =>
+    this.#change((catalog) => dropAlias(catalog, database, alias));
 
-  alterAlias: CoordinatorContract["alterAlias"] = (ref, alias) => (
-    this.#change((catalog) => alterAlias(catalog, ref, alias))
-  );
+  alterAlias: CoordinatorContract["alterAlias"] = (ref, alias) =>
+    this.#change((catalog) => alterAlias(catalog, ref, alias));
 
   describeAlias: CoordinatorContract["describeAlias"] = (database, alias) => {
     const bad = aliasNameError(alias);
@@ -277,26 +308,29 @@ class Coordinator implements CoordinatorContract {
     });
   }
 
-  dropIndex: CoordinatorContract["dropIndex"] = (ref, index) => (
-    this.#changeLoaded(ref, (catalog) => dropIndex(catalog, ref, index))
-  );
+  dropIndex: CoordinatorContract["dropIndex"] = (ref, index) =>
+    this.#changeLoaded(ref, (catalog) => dropIndex(catalog, ref, index));
 
   describeIndexes: CoordinatorContract["describeIndexes"] = (ref, name, at) => {
     const found = this.#catalog.resolve(ref);
     if (!found.ok) return Promise.resolve(found);
-    return Promise.resolve(describeIndexes({
-      record: found.value, name, at, manifests: this.#parts.manifests.ofCollection(found.value),
-      attempts: this.#jobs.attempts, indexRowsMin: this.#parts.world.limits.indexRowsMin,
-    }));
+    return Promise.resolve(
+      describeIndexes({
+        record: found.value,
+        name,
+        at,
+        manifests: this.#parts.manifests.ofCollection(found.value),
+        attempts: this.#jobs.attempts,
+        indexRowsMin: this.#parts.world.limits.indexRowsMin,
+      }),
+    );
   };
 
-  load: CoordinatorContract["load"] = (ref, partitions) => (
-    this.#changeLoaded(ref, (catalog) => load(catalog, ref, partitions))
-  );
+  load: CoordinatorContract["load"] = (ref, partitions) =>
+    this.#changeLoaded(ref, (catalog) => load(catalog, ref, partitions));
 
-  release: CoordinatorContract["release"] = (ref, partitions) => (
-    this.#changeLoaded(ref, (catalog) => release(catalog, ref, partitions))
-  );
+  release: CoordinatorContract["release"] = (ref, partitions) =>
+    this.#changeLoaded(ref, (catalog) => release(catalog, ref, partitions));
 
   loadProgress: CoordinatorContract["loadProgress"] = async (ref, partitions) => {
     const found = this.#catalog.resolve(ref);
@@ -320,9 +354,8 @@ class Coordinator implements CoordinatorContract {
     return planned;
   }
 
-  compactionState: CoordinatorContract["compactionState"] = (compaction) => (
-    Promise.resolve(succeed(this.#jobs.compactionState(compaction)))
-  );
+  compactionState: CoordinatorContract["compactionState"] = (compaction) =>
+    Promise.resolve(succeed(this.#jobs.compactionState(compaction)));
 
   // For the nodes
 
@@ -433,12 +466,17 @@ class Coordinator implements CoordinatorContract {
 
   #assignment(catalog: Catalog, channel: ChannelName): ChannelAssignment {
     const { manifests } = this.#parts;
-    const shards = [...catalog.collections.values()].flatMap((record) => (
-      record.shards.filter((shard) => channelOf(shard) === channel).map((shard) => ({
-        shard, collection: record.id, schema: record.schema,
-        partitions: record.partitions.map((partition) => partition.id), manifest: manifests.of(shard),
-      }))
-    ));
+    const shards = [...catalog.collections.values()].flatMap((record) =>
+      record.shards
+        .filter((shard) => channelOf(shard) === channel)
+        .map((shard) => ({
+          shard,
+          collection: record.id,
+          schema: record.schema,
+          partitions: record.partitions.map((partition) => partition.id),
+          manifest: manifests.of(shard),
+        })),
+    );
     return { channel, term: manifests.termOf(channel), shards };
   }
 }

@@ -8,7 +8,12 @@ import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { MetaCondition, MetaOp, MetaStore } from "@elanus/platform/ports/meta";
 import {
-  Catalog, DEFAULT_DATABASE, DEFAULT_DATABASE_ID, type Change, type CollectionRecord, type LogIntent,
+  Catalog,
+  DEFAULT_DATABASE,
+  DEFAULT_DATABASE_ID,
+  type Change,
+  type CollectionRecord,
+  type LogIntent,
 } from "./state/catalog.ts";
 import { decodeRecord, encodeRecord } from "./state/record-text.ts";
 
@@ -41,7 +46,10 @@ export class CoordinatorStore {
       const number = old.value === undefined ? succeed(0) : decodeRecord<number>(EPOCH_KEY, old.value);
       if (!number.ok) return number;
       const epoch = encodeRecord(number.value + 1);
-      const taken = await meta.transact([{ key: EPOCH_KEY, value: old.value }], [{ kind: "put", key: EPOCH_KEY, value: epoch }]);
+      const taken = await meta.transact(
+        [{ key: EPOCH_KEY, value: old.value }],
+        [{ kind: "put", key: EPOCH_KEY, value: epoch }],
+      );
       if (!taken.ok) return taken;
       if (taken.value) return succeed(new CoordinatorStore(meta, epoch));
     }
@@ -98,8 +106,6 @@ export class CoordinatorStore {
 /** The operations of a change, in one transaction with its intent and the catalog's new version. */
 export function changeOps(change: Change, intent: LogIntent | undefined, version: number): MetaOp[] {
   invariant((intent === undefined) === (change.entries === undefined), "an intent for log entries and only then");
-  const put = (key: string, value: unknown): MetaOp => ({ kind: "put", key, value: encodeRecord(value) });
-  const remove = (key: string): MetaOp => ({ kind: "delete", key });
   return [
     ...(change.removeDatabases ?? []).map((id) => remove(`${DATABASES}${id}`)),
     ...(change.putDatabases ?? []).map((database) => put(`${DATABASES}${database.id}`, database)),
@@ -108,6 +114,14 @@ export function changeOps(change: Change, intent: LogIntent | undefined, version
     ...(intent === undefined ? [] : [put(intentKey(intent.sequence), intent)]),
     put(VERSION_KEY, version),
   ];
+}
+
+function put(key: string, value: unknown): MetaOp {
+  return { kind: "put", key, value: encodeRecord(value) };
+}
+
+function remove(key: string): MetaOp {
+  return { kind: "delete", key };
 }
 
 export function intentKey(sequence: number): string {

@@ -35,14 +35,20 @@ export class DeleteTask {
     const filter = reads.filter(request.filter, collection.schema, "delete");
     if (!filter.ok) return filter;
     if (filter.value.kind === "all" || filter.value.alwaysTrue) {
-      return fail({ kind: "invalidParameter", message: `delete plan can't be empty or always true : ${request.filter.text}` });
+      return fail({
+        kind: "invalidParameter",
+        message: `delete plan can't be empty or always true : ${request.filter.text}`,
+      });
     }
-    const doomed = filter.value.keys === undefined
-      ? await this.#parts.queries.keys(collection, {
-        partitions: request.partition === "" ? [] : [request.partition],
-        filter: filter.value, consistency: request.consistency, deadlineMs,
-      })
-      : this.#listed(filter.value.keys);
+    const doomed =
+      filter.value.keys === undefined
+        ? await this.#parts.queries.keys(collection, {
+            partitions: request.partition === "" ? [] : [request.partition],
+            filter: filter.value,
+            consistency: request.consistency,
+            deadlineMs,
+          })
+        : this.#listed(filter.value.keys);
     if (!doomed.ok) return doomed;
     if (doomed.value.count === 0) {
       const now = await world.peers.coordinator.allocateTimestamps(1);

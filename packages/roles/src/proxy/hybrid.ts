@@ -61,14 +61,23 @@ export class HybridTask {
   }
 
   /** All searches read at one snapshot and keep their views under one pin. */
-  async #plan(collection: KnownCollection, request: HybridSearch, how: {
-    readonly shape: RankShape;
-    readonly deadlineMs: number;
-    readonly view: SharedView;
-  }): Promise<Outcome<readonly PlannedSearch[]>> {
+  async #plan(
+    collection: KnownCollection,
+    request: HybridSearch,
+    how: {
+      readonly shape: RankShape;
+      readonly deadlineMs: number;
+      readonly view: SharedView;
+    },
+  ): Promise<Outcome<readonly PlannedSearch[]>> {
     const planned: PlannedSearch[] = [];
     for (const sub of request.requests) {
-      const search = await this.#searches.plan(collection, subRequest(request, sub, how.shape), how.deadlineMs, how.view);
+      const search = await this.#searches.plan(
+        collection,
+        subRequest(request, sub, how.shape),
+        how.deadlineMs,
+        how.view,
+      );
       if (!search.ok) return search;
       planned.push(search.value);
     }
@@ -76,16 +85,21 @@ export class HybridTask {
     const other = planned.find((search) => search.plan.nq !== first?.plan.nq);
     if (first === undefined || other === undefined) return succeed(planned);
     return fail({
-      kind: "invalidParameter", message: "sub search request nq should be the same",
-      expected: String(first.plan.nq), actual: String(other.plan.nq),
+      kind: "invalidParameter",
+      message: "sub search request nq should be the same",
+      expected: String(first.plan.nq),
+      actual: String(other.plan.nq),
     });
   }
 
-  async #execute(planned: readonly PlannedSearch[], how: {
-    readonly shape: RankShape;
-    readonly output: OutputColumns;
-    readonly encoding: Encoding;
-  }): Promise<Outcome<SearchResult>> {
+  async #execute(
+    planned: readonly PlannedSearch[],
+    how: {
+      readonly shape: RankShape;
+      readonly output: OutputColumns;
+      readonly encoding: Encoding;
+    },
+  ): Promise<Outcome<SearchResult>> {
     const { shape, output } = how;
     const answers = await Promise.all(planned.map((search) => this.#searches.hits(search)));
     const parts: Uint8Array[] = [];
@@ -107,8 +121,13 @@ export class HybridTask {
     if (!rows.ok) return rows;
     const metric: Metric = first.target.metric;
     const body = this.#searches.encode(first.collection, {
-      hits: page.value, rows: rows.value, output, encoding: how.encoding, metric: "IP",
-      roundDecimal: shape.roundDecimal, topK: shape.limit,
+      hits: page.value,
+      rows: rows.value,
+      output,
+      encoding: how.encoding,
+      metric: "IP",
+      roundDecimal: shape.roundDecimal,
+      topK: shape.limit,
     });
     if (!body.ok) return body;
     return succeed({ body: body.value, collection: first.collection.info, metric, sessionTimestamp: 0n as Timestamp });
@@ -120,7 +139,12 @@ function subRequest(outer: HybridSearch, sub: Search, shape: RankShape): Search 
   const params = new Map(sub.params);
   if ((params.get("topk") ?? "") === "") params.set("topk", String(shape.offset + shape.limit));
   return {
-    ...sub, params, database: outer.database, name: outer.name,
-    partitions: outer.partitions, consistency: outer.consistency, outputFields: [],
+    ...sub,
+    params,
+    database: outer.database,
+    name: outer.name,
+    partitions: outer.partitions,
+    consistency: outer.consistency,
+    outputFields: [],
   };
 }

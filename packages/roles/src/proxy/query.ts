@@ -49,13 +49,21 @@ export class QueryTask {
   }
 
   /** Encoded keys of the rows that match, at a snapshot. */
-  async keys(collection: KnownCollection, wish: {
-    readonly partitions: readonly string[];
-    readonly filter: CheckedFilter;
-    readonly consistency: Consistency;
-    readonly deadlineMs: number;
-  }): Promise<Outcome<{ keys: Uint8Array; count: number }>> {
-    const reading = await this.#reads.begin(collection, { ...wish, ignoreGrowing: false, snapshot: undefined, pin: undefined });
+  async keys(
+    collection: KnownCollection,
+    wish: {
+      readonly partitions: readonly string[];
+      readonly filter: CheckedFilter;
+      readonly consistency: Consistency;
+      readonly deadlineMs: number;
+    },
+  ): Promise<Outcome<{ keys: Uint8Array; count: number }>> {
+    const reading = await this.#reads.begin(collection, {
+      ...wish,
+      ignoreGrowing: false,
+      snapshot: undefined,
+      pin: undefined,
+    });
     if (!reading.ok) return reading;
     const plan = { fields: [primaryKeyOf(collection.schema).id], ...programOf(wish.filter) };
     const answers = await this.#reads.ask(reading.value, (node, scope) => node.query(scope, plan));
@@ -83,16 +91,24 @@ export class QueryTask {
     });
   }
 
-  async #count(reading: Reading, filter: CheckedFilter, name: string, encoding: Encoding): Promise<Outcome<QueryResult>> {
+  async #count(
+    reading: Reading,
+    filter: CheckedFilter,
+    name: string,
+    encoding: Encoding,
+  ): Promise<Outcome<QueryResult>> {
     const program = filter.kind === "program" ? filter.bytes : undefined;
     const answers = await this.#reads.ask(reading, (node, scope) => node.count(scope, program));
     if (!answers.ok) return answers;
     const total = answers.value.reduce((sum, answer) => sum + answer.count, 0n);
-    const column = encoding === "message"
-      ? attemptNow(() => this.#engine.addon.encodeCount(name, total))
-      : succeed(countJson(name, total, encoding));
+    const column =
+      encoding === "message"
+        ? attemptNow(() => this.#engine.addon.encodeCount(name, total))
+        : succeed(countJson(name, total, encoding));
     if (!column.ok) return column;
-    return succeed(this.#result(reading, { columns: [column.value], outputFields: [name], sessionTimestamp: 0n as Timestamp }));
+    return succeed(
+      this.#result(reading, { columns: [column.value], outputFields: [name], sessionTimestamp: 0n as Timestamp }),
+    );
   }
 
   async #rows(query: {
@@ -115,7 +131,9 @@ export class QueryTask {
     if (!answers.ok) return answers;
     const parts = answers.value.flatMap((answer) => answer.rows);
     const options = {
-      fields: output.value.fields, dynamicKeys: output.value.dynamicKeys, offset: shape.offset,
+      fields: output.value.fields,
+      dynamicKeys: output.value.dynamicKeys,
+      offset: shape.offset,
       ...(shape.limit === undefined ? {} : { limit: shape.limit }),
     };
     const columns = encodeQuery(this.#engine.addon, collection.compiled, parts, encoding, options);
@@ -123,10 +141,13 @@ export class QueryTask {
     const [first] = answers.value;
     const snapshot = reading.scope.snapshot ?? first?.snapshot ?? (0n as Timestamp);
     const isFirstPage = shape.iterator && iteratorSnapshot(query.request.consistency.guarantee) === undefined;
-    return succeed(this.#result(reading, {
-      columns: columns.value, outputFields: output.value.outputFields,
-      sessionTimestamp: isFirstPage ? snapshot : (0n as Timestamp),
-    }));
+    return succeed(
+      this.#result(reading, {
+        columns: columns.value,
+        outputFields: output.value.outputFields,
+        sessionTimestamp: isFirstPage ? snapshot : (0n as Timestamp),
+      }),
+    );
   }
 
   #result(reading: Reading, answer: Pick<QueryResult, "columns" | "outputFields" | "sessionTimestamp">): QueryResult {

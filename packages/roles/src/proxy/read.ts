@@ -139,9 +139,11 @@ export class ReadTask {
   }
 
   async #agreed(collection: KnownCollection, guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>> {
-    const ticks = await Promise.all(collection.owners.map(({ node, shards }) => (
-      this.#world.peers.streamingNode(node).readTimestamp(shards, guarantee, deadlineMs)
-    )));
+    const ticks = await Promise.all(
+      collection.owners.map(({ node, shards }) =>
+        this.#world.peers.streamingNode(node).readTimestamp(shards, guarantee, deadlineMs),
+      ),
+    );
     let least: Timestamp | undefined;
     for (const tick of ticks) {
       if (!tick.ok) return tick;
@@ -168,11 +170,17 @@ export class ReadTask {
     const hex = [this.#world.random.bits64(), this.#world.random.bits64()]
       .map((bits) => BigInt.asUintN(64, bits).toString(16).padStart(16, "0"))
       .join("");
-    return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20)].join("-");
+    return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20)].join(
+      "-",
+    );
   }
 }
 
 function isNotReady(error: DbError): boolean {
-  return error.kind === "collectionNotLoaded" || error.kind === "collectionNotFullyLoaded" || error.kind === "notReady"
-    || error.kind === "partitionNotLoaded";
+  return (
+    error.kind === "collectionNotLoaded" ||
+    error.kind === "collectionNotFullyLoaded" ||
+    error.kind === "notReady" ||
+    error.kind === "partitionNotLoaded"
+  );
 }

@@ -4,7 +4,16 @@
  */
 import type { CollectionRef, CoordinatorContract } from "@elanus/model/contract/coordinator";
 import type {
-  Delete, Encoding, HybridSearch, Insert, MutationAnswer, ProxyContract, Query, QueryResult, Search, SearchResult,
+  Delete,
+  Encoding,
+  HybridSearch,
+  Insert,
+  MutationAnswer,
+  ProxyContract,
+  Query,
+  QueryResult,
+  Search,
+  SearchResult,
 } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
@@ -43,7 +52,12 @@ class Proxy implements ProxyContract {
     this.#hybrids = new HybridTask(engine, this.#cache, reads, this.#searches);
     this.#queries = new QueryTask(engine, this.#cache, reads);
     this.#deletes = new DeleteTask({
-      world, engine, cache: this.#cache, reads, queries: this.#queries, writes: this.#writes,
+      world,
+      engine,
+      cache: this.#cache,
+      reads,
+      queries: this.#queries,
+      writes: this.#writes,
     });
   }
 
@@ -98,9 +112,9 @@ class Proxy implements ProxyContract {
     return sealed.ok ? succeed(growing + sealed.value) : sealed;
   }
 
-  async #flushOne(ref: CollectionRef): Promise<
-    Outcome<{ at: Timestamp; flushed: readonly bigint[]; flushing: readonly bigint[] }>
-  > {
+  async #flushOne(
+    ref: CollectionRef,
+  ): Promise<Outcome<{ at: Timestamp; flushed: readonly bigint[]; flushing: readonly bigint[] }>> {
     const found = await this.#cache.collection(ref);
     if (!found.ok) return found;
     const fresh: bigint[] = [];

@@ -34,7 +34,14 @@ export interface SharedView {
   readonly pin: PinId | undefined;
 }
 
-const UNSUPPORTED = ["group_by_field", "group_by_fields", "order_by_fields", "json_path", "analyzer_name", "time_fields"];
+const UNSUPPORTED = [
+  "group_by_field",
+  "group_by_fields",
+  "order_by_fields",
+  "json_path",
+  "analyzer_name",
+  "time_fields",
+];
 
 export class SearchTask {
   readonly #engine: NativeEngine;
@@ -80,9 +87,14 @@ export class SearchTask {
     if (!filter.ok) return filter;
     const output = resolveOutput(collection.schema, request.outputFields, "ifAsked");
     if (!output.ok) return output;
-    const plan = this.#searchPlan(collection, request, { target: target.value, shape: shape.value, filter: filter.value });
+    const plan = this.#searchPlan(collection, request, {
+      target: target.value,
+      shape: shape.value,
+      filter: filter.value,
+    });
     if (!plan.ok) return plan;
-    const ownSnapshot = shape.value.iterator === undefined ? undefined : iteratorSnapshot(request.consistency.guarantee);
+    const ownSnapshot =
+      shape.value.iterator === undefined ? undefined : iteratorSnapshot(request.consistency.guarantee);
     const reading = await this.#reads.begin(collection, {
       partitions: request.partitions,
       filter: filter.value,
@@ -94,16 +106,25 @@ export class SearchTask {
     });
     if (!reading.ok) return reading;
     return succeed({
-      collection, target: target.value, plan: plan.value, shape: shape.value, reading: reading.value,
-      output: output.value, opensSession: shape.value.iterator !== undefined && ownSnapshot === undefined,
+      collection,
+      target: target.value,
+      plan: plan.value,
+      shape: shape.value,
+      reading: reading.value,
+      output: output.value,
+      opensSession: shape.value.iterator !== undefined && ownSnapshot === undefined,
     });
   }
 
-  #searchPlan(collection: KnownCollection, request: Search, checked: {
-    readonly target: SearchTarget;
-    readonly shape: SearchShape;
-    readonly filter: CheckedFilter;
-  }): Outcome<SearchPlan> {
+  #searchPlan(
+    collection: KnownCollection,
+    request: Search,
+    checked: {
+      readonly target: SearchTarget;
+      readonly shape: SearchShape;
+      readonly filter: CheckedFilter;
+    },
+  ): Outcome<SearchPlan> {
     const { target, shape, filter } = checked;
     const query = this.#placeholders(collection, target, request);
     if (!query.ok) return query;
@@ -147,35 +168,48 @@ export class SearchTask {
     const { shape, plan, output, collection, target } = planned;
     const found = shape.iterator?.version === 2 ? await this.#iteratorHits(planned) : await this.hits(planned);
     if (!found.ok) return found;
-    const page = shape.iterator?.version === 2
-      ? succeed(found.value.hits)
-      : attemptNow(() => this.#engine.addon.sliceHits(found.value.hits, shape.offset, shape.limit));
+    const page =
+      shape.iterator?.version === 2
+        ? succeed(found.value.hits)
+        : attemptNow(() => this.#engine.addon.sliceHits(found.value.hits, shape.offset, shape.limit));
     if (!page.ok) return page;
     const rows = await this.rows(planned.reading, page.value, output);
     if (!rows.ok) return rows;
     const iterator = this.#iteratorAnswer(planned, page.value);
     if (!iterator.ok) return iterator;
     const body = this.encode(collection, {
-      hits: page.value, rows: rows.value, output, encoding, metric: target.metric,
-      roundDecimal: shape.roundDecimal, topK: Math.min(shape.limit, plan.topK), iterator: iterator.value,
+      hits: page.value,
+      rows: rows.value,
+      output,
+      encoding,
+      metric: target.metric,
+      roundDecimal: shape.roundDecimal,
+      topK: Math.min(shape.limit, plan.topK),
+      iterator: iterator.value,
     });
     if (!body.ok) return body;
     const sessionTimestamp = planned.opensSession ? found.value.snapshot : (0n as Timestamp);
     return succeed({ body: body.value, collection: collection.info, metric: target.metric, sessionTimestamp });
   }
 
-  encode(collection: KnownCollection, answer: {
-    readonly hits: Uint8Array;
-    readonly rows: readonly Uint8Array[];
-    readonly output: OutputColumns;
-    readonly encoding: Encoding;
-    readonly metric: string;
-    readonly roundDecimal: number;
-    readonly topK: number;
-    readonly iterator?: { readonly token: string; readonly lastBound: number } | undefined;
-  }): Outcome<Uint8Array> {
+  encode(
+    collection: KnownCollection,
+    answer: {
+      readonly hits: Uint8Array;
+      readonly rows: readonly Uint8Array[];
+      readonly output: OutputColumns;
+      readonly encoding: Encoding;
+      readonly metric: string;
+      readonly roundDecimal: number;
+      readonly topK: number;
+      readonly iterator?: { readonly token: string; readonly lastBound: number } | undefined;
+    },
+  ): Outcome<Uint8Array> {
     const options = {
-      ...answer.output, metric: answer.metric, roundDecimal: answer.roundDecimal, topK: answer.topK,
+      ...answer.output,
+      metric: answer.metric,
+      roundDecimal: answer.roundDecimal,
+      topK: answer.topK,
       ...(answer.iterator === undefined ? {} : { iterator: answer.iterator }),
     };
     return encodeSearch(this.#engine.addon, collection.compiled, answer.hits, answer.rows, answer.encoding, options);
@@ -225,14 +259,17 @@ export class SearchTask {
     if (claimed < 1 || claimed > NQ_MAX) {
       return fail({
         kind: "invalidParameter",
-        message: `nq [${claimed}] is invalid, nq (number of search vector per search request) ` +
+        message:
+          `nq [${claimed}] is invalid, nq (number of search vector per search request) ` +
           `should be in range [1, ${NQ_MAX}], but got ${claimed}`,
       });
     }
     if (claimed !== nq) {
       return fail({
-        kind: "invalidParameter", message: "nq does not match the placeholder group",
-        expected: String(nq), actual: String(claimed),
+        kind: "invalidParameter",
+        message: "nq does not match the placeholder group",
+        expected: String(nq),
+        actual: String(claimed),
       });
     }
     return succeed({ bytes: message, nq });

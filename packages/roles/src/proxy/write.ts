@@ -88,24 +88,34 @@ export class WriteTask {
     const { shards } = collection.info;
     const routed = attemptNow(() => this.#engine.addon.routeKeys(keys, shards.length));
     if (!routed.ok) return routed;
-    return succeed(routed.value.flatMap((part, ordinal): LogEntry[] => {
-      const shard = shards[ordinal];
-      return part === undefined || shard === undefined ? [] : [{ kind: "delete", shard, partition, keys: part }];
-    }));
+    return succeed(
+      routed.value.flatMap((part, ordinal): LogEntry[] => {
+        const shard = shards[ordinal];
+        return part === undefined || shard === undefined ? [] : [{ kind: "delete", shard, partition, keys: part }];
+      }),
+    );
   }
 
   async #columnise(request: Insert, collection: KnownCollection, upsert: boolean): Promise<Outcome<Rows>> {
     const { rows } = request;
     if (rows.kind === "fieldData" && rows.rowCount <= 0) {
       return fail({
-        kind: "invalidParameter", message: "num_rows should be greater than 0", expected: "> 0", actual: String(rows.rowCount),
+        kind: "invalidParameter",
+        message: "num_rows should be greater than 0",
+        expected: "> 0",
+        actual: String(rows.rowCount),
       });
     }
     const options = await this.#options(request, collection, upsert);
     if (!options.ok) return options;
     const made = readRows(this.#engine.addon, collection.compiled, rows, options.value);
     if (made.ok && made.value.rowCount === 0) {
-      return fail({ kind: "invalidParameter", message: "num_rows should be greater than 0", expected: "> 0", actual: "0" });
+      return fail({
+        kind: "invalidParameter",
+        message: "num_rows should be greater than 0",
+        expected: "> 0",
+        actual: "0",
+      });
     }
     return made;
   }
@@ -118,9 +128,10 @@ export class WriteTask {
     const allowed = /^(1|t|true)$/i.test(collection.info.properties["allow_insert_auto_id"] ?? "false");
     const options = { upsert, allowInsertAutoId: allowed };
     if (!primaryKeyOf(collection.schema).autoId) return succeed(options);
-    const count = request.rows.kind === "json"
-      ? Math.ceil((request.rows.rows.length + 1) / JSON_ROW_BYTES_MIN)
-      : request.rows.rowCount;
+    const count =
+      request.rows.kind === "json"
+        ? Math.ceil((request.rows.rows.length + 1) / JSON_ROW_BYTES_MIN)
+        : request.rows.rowCount;
     const ids = await this.#world.peers.coordinator.allocateIds(count);
     return ids.ok ? succeed({ ...options, firstAutoId: ids.value.first }) : ids;
   }

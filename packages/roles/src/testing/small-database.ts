@@ -44,8 +44,14 @@ export async function openSmall(
   const engine = { addon, pool: new addon.Pool(0) };
   const peers = new DirectPeers();
   const world: World = {
-    ...stores, peers, clock: systemClock, timers: systemTimers, random: systemRandom, executor: { threads: 0 },
-    telemetry: silentTelemetry, limits: { ...defaultLimits, ...options.limits },
+    ...stores,
+    peers,
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    executor: { threads: 0 },
+    telemetry: silentTelemetry,
+    limits: { ...defaultLimits, ...options.limits },
   };
   const nodes = Array.from({ length: options.streamingNodes ?? 1 }, (_, at) => (at + 1) as NodeId);
   const channels = nodes.map((node) => ({ node, channel: `p${node - 1}` as ChannelName }));
@@ -71,7 +77,9 @@ export async function openSmall(
 
 export function must<T>(outcome: Outcome<T>): T {
   if (!outcome.ok) {
-    const text = JSON.stringify(outcome.error, (_key, value: unknown) => (typeof value === "bigint" ? `${value}` : value));
+    const text = JSON.stringify(outcome.error, (_key, value: unknown) =>
+      typeof value === "bigint" ? `${value}` : value,
+    );
     throw new Error(text);
   }
   return outcome.value;
@@ -79,8 +87,18 @@ export function must<T>(outcome: Outcome<T>): T {
 
 export function field(name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
   return {
-    id: 0 as FieldId, name, description: "", type, primaryKey: false, autoId: false, partitionKey: false,
-    clusteringKey: false, nullable: false, dynamic: false, typeParams: {}, ...more,
+    id: 0 as FieldId,
+    name,
+    description: "",
+    type,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: false,
+    dynamic: false,
+    typeParams: {},
+    ...more,
   };
 }
 

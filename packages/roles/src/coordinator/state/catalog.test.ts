@@ -68,7 +68,8 @@ class NaiveCatalog {
         return true;
       case "alias": {
         const holder = this.aliases.get(one.to);
-        if (real === undefined || this.collections.has(one.to) || (holder !== undefined && holder !== real)) return false;
+        if (real === undefined || this.collections.has(one.to) || (holder !== undefined && holder !== real))
+          return false;
         this.aliases.set(one.to, real);
         return true;
       }
@@ -101,8 +102,18 @@ class NaiveCatalog {
 
 function field(name: string, type: DataType, more: Partial<FieldSchema>): FieldSchema {
   return {
-    id: 0 as FieldId, name, description: "", type, primaryKey: false, autoId: false, partitionKey: false,
-    clusteringKey: false, nullable: false, dynamic: false, typeParams: {}, ...more,
+    id: 0 as FieldId,
+    name,
+    description: "",
+    type,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: false,
+    dynamic: false,
+    typeParams: {},
+    ...more,
   };
 }
 
@@ -132,8 +143,19 @@ class Subject {
     const { catalog } = this;
     switch (one.verb) {
       case "create": {
-        const allotment = { id: this.#number as CollectionId, firstPartition: this.#number + 1n, at, channels: ["p0" as ChannelName] };
-        const request = { ...ref, schema: schemaOf(one.dim), shards: 1, consistency: "bounded" as const, properties: {} };
+        const allotment = {
+          id: this.#number as CollectionId,
+          firstPartition: this.#number + 1n,
+          at,
+          channels: ["p0" as ChannelName],
+        };
+        const request = {
+          ...ref,
+          schema: schemaOf(one.dim),
+          shards: 1,
+          consistency: "bounded" as const,
+          properties: {},
+        };
         const created = createCollection(catalog, request, allotment, defaultLimits);
         return created.ok ? { ok: true, value: created.value.change } : created;
       }
@@ -148,7 +170,13 @@ class Subject {
       case "unalias":
         return dropAlias(catalog, "default", one.name);
       case "partition":
-        return createPartition(catalog, { ref, partition: one.to, id: this.#number as PartitionId, at, partitionsMax: 1_024 });
+        return createPartition(catalog, {
+          ref,
+          partition: one.to,
+          id: this.#number as PartitionId,
+          at,
+          partitionsMax: 1_024,
+        });
       case "unpartition":
         return dropPartition(catalog, ref, one.to);
       case "load":
@@ -161,26 +189,32 @@ class Subject {
 
 describe("catalog", () => {
   it("agrees with a naive twin on every verb's outcome and on what is there", () => {
-    fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const subject = new Subject();
-      const twin = new NaiveCatalog();
-      for (const one of steps) {
-        const outcome = subject.run(one);
-        expect([one, outcome.ok]).toEqual([one, twin.run(one)]);
-        const records = [...subject.catalog.collections.values()];
-        expect(records.map((record) => record.schema.name).sort()).toEqual([...twin.collections.keys()].sort());
-        expect(records.flatMap((record) => record.aliases).sort()).toEqual([...twin.aliases.keys()].sort());
-        for (const [alias, target] of twin.aliases) {
-          const found = subject.catalog.resolve({ database: "default", name: alias });
-          invariant(found.ok, "an alias resolves");
-          expect(twin.collections.get(found.value.schema.name)).toBe(target);
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const subject = new Subject();
+        const twin = new NaiveCatalog();
+        for (const one of steps) {
+          const outcome = subject.run(one);
+          expect([one, outcome.ok]).toEqual([one, twin.run(one)]);
+          const records = [...subject.catalog.collections.values()];
+          expect(records.map((record) => record.schema.name).sort()).toEqual([...twin.collections.keys()].sort());
+          expect(records.flatMap((record) => record.aliases).sort()).toEqual([...twin.aliases.keys()].sort());
+          for (const [alias, target] of twin.aliases) {
+            const found = subject.catalog.resolve({ database: "default", name: alias });
+            invariant(found.ok, "an alias resolves");
+            expect(twin.collections.get(found.value.schema.name)).toBe(target);
+          }
+          for (const record of records) {
+            const others = record.partitions
+              .map((partition) => partition.name)
+              .filter((name) => name !== "_default")
+              .sort();
+            expect(others).toEqual([...(twin.collections.get(record.schema.name)?.partitions ?? [])].sort());
+          }
         }
-        for (const record of records) {
-          const others = record.partitions.map((partition) => partition.name).filter((name) => name !== "_default").sort();
-          expect(others).toEqual([...(twin.collections.get(record.schema.name)?.partitions ?? [])].sort());
-        }
-      }
-    }), { numRuns: 300 });
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it("reads a shard's channel from its name", () => {

@@ -1,21 +1,32 @@
 /** Decisions on collections: create, drop, rename, alter. */
 import type { PartitionInfo, Properties } from "@elanus/model/catalog";
+import type { DbError } from "@elanus/model/error";
 import type { CollectionRef, CreateCollection } from "@elanus/model/contract/coordinator";
-import {
-  shardIdOf, type ChannelName, type CollectionId, type PartitionId, type ShardId,
-} from "@elanus/model/id";
+import { shardIdOf, type ChannelName, type CollectionId, type PartitionId, type ShardId } from "@elanus/model/id";
 import type { Limits } from "@elanus/model/limits";
 import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
 import { encodeSchema, type CollectionSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import {
-  collectionMissing, DEFAULT_PARTITION, NO_CHANGE, touched, usesPartitionKey,
-  type Catalog, type Change, type CollectionRecord, type DdlEntry,
+  collectionMissing,
+  DEFAULT_PARTITION,
+  NO_CHANGE,
+  touched,
+  usesPartitionKey,
+  type Catalog,
+  type Change,
+  type CollectionRecord,
+  type DdlEntry,
 } from "./catalog.ts";
 import { collectionNameError, invalid } from "./names.ts";
 import {
-  collectionPropertyError, CONSISTENCY_KEY, DESCRIPTION_KEY, DYNAMIC_KEY, parseBool,
-  parseConsistency, TIMEZONE_KEY,
+  collectionPropertyError,
+  CONSISTENCY_KEY,
+  DESCRIPTION_KEY,
+  DYNAMIC_KEY,
+  parseBool,
+  parseConsistency,
+  TIMEZONE_KEY,
 } from "./properties.ts";
 import { checkSchema } from "./schema-rules.ts";
 
@@ -58,12 +69,17 @@ export function createCollection(
     return fail({ kind: "collectionLimit", limit: limits.collectionsMax });
   }
   const record: CollectionRecord = {
-    id: allotment.id, databaseId, schema, properties,
+    id: allotment.id,
+    databaseId,
+    schema,
+    properties,
     shards: shardNames(allotment, shards),
     partitions: firstPartitions(request, allotment),
-    aliases: [], indexes: [],
+    aliases: [],
+    indexes: [],
     consistency: request.consistency,
-    createdAt: allotment.at, updatedAt: allotment.at,
+    createdAt: allotment.at,
+    updatedAt: allotment.at,
     load: { kind: "released" },
   };
   const entries = createEntries(record);
@@ -118,11 +134,16 @@ function sameCollection(
   existing: CollectionRecord,
   request: Pick<CreateCollection, "schema" | "properties" | "shards" | "consistency">,
 ): boolean {
-  const facts = (schema: CollectionSchema): string => encodeSchema({ ...schema, version: 0 });
-  return facts(existing.schema) === facts(request.schema)
-    && existing.shards.length === request.shards
-    && existing.consistency === request.consistency
-    && sameProperties(existing.properties, request.properties);
+  return (
+    schemaText(existing.schema) === schemaText(request.schema) &&
+    existing.shards.length === request.shards &&
+    existing.consistency === request.consistency &&
+    sameProperties(existing.properties, request.properties)
+  );
+}
+
+function schemaText(schema: CollectionSchema): string {
+  return encodeSchema({ ...schema, version: 0 });
 }
 
 function sameProperties(left: Properties, right: Properties): boolean {
@@ -165,16 +186,23 @@ export function dropCollection(catalog: Catalog, ref: CollectionRef): Outcome<Ch
   const found = catalog.named(database.value.id, ref.name);
   if (found === undefined) return succeed(NO_CHANGE);
   if (found.aliases.length > 0) {
-    return fail(invalid(
-      `unable to drop the collection [${ref.name}] because it has associated aliases ` +
-        `[${found.aliases.join(" ")}], please remove all aliases before dropping the collection`,
-    ));
+    return fail(
+      invalid(
+        `unable to drop the collection [${ref.name}] because it has associated aliases ` +
+          `[${found.aliases.join(" ")}], please remove all aliases before dropping the collection`,
+      ),
+    );
   }
   const entries = found.shards.map((shard): DdlEntry => ({ kind: "dropShard", shard }));
   return succeed({ removeCollections: [found.id], entries: { collection: found.id, entries } });
 }
 
-export function renameCollection(catalog: Catalog, from: CollectionRef, to: CollectionRef, at: Timestamp): Outcome<Change> {
+export function renameCollection(
+  catalog: Catalog,
+  from: CollectionRef,
+  to: CollectionRef,
+  at: Timestamp,
+): Outcome<Change> {
   const bad = collectionNameError(to.name);
   if (bad !== undefined) return fail(bad);
   if (from.database === to.database && from.name === to.name) {
@@ -192,9 +220,9 @@ export function renameCollection(catalog: Catalog, from: CollectionRef, to: Coll
     return fail({ kind: "aliasCollectionConflict", database: to.database, alias: to.name });
   }
   if (catalog.named(target.value.id, to.name) !== undefined) {
-    return fail(invalid(
-      `duplicated new collection name ${to.database}:${to.name} with other collection name or alias`,
-    ));
+    return fail(
+      invalid(`duplicated new collection name ${to.database}:${to.name} with other collection name or alias`),
+    );
   }
   if (found === undefined) return fail(collectionMissing(from));
   if (source.value.id !== target.value.id && found.aliases.length > 0) {
@@ -226,26 +254,43 @@ export function alterCollection(
   return succeed({ putCollections: [touched(withProperties(record, set, remove), at)] });
 }
 
-function alterError(record: CollectionRecord, set: Properties, remove: readonly string[]): ReturnType<typeof invalid> | undefined {
+function alterError(record: CollectionRecord, set: Properties, remove: readonly string[]): DbError | undefined {
   if (remove.includes(DYNAMIC_KEY)) return invalid(`cannot delete key ${DYNAMIC_KEY}`);
   const keys = Object.keys(set);
   if (set[DYNAMIC_KEY] !== undefined && keys.length > 1) {
     return invalid("cannot alter dynamic schema with other properties at the same time");
   }
   const level = set[CONSISTENCY_KEY];
-  if (level !== undefined && parseConsistency(level) === undefined) return invalid(`invalid consistency level: ${level}`);
-  if (set["partitionkey.isolation"] !== undefined && !usesPartitionKey(record)) {
-    return { kind: "illegalSchema", message: "partition key isolation mode is enabled but no partition key field is set" };
+  if (level !== undefined && parseConsistency(level) === undefined) {
+    return invalid(`invalid consistency level: ${level}`);
   }
-  if (record.load.kind === "released") return undefined;
-  const touches = (prefix: string, list: readonly string[]): boolean => list.some((key) => key.startsWith(prefix));
-  const refuse = (message: string): ReturnType<typeof invalid> => (
-    { kind: "indexOnLoadedCollection", collection: record.schema.name, message }
-  );
+  if (set["partitionkey.isolation"] !== undefined && !usesPartitionKey(record)) {
+    return {
+      kind: "illegalSchema",
+      message: "partition key isolation mode is enabled but no partition key field is set",
+    };
+  }
+  return record.load.kind === "released" ? undefined : alterLoadedError(record, keys, remove);
+}
+
+function alterLoadedError(
+  record: CollectionRecord,
+  keys: readonly string[],
+  remove: readonly string[],
+): DbError | undefined {
+  const refuse = (message: string): DbError => ({
+    kind: "indexOnLoadedCollection",
+    collection: record.schema.name,
+    message,
+  });
   if (touches("mmap.enabled", keys)) return refuse("can not alter mmap properties if collection loaded");
   if (touches("mmap.enabled", remove)) return refuse("can not delete mmap properties if collection loaded");
   if (touches("warmup.", [...keys, ...remove])) return refuse("can not alter warmup properties if collection loaded");
   return undefined;
+}
+
+function touches(prefix: string, keys: readonly string[]): boolean {
+  return keys.some((key) => key.startsWith(prefix));
 }
 
 function withProperties(record: CollectionRecord, set: Properties, remove: readonly string[]): CollectionRecord {

@@ -46,9 +46,9 @@ export function alterDatabase(
 ): Outcome<Change> {
   const setCount = Object.keys(set).length;
   if (setCount === 0 && remove.length === 0) {
-    return fail(invalid(
-      "alter database with empty properties and delete keys, expected to set either properties or delete keys",
-    ));
+    return fail(
+      invalid("alter database with empty properties and delete keys, expected to set either properties or delete keys"),
+    );
   }
   if (setCount > 0 && remove.length > 0) {
     return fail(invalid("alter database cannot modify properties and delete keys at the same time"));

@@ -11,7 +11,12 @@ import { indexNameError, invalid } from "./names.ts";
 
 /** Settings of how an index is held; two indexes that differ only here are the same. */
 const HOLDING_KEYS: ReadonlySet<string> = new Set([
-  "mmap.enabled", "mmap_enabled", "indexoffsetcache.enabled", "warmup", "index_type", "metric_type",
+  "mmap.enabled",
+  "mmap_enabled",
+  "indexoffsetcache.enabled",
+  "warmup",
+  "index_type",
+  "metric_type",
 ]);
 
 export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId, at: Timestamp): Outcome<Change> {
@@ -23,7 +28,12 @@ export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId,
   const field = record.schema.fields.find((candidate) => candidate.name === request.field);
   if (field === undefined) return fail(invalid(`cannot create index on non-exist field: ${request.field}`));
   const index: IndexInfo = {
-    id, field: field.id, type: request.type, params: request.params, userParams: request.userParams, createdAt: at,
+    id,
+    field: field.id,
+    type: request.type,
+    params: request.params,
+    userParams: request.userParams,
+    createdAt: at,
     name: request.index === "" ? defaultName(field, request) : request.index,
     ...(request.metric === undefined ? {} : { metric: request.metric }),
   };
@@ -51,16 +61,18 @@ function samePath(left: IndexInfo, right: IndexInfo): boolean {
 
 function sameIndex(left: IndexInfo, right: IndexInfo): boolean {
   if (left.type !== right.type || !sameMetric(left, right)) return false;
-  const facts = (index: IndexInfo): string => JSON.stringify(
-    Object.entries(index.params).filter(([key]) => !HOLDING_KEYS.has(key)).sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
-  return facts(left) === facts(right);
+  return buildText(left) === buildText(right);
+}
+
+/** What makes the built index what it is. */
+function buildText(index: IndexInfo): string {
+  const params = Object.entries(index.params).filter(([key]) => !HOLDING_KEYS.has(key));
+  return JSON.stringify(params.sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 
 /** AUTOINDEX without a metric takes whatever metric is there. */
 function sameMetric(left: IndexInfo, right: IndexInfo): boolean {
-  const asks = (index: IndexInfo): boolean => index.userParams.some((param) => param.key === "metric_type");
-  return left.metric === right.metric || !asks(right);
+  return left.metric === right.metric || !right.userParams.some((param) => param.key === "metric_type");
 }
 
 export function dropIndex(catalog: Catalog, ref: CollectionRef, name: string): Outcome<Change> {

@@ -4,8 +4,14 @@ import type { PartitionId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { isVector } from "@elanus/model/schema";
 import {
-  isLoaded, NO_CHANGE, partitionNamed, usesPartitionKey,
-  type Catalog, type Change, type CollectionRecord, type LoadWish,
+  isLoaded,
+  NO_CHANGE,
+  partitionNamed,
+  usesPartitionKey,
+  type Catalog,
+  type Change,
+  type CollectionRecord,
+  type LoadWish,
 } from "./catalog.ts";
 import { invalid } from "./names.ts";
 
@@ -60,12 +66,17 @@ function checkIndexed(record: CollectionRecord): Outcome<void> {
 }
 
 function widened(wish: LoadWish, add: "all" | readonly PartitionId[]): LoadWish {
-  if (add === "all" || (wish.kind === "wanted" && wish.partitions === "all")) return { kind: "wanted", partitions: "all" };
+  if (add === "all" || (wish.kind === "wanted" && wish.partitions === "all"))
+    return { kind: "wanted", partitions: "all" };
   const present = wish.kind === "wanted" && wish.partitions !== "all" ? wish.partitions : [];
   return { kind: "wanted", partitions: [...new Set([...present, ...add])] };
 }
 
-function narrowed(record: CollectionRecord, wish: LoadWish & { kind: "wanted" }, drop: "all" | readonly PartitionId[]): LoadWish {
+function narrowed(
+  record: CollectionRecord,
+  wish: LoadWish & { kind: "wanted" },
+  drop: "all" | readonly PartitionId[],
+): LoadWish {
   if (drop === "all") return { kind: "released" };
   const present = wish.partitions === "all" ? record.partitions.map((partition) => partition.id) : wish.partitions;
   const left = present.filter((partition) => !drop.includes(partition));
@@ -81,7 +92,12 @@ function sameWish(left: LoadWish, right: LoadWish): boolean {
 }
 
 /** `percent` is what the streaming nodes have open of the wish. */
-export function loadProgress(catalog: Catalog, ref: CollectionRef, names: readonly string[], percent: number): Outcome<LoadProgress> {
+export function loadProgress(
+  catalog: Catalog,
+  ref: CollectionRef,
+  names: readonly string[],
+  percent: number,
+): Outcome<LoadProgress> {
   const found = catalog.resolve(ref);
   if (!found.ok) {
     return found.error.kind === "collectionNotFound" ? succeed({ state: "notExist", percent: 0 }) : found;
@@ -93,5 +109,7 @@ export function loadProgress(catalog: Catalog, ref: CollectionRef, names: readon
     if (!isLoaded(record, partition.id)) return succeed({ state: "notLoaded", percent: 0 });
   }
   if (record.load.kind === "released") return succeed({ state: "notLoaded", percent: 0 });
-  return succeed(percent >= 100 ? { state: "loaded", percent: 100 } : { state: "loading", percent: Math.floor(percent) });
+  return succeed(
+    percent >= 100 ? { state: "loaded", percent: 100 } : { state: "loading", percent: Math.floor(percent) },
+  );
 }

@@ -32,7 +32,9 @@ export function committed(
     return refuse(manifest.shard, "the checkpoint cannot go back");
   }
   const removed = new Set(commit.remove);
-  const kept = manifest.segments.filter((segment) => !removed.has(segment.id)).map((segment) => withDeletes(segment, commit));
+  const kept = manifest.segments
+    .filter((segment) => !removed.has(segment.id))
+    .map((segment) => withDeletes(segment, commit));
   return succeed({
     shard: manifest.shard,
     version: manifest.version + 1,
@@ -49,11 +51,13 @@ function isRepeated(
 ): boolean {
   const changes = commit.add.length + commit.remove.length + commit.deletes.length;
   if (changes === 0) return commit.checkpoint === undefined || commit.checkpoint.position === manifest.checkpoint;
-  return commit.add.every((segment) => present.has(segment.id))
-    && commit.remove.every((segment) => !present.has(segment))
-    && commit.deletes.every((entry) => present.get(entry.segment)?.files.some((file) => file.key === entry.file.key))
-    && (commit.add.length > 0 || commit.deletes.length > 0)
-    && (commit.checkpoint === undefined || commit.checkpoint.position <= manifest.checkpoint);
+  return (
+    commit.add.every((segment) => present.has(segment.id)) &&
+    commit.remove.every((segment) => !present.has(segment)) &&
+    commit.deletes.every((entry) => present.get(entry.segment)?.files.some((file) => file.key === entry.file.key)) &&
+    (commit.add.length > 0 || commit.deletes.length > 0) &&
+    (commit.checkpoint === undefined || commit.checkpoint.position <= manifest.checkpoint)
+  );
 }
 
 function withDeletes(segment: SealedSegmentMeta, commit: ManifestCommit): SealedSegmentMeta {
@@ -81,7 +85,8 @@ export function withIndexState(
   const others = found.indexes.filter((entry) => entry.index !== index);
   const changed = { ...found, indexes: [...others, { index, state }] };
   return {
-    ...manifest, version: manifest.version + 1,
+    ...manifest,
+    version: manifest.version + 1,
     segments: manifest.segments.map((candidate) => (candidate.id === segment ? changed : candidate)),
   };
 }
@@ -90,15 +95,20 @@ export function withIndexState(
 export function withoutIndexes(manifest: ShardManifest, wanted: ReadonlySet<IndexId>): ShardManifest | undefined {
   if (!manifest.segments.some((segment) => segment.indexes.some((entry) => !wanted.has(entry.index)))) return undefined;
   return {
-    ...manifest, version: manifest.version + 1,
-    segments: manifest.segments.map((segment) => (
-      { ...segment, indexes: segment.indexes.filter((entry) => wanted.has(entry.index)) }
-    )),
+    ...manifest,
+    version: manifest.version + 1,
+    segments: manifest.segments.map((segment) => ({
+      ...segment,
+      indexes: segment.indexes.filter((entry) => wanted.has(entry.index)),
+    })),
   };
 }
 
 /** The manifest without the segments of dropped partitions; undefined when there are none. */
-export function withoutPartition(manifest: ShardManifest, kept: (segment: SealedSegmentMeta) => boolean): ShardManifest | undefined {
+export function withoutPartition(
+  manifest: ShardManifest,
+  kept: (segment: SealedSegmentMeta) => boolean,
+): ShardManifest | undefined {
   if (manifest.segments.every(kept)) return undefined;
   return { ...manifest, version: manifest.version + 1, segments: manifest.segments.filter(kept) };
 }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { aliasNameError, collectionNameError, databaseNameError, fieldNameError, indexNameError, partitionNameError } from "./names.ts";
+import {
+  aliasNameError,
+  collectionNameError,
+  databaseNameError,
+  fieldNameError,
+  indexNameError,
+  partitionNameError,
+} from "./names.ts";
 
 const long = "a".repeat(256);
 const umlauts = "ä".repeat(128);

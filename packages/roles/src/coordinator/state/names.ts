@@ -8,9 +8,27 @@ const encoder = new TextEncoder();
 
 /** Words of the filter language that cannot name a field. */
 const KEYWORDS: ReadonlySet<string> = new Set([
-  "in", "not", "like", "and", "or", "is", "null", "true", "false", "exists", "isnull", "isnotnull", "json_contains",
-  "json_contains_all", "json_contains_any", "array_contains", "array_contains_all", "array_contains_any",
-  "array_length", "text_match", "phrase_match",
+  "in",
+  "not",
+  "like",
+  "and",
+  "or",
+  "is",
+  "null",
+  "true",
+  "false",
+  "exists",
+  "isnull",
+  "isnotnull",
+  "json_contains",
+  "json_contains_all",
+  "json_contains_any",
+  "array_contains",
+  "array_contains_all",
+  "array_contains_any",
+  "array_length",
+  "text_match",
+  "phrase_match",
 ]);
 const RESERVED: ReadonlySet<string> = new Set(["RowID", "Timestamp", "$meta", "$namespace_id", "__virtual_pk__"]);
 
@@ -40,7 +58,8 @@ function plainNameError(name: string, noun: "name" | "alias"): DbError | undefin
 export function databaseNameError(name: string): DbError | undefined {
   const refuse = (message: string): DbError => ({ kind: "invalidDatabaseName", database: name, message });
   if (name === "") return refuse("database name couldn't be empty");
-  if (byteLength(name) > NAME_BYTES_MAX) return refuse("the length of a database name must be less than 255 characters");
+  if (byteLength(name) > NAME_BYTES_MAX)
+    return refuse("the length of a database name must be less than 255 characters");
   if (!FIRST.test(name)) return refuse("the first character of a database name must be an underscore or letter");
   if (!WORD.test(name)) return refuse("database name can only contain numbers, letters and underscores");
   return undefined;
@@ -79,7 +98,8 @@ export function fieldNameError(name: string): DbError | undefined {
 
 export function indexNameError(name: string): DbError | undefined {
   const head = `Invalid index name: ${name}. `;
-  if (byteLength(name) > NAME_BYTES_MAX) return invalid(`${head}The length of a index name must be less than 255 characters.`);
+  if (byteLength(name) > NAME_BYTES_MAX)
+    return invalid(`${head}The length of a index name must be less than 255 characters.`);
   if (name !== "" && !FIRST.test(name)) {
     return invalid(`${head}The first character of an index name must be an underscore or letter.`);
   }

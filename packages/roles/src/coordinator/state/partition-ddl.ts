@@ -4,8 +4,14 @@ import type { PartitionId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import {
-  DEFAULT_PARTITION, isLoaded, NO_CHANGE, partitionNamed, usesPartitionKey,
-  type Catalog, type Change, type DdlEntry,
+  DEFAULT_PARTITION,
+  isLoaded,
+  NO_CHANGE,
+  partitionNamed,
+  usesPartitionKey,
+  type Catalog,
+  type Change,
+  type DdlEntry,
 } from "./catalog.ts";
 import { invalid, partitionNameError } from "./names.ts";
 

@@ -4,7 +4,10 @@ import { invariant } from "@elanus/model/outcome";
 import { channelOf, type CollectionRecord } from "./catalog.ts";
 
 /** Channels for the next shards: those with the fewest shards first. */
-export function channelsByLoad(channels: readonly ChannelName[], collections: Iterable<CollectionRecord>): ChannelName[] {
+export function channelsByLoad(
+  channels: readonly ChannelName[],
+  collections: Iterable<CollectionRecord>,
+): ChannelName[] {
   const counts = new Map<ChannelName, number>(channels.map((channel) => [channel, 0]));
   for (const collection of collections) {
     for (const shard of collection.shards) {

@@ -15,13 +15,25 @@ export const ALLOW_AUTO_ID_KEY = "allow_insert_auto_id";
 const TTL_SECONDS_MAX = 3_155_760_000n;
 const DESCRIPTION_BYTES_MAX = 1_024;
 const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
-  ["1", true], ["t", true], ["true", true], ["0", false], ["f", false], ["false", false],
+  ["1", true],
+  ["t", true],
+  ["true", true],
+  ["0", false],
+  ["f", false],
+  ["false", false],
 ]);
 const BOOLEAN_KEYS: readonly string[] = [
-  "mmap.enabled", "partitionkey.isolation", "collection.autocompaction.enabled", ALLOW_AUTO_ID_KEY, DYNAMIC_KEY,
+  "mmap.enabled",
+  "partitionkey.isolation",
+  "collection.autocompaction.enabled",
+  ALLOW_AUTO_ID_KEY,
+  DYNAMIC_KEY,
 ];
 const WARMUP_KEYS: readonly string[] = [
-  "warmup.scalarField", "warmup.scalarIndex", "warmup.vectorField", "warmup.vectorIndex",
+  "warmup.scalarField",
+  "warmup.scalarIndex",
+  "warmup.vectorField",
+  "warmup.vectorIndex",
 ];
 
 export function parseBool(text: string): boolean | undefined {
@@ -33,8 +45,15 @@ export function databasePropertyError(properties: Properties): DbError | undefin
 }
 
 export function collectionPropertyError(properties: Properties, schema: CollectionSchema): DbError | undefined {
-  return ttlError(properties) ?? timezoneError(properties) ?? booleanError(properties) ?? warmupError(properties)
-    ?? partitionKeyError(properties, schema) ?? modeError(properties) ?? describeError(properties, schema);
+  return (
+    ttlError(properties) ??
+    timezoneError(properties) ??
+    booleanError(properties) ??
+    warmupError(properties) ??
+    partitionKeyError(properties, schema) ??
+    modeError(properties) ??
+    describeError(properties, schema)
+  );
 }
 
 function ttlError(properties: Properties): DbError | undefined {
@@ -50,8 +69,7 @@ function timezoneError(properties: Properties): DbError | undefined {
   const zone = properties[TIMEZONE_KEY];
   if (zone === undefined) return undefined;
   try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return undefined;
+    return new Intl.DateTimeFormat("en", { timeZone: zone }).resolvedOptions() && undefined;
   } catch {
     return invalid(`unknown or invalid IANA Time Zone ID: ${zone}`);
   }
@@ -81,7 +99,10 @@ function warmupError(properties: Properties): DbError | undefined {
 function partitionKeyError(properties: Properties, schema: CollectionSchema): DbError | undefined {
   const isolated = parseBool(properties["partitionkey.isolation"] ?? "false") === true;
   if (!isolated || schema.fields.some((field) => field.partitionKey)) return undefined;
-  return { kind: "illegalSchema", message: "partition key isolation mode is enabled but no partition key field is set" };
+  return {
+    kind: "illegalSchema",
+    message: "partition key isolation mode is enabled but no partition key field is set",
+  };
 }
 
 function modeError(properties: Properties): DbError | undefined {
@@ -103,8 +124,15 @@ function describeError(properties: Properties, schema: CollectionSchema): DbErro
 }
 
 const LEVELS: ReadonlyMap<string, ConsistencyLevel> = new Map([
-  ["strong", "strong"], ["session", "session"], ["bounded", "bounded"], ["eventually", "eventually"],
-  ["customized", "customized"], ["0", "strong"], ["1", "session"], ["2", "bounded"], ["3", "eventually"],
+  ["strong", "strong"],
+  ["session", "session"],
+  ["bounded", "bounded"],
+  ["eventually", "eventually"],
+  ["customized", "customized"],
+  ["0", "strong"],
+  ["1", "session"],
+  ["2", "bounded"],
+  ["3", "eventually"],
   ["4", "customized"],
 ]);
 

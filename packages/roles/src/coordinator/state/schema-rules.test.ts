@@ -6,8 +6,18 @@ import { checkSchema } from "./schema-rules.ts";
 
 function field(name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
   return {
-    id: 0 as FieldId, name, description: "", type, primaryKey: false, autoId: false, partitionKey: false,
-    clusteringKey: false, nullable: false, dynamic: false, typeParams: {}, ...more,
+    id: 0 as FieldId,
+    name,
+    description: "",
+    type,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: false,
+    dynamic: false,
+    typeParams: {},
+    ...more,
   };
 }
 const id = field("id", DataType.int64, { primaryKey: true });
@@ -21,7 +31,10 @@ describe("schema rules", () => {
   it("numbers fields from 100 and puts $meta last", () => {
     const checked = checkSchema(schema([id, vector, field("n", DataType.int8)], true), defaultLimits);
     expect(checked.ok && checked.value.fields.map((one) => [one.id, one.name])).toEqual([
-      [100, "id"], [101, "v"], [102, "n"], [103, "$meta"],
+      [100, "id"],
+      [101, "v"],
+      [102, "n"],
+      [103, "$meta"],
     ]);
   });
 
@@ -33,7 +46,11 @@ describe("schema rules", () => {
   it.each<[string, readonly FieldSchema[], string]>([
     ["no key", [vector], "primary key is not specified"],
     ["two keys", [id, { ...id, name: "k" }, vector], "there are more than one primary key, field name = id, k"],
-    ["key type", [field("id", DataType.double, { primaryKey: true }), vector], "the data type of primary key should be Int64 or VarChar"],
+    [
+      "key type",
+      [field("id", DataType.double, { primaryKey: true }), vector],
+      "the data type of primary key should be Int64 or VarChar",
+    ],
     ["null key", [{ ...id, nullable: true }, vector], "primary field not support null"],
     ["auto id elsewhere", [id, vector, field("n", DataType.int64, { autoId: true })], "field name = n"],
     ["no vector", [id], "schema does not contain vector field"],
@@ -41,18 +58,62 @@ describe("schema rules", () => {
     ["dim 1", [id, { ...vector, dim: 1 }], "invalid dimension: 1. should be in range 2 ~ 32768"],
     ["dim too big", [id, { ...vector, dim: 32_769 }], "invalid dimension: 32769 of field v. float vector dimension"],
     ["dim missing", [id, field("v", DataType.floatVector)], "dimension is not defined in field type params"],
-    ["binary dim", [id, field("v", DataType.binaryVector, { dim: 12 })], "binary vector dimension should be multiple of 8"],
-    ["sparse dim", [id, field("v", DataType.sparseFloatVector, { dim: 12 })], "dim should not be specified for sparse vector field v"],
-    ["no length", [id, vector, field("t", DataType.varChar)], "type param(max_length) should be specified for the field(t)"],
-    ["length", [id, vector, field("t", DataType.varChar, { lengthMax: 65_536 })], "should be in (0, 65535], but got 65536 instead"],
-    ["capacity", [id, vector, field("a", DataType.array, { elementType: DataType.int8, capacityMax: 0 })], "should be in (0, 4096]"],
-    ["element", [id, vector, field("a", DataType.array, { elementType: DataType.json, capacityMax: 1 })], "element type JSON is not supported"],
-    ["default", [id, vector, field("a", DataType.json, { defaultValue: "x" })], "type not support default_value, type:JSON"],
-    ["default type", [id, vector, field("n", DataType.int8, { defaultValue: "x" })], "type (Int8) of field (n) is not equal"],
-    ["partition key null", [id, vector, field("p", DataType.int64, { partitionKey: true, nullable: true })], "partition key field not support nullable"],
+    [
+      "binary dim",
+      [id, field("v", DataType.binaryVector, { dim: 12 })],
+      "binary vector dimension should be multiple of 8",
+    ],
+    [
+      "sparse dim",
+      [id, field("v", DataType.sparseFloatVector, { dim: 12 })],
+      "dim should not be specified for sparse vector field v",
+    ],
+    [
+      "no length",
+      [id, vector, field("t", DataType.varChar)],
+      "type param(max_length) should be specified for the field(t)",
+    ],
+    [
+      "length",
+      [id, vector, field("t", DataType.varChar, { lengthMax: 65_536 })],
+      "should be in (0, 65535], but got 65536 instead",
+    ],
+    [
+      "capacity",
+      [id, vector, field("a", DataType.array, { elementType: DataType.int8, capacityMax: 0 })],
+      "should be in (0, 4096]",
+    ],
+    [
+      "element",
+      [id, vector, field("a", DataType.array, { elementType: DataType.json, capacityMax: 1 })],
+      "element type JSON is not supported",
+    ],
+    [
+      "default",
+      [id, vector, field("a", DataType.json, { defaultValue: "x" })],
+      "type not support default_value, type:JSON",
+    ],
+    [
+      "default type",
+      [id, vector, field("n", DataType.int8, { defaultValue: "x" })],
+      "type (Int8) of field (n) is not equal",
+    ],
+    [
+      "partition key null",
+      [id, vector, field("p", DataType.int64, { partitionKey: true, nullable: true })],
+      "partition key field not support nullable",
+    ],
     ["keyword", [id, vector, field("like", DataType.int8)], "like is keyword in milvus"],
-    ["too many", [id, vector, ...Array.from({ length: 63 }, (_, at) => field(`f${at}`, DataType.int8))], "maximum field's number should be limited to 64"],
-    ["vectors", [id, ...Array.from({ length: 11 }, (_, at) => ({ ...vector, name: `v${at}` }))], "maximum vector field's number should be limited to 10"],
+    [
+      "too many",
+      [id, vector, ...Array.from({ length: 63 }, (_, at) => field(`f${at}`, DataType.int8))],
+      "maximum field's number should be limited to 64",
+    ],
+    [
+      "vectors",
+      [id, ...Array.from({ length: 11 }, (_, at) => ({ ...vector, name: `v${at}` }))],
+      "maximum vector field's number should be limited to 10",
+    ],
   ])("refuses %s", (_what, fields, text) => {
     const checked = checkSchema(schema(fields), defaultLimits);
     expect(checked).toMatchObject({ ok: false, error: { message: expect.stringContaining(text) } });

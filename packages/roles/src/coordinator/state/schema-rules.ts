@@ -7,7 +7,12 @@ import type { FieldId } from "@elanus/model/id";
 import type { Limits } from "@elanus/model/limits";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import {
-  DataType, DYNAMIC_FIELD_NAME, FIRST_USER_FIELD_ID, isVector, type CollectionSchema, type FieldSchema,
+  DataType,
+  DYNAMIC_FIELD_NAME,
+  FIRST_USER_FIELD_ID,
+  isVector,
+  type CollectionSchema,
+  type FieldSchema,
 } from "@elanus/model/schema";
 import { fieldNameError, invalid } from "./names.ts";
 
@@ -18,18 +23,35 @@ const BINARY_DIM_MAX = 262_144;
 const DESCRIPTION_BYTES_MAX = 1_024;
 
 const ELEMENT_TYPES: ReadonlySet<DataType> = new Set<DataType>([
-  DataType.bool, DataType.int8, DataType.int16, DataType.int32, DataType.int64, DataType.float, DataType.double,
+  DataType.bool,
+  DataType.int8,
+  DataType.int16,
+  DataType.int32,
+  DataType.int64,
+  DataType.float,
+  DataType.double,
   DataType.varChar,
 ]);
 const CLUSTERING_TYPES: ReadonlySet<DataType> = new Set<DataType>([
-  DataType.int8, DataType.int16, DataType.int32, DataType.int64, DataType.float, DataType.double, DataType.varChar,
+  DataType.int8,
+  DataType.int16,
+  DataType.int32,
+  DataType.int64,
+  DataType.float,
+  DataType.double,
+  DataType.varChar,
 ]);
 const DEFAULT_TYPES: ReadonlySet<DataType> = new Set<DataType>([DataType.bool, ...CLUSTERING_TYPES]);
 
 export function checkSchema(schema: CollectionSchema, limits: Limits): Outcome<CollectionSchema> {
   const fields = schema.fields.filter((field) => !field.dynamic);
-  const bad = countError(fields, limits) ?? uniqueError(fields) ?? primaryKeyError(fields)
-    ?? roleError(fields) ?? firstError(fields, fieldError) ?? descriptionError(schema);
+  const bad =
+    countError(fields, limits) ??
+    uniqueError(fields) ??
+    primaryKeyError(fields) ??
+    roleError(fields) ??
+    firstError(fields, fieldError) ??
+    descriptionError(schema);
   if (bad !== undefined) return fail(bad);
   const numbered = fields.map((field, at) => ({ ...field, id: (FIRST_USER_FIELD_ID + at) as FieldId }));
   if (!schema.dynamicFieldEnabled) return succeed({ ...schema, fields: numbered });
@@ -40,8 +62,17 @@ export function checkSchema(schema: CollectionSchema, limits: Limits): Outcome<C
 /** The hidden JSON column of a dynamic collection. */
 export function dynamicField(id: FieldId): FieldSchema {
   return {
-    id, name: DYNAMIC_FIELD_NAME, description: "dynamic schema", type: DataType.json, primaryKey: false, autoId: false,
-    partitionKey: false, clusteringKey: false, nullable: true, dynamic: true, typeParams: {},
+    id,
+    name: DYNAMIC_FIELD_NAME,
+    description: "dynamic schema",
+    type: DataType.json,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: true,
+    dynamic: true,
+    typeParams: {},
   };
 }
 
@@ -86,9 +117,7 @@ function roleError(fields: readonly FieldSchema[]): DbError | undefined {
   const partitions = fields.filter((field) => field.partitionKey);
   const [partition, second] = partitions;
   if (partition !== undefined && second !== undefined) {
-    return invalid(
-      `there are more than one partition key, field name = ${partition.name}, ${second.name}`,
-    );
+    return invalid(`there are more than one partition key, field name = ${partition.name}, ${second.name}`);
   }
   if (partition !== undefined) {
     if (partition.primaryKey) return invalid("the partition key field must not be primary field");
@@ -124,7 +153,8 @@ function vectorError(field: FieldSchema): DbError | undefined {
   if (!isVector(field.type)) return undefined;
   if (text !== undefined && !/^-?\d+$/.test(text.trim())) return invalid(`invalid dimension: ${text}`);
   const dim = field.dim ?? (text === undefined ? undefined : Number(text));
-  if (dim === undefined) return invalid("dimension is not defined in field type params, check type param `dim` for vector field");
+  if (dim === undefined)
+    return invalid("dimension is not defined in field type params, check type param `dim` for vector field");
   if (field.type === DataType.binaryVector) return binaryDimError(field, dim);
   if (!Number.isInteger(dim) || dim <= 1) {
     return invalid(`invalid dimension: ${dim}. should be in range 2 ~ ${DIM_MAX}`);
@@ -137,15 +167,16 @@ function vectorError(field: FieldSchema): DbError | undefined {
 
 function binaryDimError(field: FieldSchema, dim: number): DbError | undefined {
   const head = `invalid dimension: ${dim} of field ${field.name}. `;
-  if (!Number.isInteger(dim) || dim <= 1) return invalid(`invalid dimension: ${dim}. should be in range 2 ~ ${DIM_MAX}`);
+  if (!Number.isInteger(dim) || dim <= 1)
+    return invalid(`invalid dimension: ${dim}. should be in range 2 ~ ${DIM_MAX}`);
   if (dim % 8 !== 0) return invalid(`${head}binary vector dimension should be multiple of 8. `);
   if (dim <= BINARY_DIM_MAX) return undefined;
   return invalid(`${head}binary vector dimension should be in range 8 ~ ${BINARY_DIM_MAX}`);
 }
 
 function lengthError(field: FieldSchema): DbError | undefined {
-  const isText = field.type === DataType.varChar
-    || (field.type === DataType.array && field.elementType === DataType.varChar);
+  const isText =
+    field.type === DataType.varChar || (field.type === DataType.array && field.elementType === DataType.varChar);
   if (!isText) return undefined;
   if (field.lengthMax === undefined) {
     const text = field.typeParams["max_length"];
@@ -172,7 +203,8 @@ function arrayError(field: FieldSchema): DbError | undefined {
     if (text !== undefined) return invalid(`the value for max_capacity of field ${field.name} must be an integer`);
     return invalid(`type param(max_capacity) should be specified for array field ${field.name}`);
   }
-  if (Number.isInteger(field.capacityMax) && field.capacityMax > 0 && field.capacityMax <= CAPACITY_MAX) return undefined;
+  if (Number.isInteger(field.capacityMax) && field.capacityMax > 0 && field.capacityMax <= CAPACITY_MAX)
+    return undefined;
   return invalid(`the maximum capacity specified for a Array should be in (0, ${CAPACITY_MAX}]`);
 }
 
@@ -180,12 +212,18 @@ function defaultError(field: FieldSchema): DbError | undefined {
   const value = field.defaultValue;
   if (value === undefined) return undefined;
   if (!DEFAULT_TYPES.has(field.type)) return invalid(`type not support default_value, type:${typeName(field.type)}`);
-  const wanted = field.type === DataType.bool ? "boolean"
-    : field.type === DataType.varChar ? "string"
-    : field.type === DataType.float || field.type === DataType.double ? "number" : "bigint";
+  const wanted =
+    field.type === DataType.bool
+      ? "boolean"
+      : field.type === DataType.varChar
+        ? "string"
+        : field.type === DataType.float || field.type === DataType.double
+          ? "number"
+          : "bigint";
   if (typeof value !== wanted) {
     return invalid(
-      `type (${typeName(field.type)}) of field (${field.name}) is not equal to the type(${typeof value}) of default_value`,
+      `type (${typeName(field.type)}) of field (${field.name}) is not equal to ` +
+        `the type(${typeof value}) of default_value`,
     );
   }
   if (typeof value === "string" && new TextEncoder().encode(value).length > (field.lengthMax ?? LENGTH_MAX)) {
@@ -197,9 +235,12 @@ function defaultError(field: FieldSchema): DbError | undefined {
 }
 
 function integerRangeError(field: FieldSchema, value: FieldSchema["defaultValue"]): DbError | undefined {
-  const bits = field.type === DataType.int8 ? 8 : field.type === DataType.int16 ? 16 : field.type === DataType.int32 ? 32 : 64;
+  const bits =
+    field.type === DataType.int8 ? 8 : field.type === DataType.int16 ? 16 : field.type === DataType.int32 ? 32 : 64;
   if (typeof value === "bigint" && BigInt.asIntN(bits, value) !== value) {
-    return invalid(`[${value}] is out of range of ${typeName(field.type)} for the default value of field ${field.name}`);
+    return invalid(
+      `[${value}] is out of range of ${typeName(field.type)} for the default value of field ${field.name}`,
+    );
   }
   if (typeof value === "number" && !Number.isFinite(value)) {
     return invalid(`value '${value}' is not a number or infinity`);

@@ -8,9 +8,17 @@ const updatedAt = timestampOf(1_700_000_000_000);
 const bounded = timestampOf(nowMs - 5_000);
 const later = timestampOf(nowMs - 10);
 
-function guarantee(level: ConsistencyLevel | undefined, asked: bigint, collectionLevel: ConsistencyLevel = "bounded"): unknown {
+function guarantee(
+  level: ConsistencyLevel | undefined,
+  asked: bigint,
+  collectionLevel: ConsistencyLevel = "bounded",
+): unknown {
   const found = guaranteeOf({
-    asked: { level, guarantee: asked as Timestamp }, collectionLevel, updatedAt, nowMs, stalenessMsMax: 5_000,
+    asked: { level, guarantee: asked as Timestamp },
+    collectionLevel,
+    updatedAt,
+    nowMs,
+    stalenessMsMax: 5_000,
   });
   return found.kind === "now" ? "now" : found.at;
 }

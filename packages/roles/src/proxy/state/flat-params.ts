@@ -51,7 +51,9 @@ export function refuseFeatures(params: SearchParams, keys: readonly string[], ve
 export function roundDecimalOf(params: SearchParams): Outcome<number> {
   const digits = numberParam(params, "round_decimal") ?? -1;
   if (Number.isInteger(digits) && digits >= -1 && digits <= 6) return succeed(digits);
-  return refuse(`round_decimal [${params.get("round_decimal")}] is invalid, should be -1 or an integer in range [0, 6]`);
+  return refuse(
+    `round_decimal [${params.get("round_decimal")}] is invalid, should be -1 or an integer in range [0, 6]`,
+  );
 }
 
 export function refuse(message: string): Failure {

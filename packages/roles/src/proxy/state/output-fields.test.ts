@@ -5,13 +5,31 @@ import { countColumn, resolveOutput } from "./output-fields.ts";
 
 function field(id: number, name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
   return {
-    id: id as FieldId, name, description: "", type, primaryKey: false, autoId: false, partitionKey: false,
-    clusteringKey: false, nullable: false, dynamic: false, typeParams: {}, ...more,
+    id: id as FieldId,
+    name,
+    description: "",
+    type,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: false,
+    dynamic: false,
+    typeParams: {},
+    ...more,
   };
 }
-const fixed = [field(100, "id", DataType.int64, { primaryKey: true }), field(101, "v", DataType.floatVector), field(102, "t", DataType.varChar)];
+const fixed = [
+  field(100, "id", DataType.int64, { primaryKey: true }),
+  field(101, "v", DataType.floatVector),
+  field(102, "t", DataType.varChar),
+];
 const plain: CollectionSchema = { name: "c", description: "", fields: fixed, dynamicFieldEnabled: false, version: 0 };
-const dynamic: CollectionSchema = { ...plain, fields: [...fixed, field(103, "$meta", DataType.json, { dynamic: true })], dynamicFieldEnabled: true };
+const dynamic: CollectionSchema = {
+  ...plain,
+  fields: [...fixed, field(103, "$meta", DataType.json, { dynamic: true })],
+  dynamicFieldEnabled: true,
+};
 
 describe("output fields", () => {
   it.each<[string, CollectionSchema, string[], "first" | "ifAsked", number[], string[], string[]]>([

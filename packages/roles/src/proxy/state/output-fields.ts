@@ -15,7 +15,11 @@ export interface OutputColumns {
 
 export type KeyPlace = "first" | "ifAsked";
 
-export function resolveOutput(schema: CollectionSchema, asked: readonly string[], key: KeyPlace): Outcome<OutputColumns> {
+export function resolveOutput(
+  schema: CollectionSchema,
+  asked: readonly string[],
+  key: KeyPlace,
+): Outcome<OutputColumns> {
   const columns = new Map<FieldId, FieldSchema>();
   const echoed = new Set<string>();
   const dynamicKeys = new Set<string>();

@@ -31,7 +31,8 @@ export function queryShape(params: SearchParams, collection: CollectionId, count
   if (!Number.isInteger(offset) || offset < 0) return refuse(`offset [${offsetText}] is invalid, should be gte than 0`);
   if (offset + limit > WINDOW_MAX) {
     return refuse(
-      `invalid max query result window, (offset+limit) should be in range [1, ${WINDOW_MAX}], but got ${offset + limit}`,
+      `invalid max query result window, (offset+limit) should be in range [1, ${WINDOW_MAX}], ` +
+        `but got ${offset + limit}`,
     );
   }
   return succeed({ limit, offset, iterator, ignoreGrowing });

@@ -54,8 +54,10 @@ function weighted(inner: Readonly<Record<string, unknown>>, requests: number): O
   }
   if (weights.length !== requests) {
     return fail({
-      kind: "invalidParameter", message: "the length of weights param mismatch with ann search requests",
-      expected: String(requests), actual: String(weights.length),
+      kind: "invalidParameter",
+      message: "the length of weights param mismatch with ann search requests",
+      expected: String(requests),
+      actual: String(weights.length),
     });
   }
   const norm = String(inner["norm_score"] ?? "false").toLowerCase();

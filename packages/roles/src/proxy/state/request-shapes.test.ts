@@ -11,12 +11,19 @@ const collection = 7n as CollectionId;
 const token = "0f0e0d0c-0b0a-4009-8807-060504030201";
 
 function search(params: Flat, index = "HNSW", metric: Metric = "L2"): unknown {
-  return searchShape({ params: new Map(Object.entries(params)), collection, metric, index: { type: index, userParams: [] } });
+  return searchShape({
+    params: new Map(Object.entries(params)),
+    collection,
+    metric,
+    index: { type: index, userParams: [] },
+  });
 }
 
 describe("search shape", () => {
   it("reads page, rounding and parameters; numbers may be text, unknown keys are ignored", () => {
-    expect(search({ topk: "5", offset: "2", round_decimal: "3", params: '{"ef":"64","mine":1}', ef: "64", nprobe: "9" })).toEqual({
+    expect(
+      search({ topk: "5", offset: "2", round_decimal: "3", params: '{"ef":"64","mine":1}', ef: "64", nprobe: "9" }),
+    ).toEqual({
       ok: true,
       value: { limit: 5, offset: 2, roundDecimal: 3, ignoreGrowing: false, indexParams: '{"ef":64}', bounds: {} },
     });
@@ -50,9 +57,13 @@ describe("search shape", () => {
 
   it("bounds turn round with the metric", () => {
     const params = '{"radius":1,"range_filter":2}';
-    expect(search({ topk: "1", params }, "FLAT", "IP")).toMatchObject({ ok: true, value: { bounds: { radius: 1, rangeFilter: 2 } } });
+    expect(search({ topk: "1", params }, "FLAT", "IP")).toMatchObject({
+      ok: true,
+      value: { bounds: { radius: 1, rangeFilter: 2 } },
+    });
     expect(search({ topk: "1", params: '{"radius":2,"range_filter":1}' }, "FLAT", "IP")).toMatchObject({
-      ok: false, error: { message: "range_filter must more than radius when IP/COSINE" },
+      ok: false,
+      error: { message: "range_filter must more than radius when IP/COSINE" },
     });
   });
 
@@ -60,18 +71,24 @@ describe("search shape", () => {
     const page = { iterator: "True", search_iter_v2: "True", search_iter_batch_size: "20000", topk: "1" };
     expect(search(page)).toMatchObject({ ok: true, value: { limit: 16_384, iterator: { version: 2 } } });
     expect(search({ ...page, search_iter_id: token, search_iter_last_bound: "1.5" })).toMatchObject({
-      ok: true, value: { bounds: { afterScore: 1.5 }, iterator: { token, lastBound: 1.5 } },
+      ok: true,
+      value: { bounds: { afterScore: 1.5 }, iterator: { token, lastBound: 1.5 } },
     });
   });
 
   it("parameters of other index types are ignored", () => {
-    expect(search({ topk: "1", params: '{"ef":0,"nprobe":3}' }, "IVF_FLAT")).toMatchObject({ value: { indexParams: '{"nprobe":3}' } });
-    expect(search({ topk: "1", params: '{"drop_ratio_search":1}' }, "SPARSE_INVERTED_INDEX")).toMatchObject({ ok: false });
+    expect(search({ topk: "1", params: '{"ef":0,"nprobe":3}' }, "IVF_FLAT")).toMatchObject({
+      value: { indexParams: '{"nprobe":3}' },
+    });
+    expect(search({ topk: "1", params: '{"drop_ratio_search":1}' }, "SPARSE_INVERTED_INDEX")).toMatchObject({
+      ok: false,
+    });
   });
 });
 
 describe("query shape", () => {
-  const query = (params: Flat, counting = false): unknown => queryShape(new Map(Object.entries(params)), collection, counting);
+  const query = (params: Flat, counting = false): unknown =>
+    queryShape(new Map(Object.entries(params)), collection, counting);
 
   it("reads limit and offset; an offset alone counts for nothing", () => {
     expect(query({ limit: "3", offset: "4" })).toMatchObject({ ok: true, value: { limit: 3, offset: 4 } });
@@ -93,9 +110,13 @@ describe("rank shape", () => {
   const rank = (params: Flat): unknown => rankShape(new Map(Object.entries(params)), 2);
 
   it("is reciprocal rank with k 60 unless asked otherwise", () => {
-    expect(rank({ limit: "5" })).toMatchObject({ ok: true, value: { limit: 5, offset: 0, rank: { kind: "rrf", k: 60 } } });
+    expect(rank({ limit: "5" })).toMatchObject({
+      ok: true,
+      value: { limit: 5, offset: 0, rank: { kind: "rrf", k: 60 } },
+    });
     expect(rank({ limit: "5", strategy: "weighted", params: '{"weights":[1,0.5],"norm_score":true}' })).toMatchObject({
-      ok: true, value: { rank: { kind: "weighted", weights: [1, 0.5], normalise: true } },
+      ok: true,
+      value: { rank: { kind: "weighted", weights: [1, 0.5], normalise: true } },
     });
   });
 
@@ -105,7 +126,10 @@ describe("rank shape", () => {
     [{ limit: "1", strategy: "best" }, "unsupported rank type best"],
     [{ limit: "1", params: '{"k":0}' }, "The rank params k should be in range (0, 16384)"],
     [{ limit: "1", strategy: "weighted", params: '{"weights":[2,0]}' }, "rank param weight should be in range [0, 1]"],
-    [{ limit: "1", strategy: "weighted", params: '{"weights":[1]}' }, "the length of weights param mismatch with ann search requests"],
+    [
+      { limit: "1", strategy: "weighted", params: '{"weights":[1]}' },
+      "the length of weights param mismatch with ann search requests",
+    ],
   ])("refuses %j", (params, text) => {
     expect(rank(params)).toMatchObject({ ok: false, error: { message: expect.stringContaining(text) } });
   });

@@ -5,7 +5,14 @@ import type { CollectionId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { SearchPlan } from "@elanus/model/plan";
 import {
-  innerParams, isTrue, numberParam, parseFlag, refuse, roundDecimalOf, textParam, WINDOW_MAX,
+  innerParams,
+  isTrue,
+  numberParam,
+  parseFlag,
+  refuse,
+  roundDecimalOf,
+  textParam,
+  WINDOW_MAX,
 } from "./flat-params.ts";
 import { indexSearchParams } from "./index-search-params.ts";
 
@@ -57,8 +64,11 @@ export function searchShape(input: ShapeInput): Outcome<SearchShape> {
   const checked = indexSearchParams(input.index, inner.value, topK);
   if (!checked.ok) return checked;
   return succeed({
-    ...page.value, roundDecimal: roundDecimal.value, ignoreGrowing,
-    indexParams: JSON.stringify(checked.value), bounds: bounds.value,
+    ...page.value,
+    roundDecimal: roundDecimal.value,
+    ignoreGrowing,
+    indexParams: JSON.stringify(checked.value),
+    bounds: bounds.value,
     ...(iterator.value === undefined ? {} : { iterator: iterator.value }),
   });
 }
@@ -67,7 +77,10 @@ function pageOf(params: SearchParams, iterator: IteratorShape | undefined): Outc
   const batch = iterator?.version === 2 ? textParam(params, "search_iter_batch_size") : undefined;
   const text = batch ?? textParam(params, "topk") ?? textParam(params, "limit");
   if (text === undefined) {
-    return fail({ kind: "missingParameter", message: iterator?.version === 2 ? "batch size is required" : "topk is required" });
+    return fail({
+      kind: "missingParameter",
+      message: iterator?.version === 2 ? "batch size is required" : "topk is required",
+    });
   }
   const asked = Number(text);
   if (!Number.isInteger(asked)) return refuse(`topk [${text}] is invalid`);
@@ -98,7 +111,8 @@ function iteratorOf(params: SearchParams, collection: CollectionId): Outcome<Ite
   const token = textParam(params, "search_iter_id");
   if (token !== undefined && !TOKEN.test(token)) return refuse("invalid token format");
   const lastBound = numberParam(params, "search_iter_last_bound");
-  if (Number.isNaN(lastBound)) return refuse(`failed to parse input last bound: ${params.get("search_iter_last_bound")}`);
+  if (Number.isNaN(lastBound))
+    return refuse(`failed to parse input last bound: ${params.get("search_iter_last_bound")}`);
   return succeed({
     version: 2,
     ...(token === undefined ? {} : { token }),
@@ -107,7 +121,11 @@ function iteratorOf(params: SearchParams, collection: CollectionId): Outcome<Ite
 }
 
 /** An iterator's pages must stay in one collection, whatever its alias points to meanwhile. */
-export function sameCollection(params: SearchParams, collection: CollectionId, what: "search" | "query"): Outcome<void> {
+export function sameCollection(
+  params: SearchParams,
+  collection: CollectionId,
+  what: "search" | "query",
+): Outcome<void> {
   const id = textParam(params, "collection_id");
   if (id === undefined || id === "0" || id === String(collection)) return succeed(undefined);
   return refuse(
@@ -150,7 +168,8 @@ function boundsOf(
 ): Outcome<SearchShape["bounds"]> {
   const radius = inner["radius"] === undefined ? undefined : Number(inner["radius"]);
   const rangeFilter = inner["range_filter"] === undefined ? undefined : Number(inner["range_filter"]);
-  if (Number.isNaN(radius)) return refuse(`Type conflict in json: param 'radius' (${text(inner["radius"])}) should be a number`);
+  if (Number.isNaN(radius))
+    return refuse(`Type conflict in json: param 'radius' (${text(inner["radius"])}) should be a number`);
   if (Number.isNaN(rangeFilter)) {
     return refuse(`Type conflict in json: param 'range_filter' (${text(inner["range_filter"])}) should be a number`);
   }
