@@ -38,8 +38,10 @@ pub(crate) struct Evaluation<'a> {
     program: &'a Program,
     source: &'a dyn ColumnSource,
     candidates: Option<&'a Bits>,
-    /// By leaf id; only for a source of one run, whose rows the index numbers.
+    /// By leaf id.
     answers: Vec<Option<IndexAnswer>>,
+    /// By slot: whether some node reads the column itself.
+    read: Vec<bool>,
 }
 
 /// A stretch of rows inside one run.
@@ -58,25 +60,34 @@ impl<'a> Evaluation<'a> {
         indexes: Option<&dyn ScalarIndexes>,
         candidates: Option<&'a Bits>,
     ) -> Self {
-        let mut evaluation = Self { program, source, candidates, answers: Vec::new() };
-        if let Some(indexes) = indexes.filter(|_| source.run_count() == 1) {
-            evaluation.answers.resize_with(program.leaf_count, || None);
-            evaluation.ask_indexes(&program.root, indexes);
-        }
+        let mut evaluation = Self { program, source, candidates, answers: Vec::new(), read: Vec::new() };
+        evaluation.answers.resize_with(program.leaf_count, || None);
+        evaluation.read.resize(program.fields.len(), false);
+        // Only a source of one run has the rows of the indexes.
+        evaluation.prepare(&program.root, indexes.filter(|_| source.run_count() == 1));
         evaluation
     }
 
-    fn ask_indexes(&mut self, node: &Node, indexes: &dyn ScalarIndexes) {
+    /// Asks the indexes, and notes the columns that must be read all the same.
+    fn prepare(&mut self, node: &Node, indexes: Option<&dyn ScalarIndexes>) {
         match node {
-            Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|n| self.ask_indexes(n, indexes)),
-            Node::Not(node) => self.ask_indexes(node, indexes),
-            Node::Leaf(leaf) => {
-                let Source::Column { slot } = leaf.source else { return };
-                let index = indexes.of(self.program.fields[slot]);
-                let index = index.filter(|index| index.row_count() == self.source.row_count());
-                self.answers[leaf.id] = index.and_then(|index| answer_leaf(&leaf.test, index));
+            Node::Constant(_) => {}
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|n| self.prepare(n, indexes)),
+            Node::Not(node) => self.prepare(node, indexes),
+            Node::IsNull { slot } | Node::Exists(Path { slot, .. }) => self.read[*slot] = true,
+            Node::Columns { left, right, .. } => {
+                self.read[*left] = true;
+                self.read[*right] = true;
             }
-            _ => {}
+            Node::Leaf(leaf) => {
+                let slot = leaf.source.slot();
+                if let Source::Column { .. } = leaf.source {
+                    let index = indexes.and_then(|indexes| indexes.of(self.program.fields[slot]));
+                    let index = index.filter(|index| index.row_count() == self.source.row_count());
+                    self.answers[leaf.id] = index.and_then(|index| answer_leaf(&leaf.test, index));
+                }
+                self.read[slot] |= self.answers[leaf.id].is_none();
+            }
         }
     }
 
@@ -96,7 +107,9 @@ impl<'a> Evaluation<'a> {
         if !self.any_candidate(first_row, rows) {
             return Ok(());
         }
-        let columns = self.program.fields.iter().map(|&f| self.source.column(run, f)).collect::<Result<Vec<_>>>()?;
+        let fields = self.program.fields.iter().zip(&self.read);
+        let column = |(&field, &read): (&u32, &bool)| if read { self.source.column(run, field) } else { Ok(None) };
+        let columns = fields.map(column).collect::<Result<Vec<_>>>()?;
         for start in (0..rows).step_by(CHUNK_ROWS) {
             let chunk = Chunk { columns: &columns, start, rows: CHUNK_ROWS.min(rows - start) };
             let wanted = self.wanted(first_row + start, chunk.rows);

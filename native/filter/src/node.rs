@@ -95,6 +95,16 @@ pub(crate) enum Source {
     Json(Path),
 }
 
+impl Source {
+    /// The column that the value comes from.
+    pub fn slot(&self) -> usize {
+        match self {
+            Self::Column { slot } | Self::Element { slot, .. } | Self::Length { slot } => *slot,
+            Self::JsonLength(path) | Self::Json(path) => path.slot,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Test {
     Int {

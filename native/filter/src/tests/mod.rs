@@ -6,7 +6,7 @@ mod table;
 
 use crate::Program;
 use elanus_rows::column::Bits;
-use meaning::{FIELDS, ID, Node, Operand, Row, SMALL, TEXT, encode, schema, truth};
+use meaning::{FIELDS, FLOAT, ID, Node, Operand, Row, SMALL, TEXT, encode, schema, truth};
 use proptest::prelude::*;
 use random::{expression, row};
 use serde_json::Value;
@@ -100,6 +100,24 @@ fn nulls_follow_the_truth_table() {
         not(Node::And(vec![compare(0, 1), id(1)])),
     ] {
         assert!(selected(&kept), "{kept:?}");
+    }
+}
+
+#[test]
+fn float_columns_compare_in_32_bits() {
+    let mut row: Row = vec![Value::Null; FIELDS.len()];
+    row[0] = 1.into();
+    row[2] = 0.1.into();
+    let source = Runs::new(&[row], &[]);
+    let indexes = Indexes::new(&source);
+    for node in [
+        Node::Compare(0, Operand::Column(FLOAT), 0.1.into()),
+        Node::In(Operand::Column(FLOAT), vec![0.1.into()]),
+        Node::Range(3, Operand::Column(FLOAT), 0.1.into(), 0.1.into()),
+    ] {
+        let program = Program::decode(&schema(), &encode(&node)).unwrap();
+        assert!(program.evaluate(&source, None, None).unwrap().get(0), "{node:?}");
+        assert!(program.evaluate(&source, Some(&indexes), None).unwrap().get(0), "{node:?}");
     }
 }
 
