@@ -1,0 +1,3 @@
+#!/usr/bin/env node
+/** `npm run bench`: see bench/run.mjs. */
+await import("../bench/run.mjs");
