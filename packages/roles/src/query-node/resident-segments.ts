@@ -9,10 +9,12 @@ import type { ObjectStore } from "@elanus/platform/ports/objects";
 import { attemptNow, compileSchema, type NativeEngine } from "@elanus/segment/native-engine";
 import { attachIndexes, type OpenSegment, openSealed } from "@elanus/segment/sealed";
 import { KeyedSerial } from "../serial.ts";
-import { exportIsDue, loadStep, newerMeta } from "./state/residency.ts";
+import { exportIsDue, loadStep, newerMeta, type SegmentFileMark } from "./state/residency.ts";
 
 interface Resident {
   meta: SealedSegmentMeta;
+  /** The newest export, so that the manifest's naming it needs no reading. */
+  exported: SegmentFileMark | undefined;
   open: OpenSegment;
 }
 
@@ -41,10 +43,7 @@ export class ResidentSegments {
     if (this.#closed) return fail({ kind: "notReady", message: "the query node is stopping" });
     const { id } = request.meta;
     const known = this.#residents.get(id);
-    const step = loadStep(
-      known && { meta: known.meta, deletedCount: known.open.native.deletedCount },
-      request.meta,
-    );
+    const step = loadStep(known, request.meta);
     if (step.kind === "open" || known === undefined) {
       return request.refresh === true ? fail(notOpen(id)) : this.#open(request);
     }
@@ -69,7 +68,7 @@ export class ResidentSegments {
       native.value.close();
       return attached;
     }
-    const resident = { meta: request.meta, open: attached.value };
+    const resident: Resident = { meta: request.meta, open: attached.value, exported: undefined };
     const carried = this.#carry(resident, request.carryFrom);
     if (!carried.ok || this.#closed) {
       native.value.close();
@@ -138,7 +137,11 @@ export class ResidentSegments {
     if (resident === undefined) return fail(notOpen(id));
     const { native } = resident.open;
     if (!exportIsDue({ meta: resident.meta, deletedCount: native.deletedCount })) return succeed(undefined);
-    return attemptNow(() => native.exportDeletes());
+    const exported = attemptNow(() => native.exportDeletes());
+    if (!exported.ok) return exported;
+    const { bytes } = exported.value;
+    resident.exported = { crc32c: this.#engine.addon.crc32c(bytes), bytes: bytes.length };
+    return exported;
   }
 
   close(): void {

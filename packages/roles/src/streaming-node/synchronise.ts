@@ -186,7 +186,8 @@ async function switchView(
       const drained = await drain(shard, catchUp.opened, catchUp.journal);
       if (!drained.ok) return drained;
     }
-    shard.handOver(entriesOf(shard, task, loaded), retired);
+    const caughtUp = new Set(catchUp?.opened.map((meta) => meta.id));
+    shard.handOver(entriesOf(shard, task, loaded, caughtUp), retired);
     return passing === undefined ? succeed(undefined) : fail(passing);
   });
 }
@@ -196,14 +197,21 @@ function servesReplaced(shard: Shard): boolean {
   return shard.view.sealed.some((entry) => entry.live && !kept.has(entry.meta.id));
 }
 
-function entriesOf(shard: Shard, task: Synchronisation, loaded: Loaded): readonly SealedEntry[] {
+function entriesOf(
+  shard: Shard,
+  task: Synchronisation,
+  loaded: Loaded,
+  caughtUp: ReadonlySet<SegmentId>,
+): readonly SealedEntry[] {
   return shard.manifest.segments.map((meta) => {
     const before = shard.view.sealed.find((entry) => entry.meta.id === meta.id);
     if (!isToBeOpen(shard, task, meta)) return closedEntry(meta);
     const outcome = loaded.get(meta.id);
     // Not asked for: it was open with these files, or the load state changed while others were being opened.
     if (outcome === undefined) return before?.live ? { ...before, meta } : closedEntry(meta);
-    if (outcome.ok) return { meta, live: true, attached: attachmentOf(shard, meta) };
+    // What was live before the refresh may have missed a tombstone during it: then it is to be opened again.
+    const isLive = caughtUp.has(meta.id) || before?.live === true;
+    if (outcome.ok) return isLive ? { meta, live: true, attached: attachmentOf(shard, meta) } : closedEntry(meta);
     // A refresh that failed leaves the segment served as it was.
     if (before?.live) return before;
     return outcome.error.kind === "fileCorrupt" ? { ...closedEntry(meta), failure: outcome.error } : closedEntry(meta);

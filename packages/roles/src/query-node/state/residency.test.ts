@@ -12,11 +12,12 @@ describe("loadStep", () => {
     expect(loadStep(undefined, meta(0))).toEqual({ kind: "open" });
   });
 
-  it("imports a delete file only when memory lacks some of its tombstones", () => {
-    const open = { meta: meta(1, "a"), deletedCount: 3 };
-    expect(loadStep(open, meta(3, "b"))).toEqual({ kind: "refresh", deletes: undefined });
-    expect(loadStep(open, meta(4, "b"))).toMatchObject({ kind: "refresh", deletes: { key: "b" } });
-    expect(loadStep(open, meta(4, "a"))).toEqual({ kind: "refresh", deletes: undefined });
+  it("imports a delete file that was neither read nor written here", () => {
+    const open = { meta: meta(1, "a"), exported: undefined };
+    expect(loadStep(open, meta(1, "a"))).toEqual({ kind: "refresh", deletes: undefined });
+    expect(loadStep(open, meta(1))).toEqual({ kind: "refresh", deletes: undefined });
+    expect(loadStep(open, meta(2, "b"))).toMatchObject({ kind: "refresh", deletes: { key: "b" } });
+    expect(loadStep({ ...open, exported: { crc32c: 1, bytes: 1 } }, meta(2, "b"))).toMatchObject({ deletes: undefined });
   });
 });
 

@@ -6,17 +6,22 @@ export type LoadStep =
   /** Open already; `deletes` is a delete file with tombstones that memory does not hold yet. */
   | { readonly kind: "refresh"; readonly deletes: SegmentFile | undefined };
 
-/** Tombstones only ever join, so their count tells which of two sets is the newer. */
+/** A delete file that was neither read nor written here may hold tombstones of an earlier owner. */
 export function loadStep(
-  open: { readonly meta: SealedSegmentMeta; readonly deletedCount: number } | undefined,
+  open: { readonly meta: SealedSegmentMeta; readonly exported: SegmentFileMark | undefined } | undefined,
   wanted: SealedSegmentMeta,
 ): LoadStep {
   if (open === undefined) return { kind: "open" };
   const file = deleteFileOf(wanted);
-  const known = deleteFileOf(open.meta);
-  const newer = file !== undefined && file.key !== known?.key && wanted.deletedCount > open.deletedCount;
-  return { kind: "refresh", deletes: newer ? file : undefined };
+  const isKnown =
+    file === undefined ||
+    file.key === deleteFileOf(open.meta)?.key ||
+    (file.crc32c === open.exported?.crc32c && file.bytes === open.exported.bytes);
+  return { kind: "refresh", deletes: isKnown ? undefined : file };
 }
+
+/** What tells the content of a file that this node exported. */
+export type SegmentFileMark = Pick<SegmentFile, "crc32c" | "bytes">;
 
 /** Whether memory holds tombstones that the segment's newest delete file lacks. */
 export function exportIsDue(open: { readonly meta: SealedSegmentMeta; readonly deletedCount: number }): boolean {
