@@ -24,6 +24,9 @@ export function committed(
   if (isRepeated(commit, present, manifest)) return succeed(manifest);
   const gone = [...commit.remove, ...commit.deletes.map((entry) => entry.segment)].find((id) => !present.has(id));
   if (gone !== undefined) return refuse(manifest.shard, `segment ${gone} is no longer in the manifest`);
+  // A commit that was long under way may bring an older delete file than a later one has brought.
+  const older = commit.deletes.find((entry) => entry.deletedCount < (present.get(entry.segment)?.deletedCount ?? 0));
+  if (older !== undefined) return refuse(manifest.shard, `segment ${older.segment} has newer deletes`);
   const doubled = commit.add.find((segment) => present.has(segment.id));
   if (doubled !== undefined) return refuse(manifest.shard, `segment ${doubled.id} is in the manifest already`);
   const changed = sources.find((source) => !sameFiles(source, present.get(source.id)));
