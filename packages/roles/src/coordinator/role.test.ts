@@ -4,11 +4,21 @@ import type { SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
 import type { CoordinatorContract, ManifestCommit } from "@elanus/model/contract/coordinator";
 import type { CompactJob, DataNodeContract } from "@elanus/model/contract/data-node";
 import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
-import type { ChannelName, CollectionId, LogPosition, NodeId, SegmentId, ShardId, Term } from "@elanus/model/id";
+import type {
+  ChannelName,
+  CollectionId,
+  FieldId,
+  LogPosition,
+  NodeId,
+  SegmentId,
+  ShardId,
+  Term,
+} from "@elanus/model/id";
 import { defaultLimits } from "@elanus/model/limits";
 import type { LogEntry } from "@elanus/model/log-record";
 import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
-import { DataType } from "@elanus/model/schema";
+import { DataType, type FieldSchema } from "@elanus/model/schema";
+import { describeError } from "@elanus/model/error";
 import type { Timestamp } from "@elanus/model/time";
 import { memoryLog } from "@elanus/platform/drivers/log/memory";
 import { memoryMeta } from "@elanus/platform/drivers/meta/memory";
@@ -17,9 +27,30 @@ import { DirectPeers } from "@elanus/platform/drivers/peers/direct";
 import { silentTelemetry } from "@elanus/platform/drivers/telemetry/silent";
 import type { MetaStore } from "@elanus/platform/ports/meta";
 import type { Timers, World } from "@elanus/platform/ports/world";
-import { field, idField, must } from "../testing/small-database.ts";
 import { standaloneCoordinator } from "./config.ts";
 import { startCoordinator } from "./role.ts";
+
+function must<T>(outcome: Outcome<T>): T {
+  invariant(outcome.ok, `success, not ${outcome.ok ? "" : describeError(outcome.error)}`);
+  return outcome.value;
+}
+
+function field(name: string, type: DataType, more: Partial<FieldSchema>): FieldSchema {
+  return {
+    id: 0 as FieldId,
+    name,
+    description: "",
+    type,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: false,
+    dynamic: false,
+    typeParams: {},
+    ...more,
+  };
+}
 
 const GRACE_MS = 5_000;
 const ref = { database: "default", name: "c" };
@@ -28,7 +59,7 @@ const schema = {
   description: "",
   dynamicFieldEnabled: false,
   version: 0,
-  fields: [idField, field("v", DataType.floatVector, { dim: 2 })],
+  fields: [field("id", DataType.int64, { primaryKey: true }), field("v", DataType.floatVector, { dim: 2 })],
 };
 const creation = { ...ref, schema, shards: 1, consistency: "bounded" as const, properties: {} };
 const indexRequest = {

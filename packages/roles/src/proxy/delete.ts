@@ -7,7 +7,7 @@ import type { CatalogCache } from "./catalog-cache.ts";
 import type { QueryTask } from "./query.ts";
 import type { ReadTask } from "./read.ts";
 import { deletePartition } from "./state/partitions.ts";
-import type { WriteTask } from "./write.ts";
+import type { WriteTask } from "./insert.ts";
 
 export interface DeleteParts {
   readonly world: World;

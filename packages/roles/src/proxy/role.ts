@@ -25,7 +25,7 @@ import { HybridTask } from "./hybrid.ts";
 import { QueryTask } from "./query.ts";
 import { ReadTask } from "./read.ts";
 import { SearchTask } from "./search.ts";
-import { WriteTask } from "./write.ts";
+import { WriteTask } from "./insert.ts";
 
 export function startProxy(world: World, config: ProxyConfig): RunningRole<ProxyContract> {
   return { contract: new Proxy(world, config), stop: () => Promise.resolve() };
