@@ -15,7 +15,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** napi-rs's name of this platform, for instance `linux-x64-gnu`. */
 export function platformName() {
   const { platform, arch } = process;
-  if (platform === "linux") return `linux-${arch}-${process.report.getReport().header.glibcVersionRuntime ? "gnu" : "musl"}`;
+  if (platform === "linux")
+    return `linux-${arch}-${process.report.getReport().header.glibcVersionRuntime ? "gnu" : "musl"}`;
   if (platform === "win32") return `win32-${arch}-msvc`;
   return `${platform}-${arch}`;
 }
@@ -25,7 +26,9 @@ export function buildAddon(profile) {
   const built = spawnSync("cargo", args, { cwd: join(root, "native"), stdio: ["ignore", 2, 2] });
   if (built.error) throw new Error(`could not run cargo: ${built.error.message}`);
   if (built.status !== 0) throw new Error("the native engine did not build; cargo's words are above");
-  const library = { linux: "libelanus_addon.so", darwin: "libelanus_addon.dylib", win32: "elanus_addon.dll" }[process.platform];
+  const library = { linux: "libelanus_addon.so", darwin: "libelanus_addon.dylib", win32: "elanus_addon.dll" }[
+    process.platform
+  ];
   if (library === undefined) throw new Error(`Elanus does not know how to load native code on ${process.platform}`);
   const folder = join(root, "packages/engine/native");
   const target = join(folder, `elanus.${platformName()}.node`);

@@ -39,34 +39,47 @@ try {
 
 async function load(rows) {
   await check(client.dropCollection({ collection_name: collection }));
-  await check(client.createCollection({
-    collection_name: collection,
-    fields: [
-      { name: "id", data_type: DataType.Int64, is_primary_key: true },
-      { name: "words", data_type: DataType.VarChar, max_length: 1_000 },
-      { name: "gloss", data_type: DataType.VarChar, max_length: 2_000 },
-      { name: "part_of_speech", data_type: DataType.VarChar, max_length: 10 },
-      { name: "vector", data_type: DataType.FloatVector, dim: 384 },
-    ],
-  }));
+  await check(
+    client.createCollection({
+      collection_name: collection,
+      fields: [
+        { name: "id", data_type: DataType.Int64, is_primary_key: true },
+        { name: "words", data_type: DataType.VarChar, max_length: 1_000 },
+        { name: "gloss", data_type: DataType.VarChar, max_length: 2_000 },
+        { name: "part_of_speech", data_type: DataType.VarChar, max_length: 10 },
+        { name: "vector", data_type: DataType.FloatVector, dim: 384 },
+      ],
+    }),
+  );
   const started = performance.now();
   for (let i = 0; i < rows.length; i += rowsPerRequest) {
     await check(client.insert({ collection_name: collection, data: rows.slice(i, i + rowsPerRequest) }));
     showProgress("loading", Math.min(1, (i + rowsPerRequest) / rows.length));
   }
   const seconds = (performance.now() - started) / 1_000;
-  say(`${rows.length.toLocaleString("en")} sentences in ${seconds.toFixed(1)} s, each durable before its request was answered\n`);
+  say(
+    `${rows.length.toLocaleString("en")} sentences in ${seconds.toFixed(1)} s, each durable before its request was answered\n`,
+  );
 }
 
 async function buildIndex() {
   await check(client.flushSync({ collection_names: [collection] }));
-  await check(client.createIndex({
-    collection_name: collection, field_name: "vector", index_type: "HNSW", metric_type: "COSINE", params: { M: 16, efConstruction: 200 },
-  }));
+  await check(
+    client.createIndex({
+      collection_name: collection,
+      field_name: "vector",
+      index_type: "HNSW",
+      metric_type: "COSINE",
+      params: { M: 16, efConstruction: 200 },
+    }),
+  );
   for (;;) {
     const described = await check(client.describeIndex({ collection_name: collection }));
     const [index] = described.index_descriptions;
-    showProgress("indexing", Number(index.total_rows) === 0 ? 1 : Number(index.indexed_rows) / Number(index.total_rows));
+    showProgress(
+      "indexing",
+      Number(index.total_rows) === 0 ? 1 : Number(index.indexed_rows) / Number(index.total_rows),
+    );
     if (index.state === "Finished") break;
     if (index.state === "Failed") throw new Error(index.index_state_fail_reason);
     await new Promise((wake) => setTimeout(wake, 200));
@@ -77,7 +90,10 @@ async function buildIndex() {
 async function ask(count) {
   const queries = JSON.parse(readFileSync(join(root, "fixtures/queries.json"), "utf8"));
   for (const query of queries) {
-    say(styleText("bold", `\n“${query.gloss}”`) + styleText("dim", `   (${query.word}, not among the ${count.toLocaleString("en")})`));
+    say(
+      styleText("bold", `\n“${query.gloss}”`) +
+        styleText("dim", `   (${query.word}, not among the ${count.toLocaleString("en")})`),
+    );
     await show(query, "");
   }
   const [query] = queries;
@@ -89,10 +105,17 @@ async function ask(count) {
 
 async function show(query, filter) {
   const started = performance.now();
-  const answer = await check(client.search({
-    collection_name: collection, anns_field: "vector", data: [query.vector], limit: 3, filter,
-    output_fields: ["words", "gloss"], params: { ef: 64 },
-  }));
+  const answer = await check(
+    client.search({
+      collection_name: collection,
+      anns_field: "vector",
+      data: [query.vector],
+      limit: 3,
+      filter,
+      output_fields: ["words", "gloss"],
+      params: { ef: 64 },
+    }),
+  );
   const milliseconds = performance.now() - started;
   const hits = Array.isArray(answer.results[0]) ? answer.results[0] : answer.results;
   for (const hit of hits) say(`  ${hit.score.toFixed(3)}  ${styleText("green", hit.words)}: ${hit.gloss}`);
@@ -101,7 +124,10 @@ async function show(query, filter) {
 
 function readRows() {
   const vectors = readHalfFloats(join(root, "fixtures/wordnet-10k.f16.npy"), 384);
-  const lines = gunzipSync(readFileSync(join(root, "fixtures/wordnet-10k.jsonl.gz"))).toString("utf8").trimEnd().split("\n");
+  const lines = gunzipSync(readFileSync(join(root, "fixtures/wordnet-10k.jsonl.gz")))
+    .toString("utf8")
+    .trimEnd()
+    .split("\n");
   return lines.map((line, i) => {
     const { id, words, gloss, part_of_speech } = JSON.parse(line);
     return { id, words: words.join(", "), gloss, part_of_speech, vector: vectors[i] };
@@ -131,7 +157,9 @@ function halfToFloat(bits) {
 async function startServer() {
   const data = mkdtempSync(join(tmpdir(), "elanus-demo-"));
   const args = ["serve", "--data", data, "--port", "0", "--metrics-port", "0", "--log-level", "warn"];
-  const child = spawn(process.execPath, [join(root, "packages/cli/dist/main.js"), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [join(root, "packages/cli/dist/main.js"), ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const address = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
       const match = /grpc=http:\/\/(\S+)/.exec(line);
@@ -158,7 +186,9 @@ async function check(call) {
 function showProgress(what, fraction) {
   if (!process.stdout.isTTY) return fraction >= 1 ? say(`${what}: done`) : undefined;
   const filled = Math.round(fraction * 40);
-  process.stdout.write(`\r${what.padEnd(9)} ${"█".repeat(filled)}${"░".repeat(40 - filled)} ${Math.round(fraction * 100)} %${fraction >= 1 ? "\n" : ""}`);
+  process.stdout.write(
+    `\r${what.padEnd(9)} ${"█".repeat(filled)}${"░".repeat(40 - filled)} ${Math.round(fraction * 100)} %${fraction >= 1 ? "\n" : ""}`,
+  );
 }
 
 function say(text) {

@@ -11,7 +11,18 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -25,14 +36,34 @@ export async function setUp({ forTests = false, quiet = false } = {}) {
   try {
     const say = quiet ? () => {} : (text) => process.stderr.write(`${text}\n`);
     checkTools();
-    step("packages", [["package-lock.json"], [process.version.split(".")[0], process.platform, process.arch]], say, () =>
-      run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]));
-    step("native", [filesBelow("native", /\.(rs|toml|lock)$/, /(^|\/)(target|benches|examples)(\/|$)/), [toolVersion("rustc")]], say, () =>
-      run("node", ["scripts/build-addon.mjs"]));
+    step(
+      "packages",
+      [["package-lock.json"], [process.version.split(".")[0], process.platform, process.arch]],
+      say,
+      () => run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]),
+    );
+    step(
+      "native",
+      [filesBelow("native", /\.(rs|toml|lock)$/, /(^|\/)(target|benches|examples)(\/|$)/), [toolVersion("rustc")]],
+      say,
+      () => run("node", ["scripts/build-addon.mjs"]),
+    );
     step("protocol", [["package-lock.json", "scripts/generate-proto.mjs"], []], say, () =>
-      run("node", ["scripts/generate-proto.mjs"]));
-    step("typescript", [[...filesBelow("packages", /\.(ts|json)$/, /(^|\/)(node_modules|dist)(\/|$)/), "tsconfig.base.json", "tsconfig.json"], []], say, () =>
-      run("node", ["node_modules/typescript/bin/tsc", "-b"]));
+      run("node", ["scripts/generate-proto.mjs"]),
+    );
+    step(
+      "typescript",
+      [
+        [
+          ...filesBelow("packages", /\.(ts|json)$/, /(^|\/)(node_modules|dist)(\/|$)/),
+          "tsconfig.base.json",
+          "tsconfig.json",
+        ],
+        [],
+      ],
+      say,
+      () => run("node", ["node_modules/typescript/bin/tsc", "-b"]),
+    );
     if (forTests) setUpConformance(say);
   } finally {
     unlock();
@@ -46,7 +77,15 @@ function setUpConformance(say) {
       const venv = join(stampFolder, `python-${line}`);
       rmSync(venv, { recursive: true, force: true });
       run("python3", ["-m", "venv", venv]);
-      run(join(venv, "bin", "python"), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]);
+      run(join(venv, "bin", "python"), [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        requirements,
+      ]);
     });
   }
 }
@@ -93,7 +132,9 @@ function checkTools() {
     throw new Error(`Elanus needs Node 20.15 or newer, this is ${process.versions.node}`);
   }
   if (toolVersion("rustc") === "" && !existsSync(join(root, "packages/engine/native"))) {
-    throw new Error("Elanus builds its engine with Rust, and no rustc was found: install Rust (1.89 or newer) and run this again");
+    throw new Error(
+      "Elanus builds its engine with Rust, and no rustc was found: install Rust (1.89 or newer) and run this again",
+    );
   }
 }
 
@@ -105,7 +146,8 @@ function toolVersion(tool) {
 function run(command, args) {
   const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
   if (result.error) throw new Error(`could not run ${command}: ${result.error.message}`);
-  if (result.status !== 0) throw new Error(`${command} ${args.join(" ")} failed (exit ${result.status}); its output is above`);
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(" ")} failed (exit ${result.status}); its output is above`);
 }
 
 async function lock() {

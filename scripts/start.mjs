@@ -10,6 +10,8 @@ try {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 }
-const server = spawn(process.execPath, [join(root, "packages/cli/dist/main.js"), "serve", ...process.argv.slice(2)], { stdio: "inherit" });
+const server = spawn(process.execPath, [join(root, "packages/cli/dist/main.js"), "serve", ...process.argv.slice(2)], {
+  stdio: "inherit",
+});
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.kill(signal));
 server.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGKILL" ? 137 : 1)));

@@ -14,7 +14,12 @@ const python = (line) => join(root, ".elanus", `python-${line}`, "bin", "python"
 
 const suites = [
   { name: "lint", command: bin("oxlint"), args: ["--deny-warnings", "packages", "tidy", "scripts"] },
-  { name: "clippy", command: "cargo", args: ["clippy", "--release", "--all-targets", "--", "-D", "warnings"], folder: "native" },
+  {
+    name: "clippy",
+    command: "cargo",
+    args: ["clippy", "--release", "--all-targets", "--", "-D", "warnings"],
+    folder: "native",
+  },
   { name: "native", command: "cargo", args: ["test", "--release"], folder: "native" },
   { name: "unit", command: bin("vitest"), args: ["run"] },
   { name: "python-newest", command: python("newest"), args: ["-m", "pytest", "-q", "conformance/python"] },
@@ -45,9 +50,13 @@ for (const suite of suites) {
   ran.push(suite.name);
   const passed = result.status === 0;
   if (!passed) failed.push(suite.name);
-  process.stdout.write(`--- ${suite.name}: ${passed ? "passed" : "FAILED"} in ${((Date.now() - suiteStarted) / 1000).toFixed(0)} s\n`);
+  process.stdout.write(
+    `--- ${suite.name}: ${passed ? "passed" : "FAILED"} in ${((Date.now() - suiteStarted) / 1000).toFixed(0)} s\n`,
+  );
 }
 
 process.stdout.write(`\n${ran.length - failed.length} passed, ${failed.length} failed\n`);
-process.stdout.write(`${failed.length > 0 ? `failed: ${failed.join(", ")}; ` : ""}${((Date.now() - started) / 60_000).toFixed(1)} min\n`);
+process.stdout.write(
+  `${failed.length > 0 ? `failed: ${failed.join(", ")}; ` : ""}${((Date.now() - started) / 60_000).toFixed(1)} min\n`,
+);
 process.exit(failed.length > 0 || ran.length === 0 ? 1 : 0);

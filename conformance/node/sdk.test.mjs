@@ -32,19 +32,27 @@ const vectorOf = (i) => [Math.cos(i), Math.sin(i), Math.cos(i / 3), Math.sin(i /
 const strong = { consistency_level: 0 };
 
 async function createBooks(name, count) {
-  await ok(client.createCollection({
-    collection_name: name,
-    enable_dynamic_field: true,
-    fields: [
-      { name: "id", data_type: DataType.Int64, is_primary_key: true },
-      { name: "title", data_type: DataType.VarChar, max_length: 100 },
-      { name: "year", data_type: DataType.Int32, nullable: true },
-      { name: "vector", data_type: DataType.FloatVector, dim: 4 },
-    ],
-    index_params: [{ field_name: "vector", index_type: "HNSW", metric_type: "L2", params: { M: 8, efConstruction: 64 } }],
-  }));
+  await ok(
+    client.createCollection({
+      collection_name: name,
+      enable_dynamic_field: true,
+      fields: [
+        { name: "id", data_type: DataType.Int64, is_primary_key: true },
+        { name: "title", data_type: DataType.VarChar, max_length: 100 },
+        { name: "year", data_type: DataType.Int32, nullable: true },
+        { name: "vector", data_type: DataType.FloatVector, dim: 4 },
+      ],
+      index_params: [
+        { field_name: "vector", index_type: "HNSW", metric_type: "L2", params: { M: 8, efConstruction: 64 } },
+      ],
+    }),
+  );
   const data = Array.from({ length: count }, (_, i) => ({
-    id: i, title: `book ${i}`, year: i % 4 === 0 ? null : 1900 + i, vector: vectorOf(i), shelf: i % 3,
+    id: i,
+    title: `book ${i}`,
+    year: i % 4 === 0 ? null : 1900 + i,
+    vector: vectorOf(i),
+    shelf: i % 3,
   }));
   const inserted = await ok(client.insert({ collection_name: name, data }));
   assert.equal(inserted.insert_cnt, String(count));
@@ -60,21 +68,46 @@ describe("the Node SDK", () => {
 
   it("creates, inserts, searches, queries, deletes", async () => {
     await createBooks("node_books", 60);
-    const found = await ok(client.search({ collection_name: "node_books", data: [vectorOf(17)], limit: 3, output_fields: ["id", "title", "shelf"], ...strong }));
+    const found = await ok(
+      client.search({
+        collection_name: "node_books",
+        data: [vectorOf(17)],
+        limit: 3,
+        output_fields: ["id", "title", "shelf"],
+        ...strong,
+      }),
+    );
     const hits = found.results.flat();
     assert.equal(hits[0].id, "17");
     assert.equal(hits[0].title, "book 17");
     assert.equal(hits[0].shelf, 17 % 3);
     assert.equal(hits.length, 3);
 
-    const rows = await ok(client.query({ collection_name: "node_books", filter: "year is null and id < 20", output_fields: ["id", "title"], ...strong }));
-    assert.deepEqual(rows.data.map((row) => row.id), ["0", "4", "8", "12", "16"]);
+    const rows = await ok(
+      client.query({
+        collection_name: "node_books",
+        filter: "year is null and id < 20",
+        output_fields: ["id", "title"],
+        ...strong,
+      }),
+    );
+    assert.deepEqual(
+      rows.data.map((row) => row.id),
+      ["0", "4", "8", "12", "16"],
+    );
 
     await ok(client.delete({ collection_name: "node_books", ids: [17] }));
     const counted = await ok(client.count({ collection_name: "node_books", expr: "", ...strong }));
     assert.equal(Number(counted.data), 59);
-    await ok(client.upsert({ collection_name: "node_books", data: [{ id: 3, title: "third", year: 3, vector: vectorOf(3), shelf: 9 }] }));
-    const got = await ok(client.get({ collection_name: "node_books", ids: [3], output_fields: ["title", "shelf"], ...strong }));
+    await ok(
+      client.upsert({
+        collection_name: "node_books",
+        data: [{ id: 3, title: "third", year: 3, vector: vectorOf(3), shelf: 9 }],
+      }),
+    );
+    const got = await ok(
+      client.get({ collection_name: "node_books", ids: [3], output_fields: ["title", "shelf"], ...strong }),
+    );
     assert.equal(got.data[0].title, "third");
     await ok(client.dropCollection({ collection_name: "node_books" }));
   });
@@ -82,7 +115,10 @@ describe("the Node SDK", () => {
   it("describes, lists, renames, has", async () => {
     await createBooks("node_catalog", 5);
     const described = await ok(client.describeCollection({ collection_name: "node_catalog" }));
-    assert.deepEqual(described.schema.fields.map((field) => field.name), ["id", "title", "year", "vector"]);
+    assert.deepEqual(
+      described.schema.fields.map((field) => field.name),
+      ["id", "title", "year", "vector"],
+    );
     await ok(client.renameCollection({ collection_name: "node_catalog", new_collection_name: "node_renamed" }));
     assert.equal((await client.hasCollection({ collection_name: "node_catalog" })).value, false);
     assert.equal((await client.hasCollection({ collection_name: "node_renamed" })).value, true);
@@ -94,7 +130,10 @@ describe("the Node SDK", () => {
     const statistics = await ok(client.getCollectionStatistics({ collection_name: "node_renamed" }));
     assert.equal(statistics.data.row_count, "5");
     await ok(client.createAlias({ collection_name: "node_renamed", alias: "node_alias" }));
-    assert.equal((await ok(client.describeAlias({ collection_name: "node_renamed", alias: "node_alias" }))).collection, "node_renamed");
+    assert.equal(
+      (await ok(client.describeAlias({ collection_name: "node_renamed", alias: "node_alias" }))).collection,
+      "node_renamed",
+    );
     await ok(client.dropAlias({ collection_name: "node_renamed", alias: "node_alias" }));
     await ok(client.createPartition({ collection_name: "node_renamed", partition_name: "p1" }));
     assert.equal((await client.hasPartition({ collection_name: "node_renamed", partition_name: "p1" })).value, true);
@@ -104,23 +143,35 @@ describe("the Node SDK", () => {
 
   it("fuses searches", async () => {
     await createBooks("node_hybrid", 40);
-    const answer = await ok(client.search({
-      collection_name: "node_hybrid",
-      data: [
-        { anns_field: "vector", data: vectorOf(5), params: { ef: 32 } },
-        { anns_field: "vector", data: vectorOf(5), params: { ef: 32 } },
-      ],
-      limit: 4, output_fields: ["id", "title"], ...strong,
-    }));
+    const answer = await ok(
+      client.search({
+        collection_name: "node_hybrid",
+        data: [
+          { anns_field: "vector", data: vectorOf(5), params: { ef: 32 } },
+          { anns_field: "vector", data: vectorOf(5), params: { ef: 32 } },
+        ],
+        limit: 4,
+        output_fields: ["id", "title"],
+        ...strong,
+      }),
+    );
     assert.equal(answer.results.flat()[0].id, "5");
   });
 
   it("iterates over a query", async () => {
     await createBooks("node_iterator", 100);
-    const iterator = await client.queryIterator({ collection_name: "node_iterator", batchSize: 30, expr: "id >= 0", output_fields: ["id"] });
+    const iterator = await client.queryIterator({
+      collection_name: "node_iterator",
+      batchSize: 30,
+      expr: "id >= 0",
+      output_fields: ["id"],
+    });
     const seen = [];
     for await (const page of iterator) seen.push(...page.map((row) => Number(row.id)));
-    assert.deepEqual(seen, Array.from({ length: 100 }, (_, i) => i));
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 100 }, (_, i) => i),
+    );
   });
 
   it("explains mistakes", async () => {

@@ -10,11 +10,16 @@ const main = join(dirname(fileURLToPath(import.meta.url)), "../../packages/cli/d
 /** @returns {Promise<{address: string, metrics: string, child: import("node:child_process").ChildProcess, kill: () => Promise<void>, stop: () => Promise<number>}>} */
 export async function startServer(data, { options = [], env = {} } = {}) {
   const args = [main, "serve", "--data", data, "--port", "0", "--metrics-port", "0", "--log-level", "warn", ...options];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env } });
+  const child = spawn(process.execPath, args, {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...env },
+  });
   const exited = once(child, "exit");
   const line = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).once("line", resolve);
-    child.once("exit", (code, signal) => reject(new Error(`the server stopped before it was ready (${signal ?? code})`)));
+    child.once("exit", (code, signal) =>
+      reject(new Error(`the server stopped before it was ready (${signal ?? code})`)),
+    );
   });
   const value = (key) => new RegExp(`${key}=(\\S+)`).exec(line)?.[1] ?? "";
   return {

@@ -43,6 +43,8 @@ describe("the house check", () => {
   it("lets an old giant be as long as it was, not longer", () => {
     const ratchet = { files: {}, functions: { "packages/model/src/a.ts#f": 72 } };
     expect(breachesOf("packages/model/src/a.ts", longFunction, ratchet)).toEqual([]);
-    expect(breachesOf("packages/model/src/a.ts", longFunction.replace("{\n", "{\n  f();\n"), ratchet)).toContain("function-lines");
+    expect(breachesOf("packages/model/src/a.ts", longFunction.replace("{\n", "{\n  f();\n"), ratchet)).toContain(
+      "function-lines",
+    );
   });
 });

@@ -30,7 +30,10 @@ export async function checkImports(root: string): Promise<Verdict> {
       extensions: [".ts", ".js"],
     },
   };
-  const result = await cruise(sources.map((room) => `packages/${room}/src`), options);
+  const result = await cruise(
+    sources.map((room) => `packages/${room}/src`),
+    options,
+  );
   const output = result.output as ICruiseResult;
   return {
     violations: output.summary.violations.map((v) => `${v.rule.name}: ${v.from} -> ${v.to}`),
@@ -77,18 +80,26 @@ function rulesOf(rooms: Rooms): IForbiddenRuleType[] {
           "/testing/",
         ],
       },
-      to: { dependencyTypes: ["core"], path: "^(node:)?(fs|fs/promises|net|http|http2|https|tls|dgram|child_process|worker_threads|cluster|timers|timers/promises|os|process)$" },
+      to: {
+        dependencyTypes: ["core"],
+        path: "^(node:)?(fs|fs/promises|net|http|http2|https|tls|dgram|child_process|worker_threads|cluster|timers|timers/promises|os|process)$",
+      },
     },
-    ...Object.entries(vendors).map(([vendor, home]): IForbiddenRuleType => ({
-      name: `R6-vendor-stays-home-${vendor}`,
-      severity: "error",
-      from: { path: "^packages/", pathNot: [`^${home}`, "\\.(test|sim|fuzz|live|bench)\\.ts$"] },
-      to: { path: `node_modules/${vendor}/` },
-    })),
+    ...Object.entries(vendors).map(
+      ([vendor, home]): IForbiddenRuleType => ({
+        name: `R6-vendor-stays-home-${vendor}`,
+        severity: "error",
+        from: { path: "^packages/", pathNot: [`^${home}`, "\\.(test|sim|fuzz|live|bench)\\.ts$"] },
+        to: { path: `node_modules/${vendor}/` },
+      }),
+    ),
     {
       name: "R9-drivers-from-the-composition-root",
       severity: "error",
-      from: { path: "^packages/", pathNot: ["^packages/(platform|server|cli|sim)/", "\\.(test|sim|fuzz|live|bench)\\.ts$", "/testing/"] },
+      from: {
+        path: "^packages/",
+        pathNot: ["^packages/(platform|server|cli|sim)/", "\\.(test|sim|fuzz|live|bench)\\.ts$", "/testing/"],
+      },
       to: { path: "^packages/platform/src/drivers/" },
     },
     {
@@ -117,7 +128,10 @@ function inward(room: string, imports: readonly string[]): IForbiddenRuleType {
 export function typescriptBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return entry.name === "gen" || entry.name === "dist" || entry.name === "node_modules" ? [] : typescriptBelow(path);
+    if (entry.isDirectory())
+      return entry.name === "gen" || entry.name === "dist" || entry.name === "node_modules"
+        ? []
+        : typescriptBelow(path);
     return entry.name.endsWith(".ts") ? [path] : [];
   });
 }

@@ -23,7 +23,12 @@ export type DbError =
   | { readonly kind: "fieldNotFound"; readonly field: string; readonly message: string }
   | { readonly kind: "fieldNameInvalid"; readonly field: string; readonly message: string }
   /** The caller's arguments are wrong; `message` is the whole explanation without Milvus's suffix. */
-  | { readonly kind: "invalidParameter"; readonly message: string; readonly expected?: string; readonly actual?: string }
+  | {
+      readonly kind: "invalidParameter";
+      readonly message: string;
+      readonly expected?: string;
+      readonly actual?: string;
+    }
   | { readonly kind: "missingParameter"; readonly message: string }
   | { readonly kind: "parameterTooLarge"; readonly message: string }
   | { readonly kind: "planFailed"; readonly message: string }

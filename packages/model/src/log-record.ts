@@ -13,9 +13,19 @@ export type LogEntry =
   /** Rows (encoded batch, docs/formats/row-batch.md). They replace older rows of the same keys. */
   | { readonly kind: "insert"; readonly shard: ShardId; readonly partition: PartitionId; readonly rows: Uint8Array }
   /** Keys (encoded, docs/formats/row-batch.md); rows with an earlier timestamp die. `partition` undefined: all. */
-  | { readonly kind: "delete"; readonly shard: ShardId; readonly partition: PartitionId | undefined; readonly keys: Uint8Array }
+  | {
+      readonly kind: "delete";
+      readonly shard: ShardId;
+      readonly partition: PartitionId | undefined;
+      readonly keys: Uint8Array;
+    }
   /** The shard begins; `schema` is `encodeSchema`'s text. Also written after a schema change. */
-  | { readonly kind: "createShard"; readonly shard: ShardId; readonly collection: CollectionId; readonly schema: string }
+  | {
+      readonly kind: "createShard";
+      readonly shard: ShardId;
+      readonly collection: CollectionId;
+      readonly schema: string;
+    }
   | { readonly kind: "dropShard"; readonly shard: ShardId }
   | { readonly kind: "dropPartition"; readonly shard: ShardId; readonly partition: PartitionId };
 

@@ -15,13 +15,16 @@ describe("readConfig", () => {
     expect(config).toMatchObject({ ok: true, value: { port: 20_000, data: "/d" } });
   });
 
-  it.each(["0.0.0.0", "192.168.1.2", "::", "example.org", "127.0.0.1.example.org"])("refuses %s without --insecure", (host) => {
-    expect(readConfig({ host }, {})).toMatchObject({
-      ok: false,
-      error: { kind: "invalidParameter", message: expect.stringContaining("--insecure") as string },
-    });
-    expect(readConfig({ host, insecure: "true" }, {}).ok).toBe(true);
-  });
+  it.each(["0.0.0.0", "192.168.1.2", "::", "example.org", "127.0.0.1.example.org"])(
+    "refuses %s without --insecure",
+    (host) => {
+      expect(readConfig({ host }, {})).toMatchObject({
+        ok: false,
+        error: { kind: "invalidParameter", message: expect.stringContaining("--insecure") as string },
+      });
+      expect(readConfig({ host, insecure: "true" }, {}).ok).toBe(true);
+    },
+  );
 
   it.each([
     [{ port: "70000" }, "port (ELANUS_PORT)"],
@@ -29,6 +32,9 @@ describe("readConfig", () => {
     [{ logLevel: "loud" }, "logLevel"],
     [{ threads: "0" }, "threads"],
   ])("names the option that is wrong: %j", (input, words) => {
-    expect(readConfig(input, {})).toMatchObject({ ok: false, error: { message: expect.stringContaining(words) as string } });
+    expect(readConfig(input, {})).toMatchObject({
+      ok: false,
+      error: { message: expect.stringContaining(words) as string },
+    });
   });
 });

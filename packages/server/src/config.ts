@@ -57,7 +57,10 @@ const schema = z.object({
   insecure: flag.default(false),
   threads: z.coerce.number().int().min(1).max(1_024).optional(),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
-  reportedVersion: z.string().regex(/\d+\.\d+\.\d+/, "must contain MAJOR.MINOR.PATCH").default("v2.6.22-elanus"),
+  reportedVersion: z
+    .string()
+    .regex(/\d+\.\d+\.\d+/, "must contain MAJOR.MINOR.PATCH")
+    .default("v2.6.22-elanus"),
   growingMiB: z.coerce.number().int().min(16).optional(),
   segmentMiB: z.coerce.number().int().min(1).max(16_384).optional(),
   segmentAgeSeconds: seconds.optional(),
@@ -94,7 +97,8 @@ export function readConfig(input: ConfigInput, environment: NodeJS.ProcessEnv): 
 
 function limitsFrom(values: z.infer<typeof schema>): Limits {
   // An eighth of the machine for unsealed rows leaves room for sealing, builds and the page cache.
-  const growingBytesMax = values.growingMiB === undefined ? Math.max(256 * MiB, totalmem() / 8) : values.growingMiB * MiB;
+  const growingBytesMax =
+    values.growingMiB === undefined ? Math.max(256 * MiB, totalmem() / 8) : values.growingMiB * MiB;
   return Object.freeze({
     ...defaultLimits,
     growingBytesMax,

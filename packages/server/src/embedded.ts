@@ -175,7 +175,9 @@ export class EmbeddedDatabase {
       path: `/v2/vectordb/${path}`,
       query: "",
       headers: new Map([["content-type", "application/json"]]),
-      body: Buffer.from(JSON.stringify(request, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value))),
+      body: Buffer.from(
+        JSON.stringify(request, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
+      ),
       signal: new AbortController().signal,
     });
     const text = Buffer.concat(answer.body).toString("utf8");

@@ -46,7 +46,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, source
     case "/healthz":
     case "/livez":
     case "/readyz":
-      return sources.healthy() ? send(response, 200, "text/plain", "OK\n") : send(response, 503, "text/plain", "stopping\n");
+      return sources.healthy()
+        ? send(response, 200, "text/plain", "OK\n")
+        : send(response, 503, "text/plain", "stopping\n");
     case "/metrics":
       return send(response, 200, "text/plain; version=0.0.4; charset=utf-8", await sources.metrics());
     case "/status":

@@ -119,9 +119,18 @@ async function metricsOf(database: Database): Promise<string> {
   ].join("");
 }
 
-async function statusOf(config: Config, database: Database, facts: MonitorFacts): Promise<Readonly<Record<string, unknown>>> {
+async function statusOf(
+  config: Config,
+  database: Database,
+  facts: MonitorFacts,
+): Promise<Readonly<Record<string, unknown>>> {
   const databases = await database.proxy.catalog.listDatabases();
-  const collections = databases.ok ? await collectionsOf(database, databases.value.map((one) => one.name)) : [];
+  const collections = databases.ok
+    ? await collectionsOf(
+        database,
+        databases.value.map((one) => one.name),
+      )
+    : [];
   return {
     version: config.reportedVersion,
     "up since": new Date(facts.startedMs).toISOString(),

@@ -63,7 +63,11 @@ export async function startDatabase(config: Config): Promise<Outcome<Database>> 
 
 type Roles = Omit<Database, "stop">;
 
-async function startRoles(config: Config, folder: string, closers: (() => Promise<void> | void)[]): Promise<Outcome<Roles>> {
+async function startRoles(
+  config: Config,
+  folder: string,
+  closers: (() => Promise<void> | void)[],
+): Promise<Outcome<Roles>> {
   const addon = loadAddon();
   const pool = new addon.Pool(config.threads);
   closers.push(() => pool.close());

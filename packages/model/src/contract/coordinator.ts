@@ -1,6 +1,26 @@
 /** What the coordinator answers: catalog, time, placement and the life of sealed segments. */
-import type { CollectionInfo, DatabaseInfo, IndexBuildState, IndexInfo, Metric, Properties, SealedSegmentMeta, ShardManifest } from "../catalog.ts";
-import type { ChannelName, CollectionId, FieldId, IndexId, LogPosition, NodeId, PartitionId, SegmentId, ShardId, Term } from "../id.ts";
+import type {
+  CollectionInfo,
+  DatabaseInfo,
+  IndexBuildState,
+  IndexInfo,
+  Metric,
+  Properties,
+  SealedSegmentMeta,
+  ShardManifest,
+} from "../catalog.ts";
+import type {
+  ChannelName,
+  CollectionId,
+  FieldId,
+  IndexId,
+  LogPosition,
+  NodeId,
+  PartitionId,
+  SegmentId,
+  ShardId,
+  Term,
+} from "../id.ts";
 import type { Outcome } from "../outcome.ts";
 import type { CollectionSchema } from "../schema.ts";
 import type { ConsistencyLevel, Timestamp } from "../time.ts";
@@ -67,7 +87,11 @@ export interface ManifestCommit {
   readonly add: readonly SealedSegmentMeta[];
   readonly remove: readonly SegmentId[];
   /** New delete files of segments that stay. */
-  readonly deletes: readonly { readonly segment: SegmentId; readonly file: SealedSegmentMeta["files"][number]; readonly deletedCount: number }[];
+  readonly deletes: readonly {
+    readonly segment: SegmentId;
+    readonly file: SealedSegmentMeta["files"][number];
+    readonly deletedCount: number;
+  }[];
   readonly checkpoint?: { readonly position: LogPosition; readonly at: Timestamp };
 }
 
@@ -118,7 +142,9 @@ export interface CoordinatorContract {
   // Flush and compaction, as clients ask for them
   listSegments(ref: CollectionRef): Promise<Outcome<readonly SealedSegmentMeta[]>>;
   compact(ref: CollectionRef): Promise<Outcome<{ compaction: bigint; plans: number }>>;
-  compactionState(compaction: bigint): Promise<Outcome<{ done: boolean; plans: readonly { sources: readonly SegmentId[]; target: SegmentId }[] }>>;
+  compactionState(
+    compaction: bigint,
+  ): Promise<Outcome<{ done: boolean; plans: readonly { sources: readonly SegmentId[]; target: SegmentId }[] }>>;
 
   // For the nodes
   /** A streaming node takes over its channels: raises their terms and gets their shards. Idempotent per start. */
@@ -126,7 +152,9 @@ export interface CoordinatorContract {
   commitManifest(commit: ManifestCommit): Promise<Outcome<ShardManifest>>;
   manifest(shard: ShardId): Promise<Outcome<ShardManifest>>;
   /** Where each shard is owned and which node serves its sealed segments. */
-  placement(shards: readonly ShardId[]): Promise<Outcome<readonly { shard: ShardId; streamingNode: NodeId; queryNode: NodeId }[]>>;
+  placement(
+    shards: readonly ShardId[],
+  ): Promise<Outcome<readonly { shard: ShardId; streamingNode: NodeId; queryNode: NodeId }[]>>;
   reportIndexBuild(segment: SegmentId, index: IndexId, state: IndexBuildState): Promise<Outcome<void>>;
   indexesOf(collection: CollectionId): Promise<Outcome<readonly IndexInfo[]>>;
 }

@@ -57,7 +57,9 @@ export interface Search extends CollectionRef {
   readonly partitions: readonly string[];
   readonly filter: FilterInput;
   /** Milvus `PlaceholderGroup` message, or JSON vectors (REST and embedded). */
-  readonly placeholders: { readonly kind: "message"; readonly bytes: Uint8Array } | { readonly kind: "json"; readonly vectors: Uint8Array };
+  readonly placeholders:
+    | { readonly kind: "message"; readonly bytes: Uint8Array }
+    | { readonly kind: "json"; readonly vectors: Uint8Array };
   /** 0: take it from the placeholders. */
   readonly nq: number;
   readonly outputFields: readonly string[];
@@ -110,6 +112,9 @@ export interface ProxyContract {
   search(request: Search, encoding: Encoding, deadlineMs: number): Promise<Outcome<SearchResult>>;
   hybridSearch(request: HybridSearch, encoding: Encoding, deadlineMs: number): Promise<Outcome<SearchResult>>;
   query(request: Query, encoding: Encoding, deadlineMs: number): Promise<Outcome<QueryResult>>;
-  flush(database: string, collections: readonly string[]): Promise<Outcome<ReadonlyMap<string, { at: Timestamp; flushed: readonly bigint[]; flushing: readonly bigint[] }>>>;
+  flush(
+    database: string,
+    collections: readonly string[],
+  ): Promise<Outcome<ReadonlyMap<string, { at: Timestamp; flushed: readonly bigint[]; flushing: readonly bigint[] }>>>;
   rowCount(ref: CollectionRef, partition?: string): Promise<Outcome<number>>;
 }

@@ -26,7 +26,9 @@ export interface QueryNodeContract {
   /** Rows of these keys with an earlier timestamp die at `at`. Returns how many did, per segment. */
   applyDeletes(segments: readonly SegmentId[], keys: Uint8Array, at: Timestamp): Promise<Outcome<readonly number[]>>;
   /** The segment's tombstones as a delete file, when there are newer ones than the last export. */
-  exportDeletes(segment: SegmentId): Promise<Outcome<{ bytes: Uint8Array; deletedCount: number; newest: Timestamp } | undefined>>;
+  exportDeletes(
+    segment: SegmentId,
+  ): Promise<Outcome<{ bytes: Uint8Array; deletedCount: number; newest: Timestamp } | undefined>>;
   search(segments: readonly SegmentId[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<Uint8Array>>;
   query(segments: readonly SegmentId[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<Uint8Array>>;
   count(segments: readonly SegmentId[], filter: Uint8Array | undefined, snapshot: Timestamp): Promise<Outcome<bigint>>;

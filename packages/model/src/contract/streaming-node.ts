@@ -41,7 +41,12 @@ export interface StreamingNodeContract {
 
   // From the coordinator
   /** Load or release: whether the delegator keeps sealed segments of the partitions open on query nodes. */
-  setLoad(collection: CollectionId, shards: readonly ShardId[], load: LoadState, indexes: readonly IndexInfo[]): Promise<Outcome<void>>;
+  setLoad(
+    collection: CollectionId,
+    shards: readonly ShardId[],
+    load: LoadState,
+    indexes: readonly IndexInfo[],
+  ): Promise<Outcome<void>>;
   /** A compaction or an index build changed the manifest: switch the view to it atomically. */
   manifestChanged(manifest: ShardManifest): Promise<Outcome<void>>;
   /** Share of the wanted sealed rows that are open, 0..100, and whether all wanted indexes are attached. */
