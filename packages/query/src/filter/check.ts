@@ -8,6 +8,7 @@ import { castMember, checkMember, checkPattern, checkRange, compareTerms } from 
 import type { Node, Term } from "./program.ts";
 import { classOf, literalTypeName, typeNameOf } from "./program.ts";
 import { resolveName } from "./resolve.ts";
+import { combine } from "./simplify.ts";
 import { fitsInt64 } from "./literals.ts";
 import { FilterRefusal } from "./syntax.ts";
 import type { Expression, Literal, Relation, UnaryOperator } from "./syntax.ts";
@@ -95,10 +96,20 @@ function templateValue(name: string, scope: Scope): Literal {
   if (value === undefined)
     throw new FilterRefusal(`the value of expression template variable name {${name}} is not found`);
   const literal = literalOfTemplate(value);
+  if (!shallow(literal, TEMPLATE_DEPTH_MAX)) {
+    throw new FilterRefusal(`the value of expression template variable {${name}} is nested too deeply`);
+  }
   if (!finiteLiteral(literal)) {
     throw new FilterRefusal(`the value of expression template variable {${name}} is not a finite number`);
   }
   return literal;
+}
+
+/** Arrays in arrays; native code has the same bound. */
+const TEMPLATE_DEPTH_MAX = 32;
+
+function shallow(literal: Literal, levels: number): boolean {
+  return literal.type !== "array" || (levels > 0 && literal.value.every((item) => shallow(item, levels - 1)));
 }
 
 function finiteLiteral(literal: Literal): boolean {
@@ -160,16 +171,9 @@ function checkLogical(expression: Kind<"logical">, scope: Scope): Term {
     if (node === undefined) throw new FilterRefusal(`'${operator}' can only be used between boolean expressions`);
     nodes.push(node);
   }
-  const absorbing = operator === "or";
-  if (nodes.some((node) => node.kind === "constant" && node.value === absorbing)) return boolean(absorbing);
-  const rest = nodes.filter((node) => node.kind !== "constant");
-  const [first] = rest;
-  if (first === undefined) return boolean(!absorbing);
-  return { kind: "predicate", node: rest.length === 1 ? first : { kind: operator, nodes: rest } };
-}
-
-function boolean(value: boolean): Term {
-  return { kind: "constant", literal: { type: "bool", value } };
+  const node = combine(operator, nodes);
+  if (node.kind !== "constant") return { kind: "predicate", node };
+  return { kind: "constant", literal: { type: "bool", value: node.value } };
 }
 
 function checkRangeOf(expression: Kind<"range">, scope: Scope, text: string): Node {

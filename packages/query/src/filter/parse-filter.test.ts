@@ -288,6 +288,10 @@ describe("the acceptance table", () => {
       ["id + 1 + 2 == 5", "id + 3 == 5"],
       ["a & 3 == 3 or id == 1".replace("a & 3 == 3", "false"), "id == 1"],
       ["not (not (id == 1))", "id == 1"],
+      ["id == 1 or i8 == 2 or id in [3, 4]", "id in [1, 3, 4] or i8 == 2"],
+      ["j['k'] == 1 or j['k'] == 'a' or j['l'] == 1", "j['k'] in [1, 'a'] or j['l'] == 1"],
+      ["id > 1 and (i8 > 2 and (f > 3 and true))", "id > 1 and i8 > 2 and f > 3"],
+      ["id == 1 or false", "id == 1"],
       ["j['k'] is null", "not exists j['k']"],
     ];
     for (const [a, b] of same) expect(parse(a), `${a} | ${b}`).toEqual(parse(b));
@@ -299,6 +303,7 @@ describe("keys and partitions", () => {
     expect(parse("id in [3, 1, 3, 2]")).toMatchObject({ keys: [1n, 2n, 3n], alwaysTrue: false });
     expect(parse("id == {one}")).toMatchObject({ keys: [1n] });
     expect(parse("id in {ids}")).toMatchObject({ keys: [1n, 2n] });
+    expect(parse("id == 2 or id == 1 or id in [5, 2]")).toMatchObject({ keys: [1n, 2n, 5n] });
     expect(parse("id in [1] and i8 == 1")).not.toHaveProperty("keys");
     expect(parse("id not in [1]")).not.toHaveProperty("keys");
   });
