@@ -6,9 +6,10 @@ import type { ProxyContract } from "@elanus/model/contract/proxy";
 import type { Limits } from "@elanus/model/limits";
 import type { RpcAnswer, RpcRequest, TransportHandlers } from "@elanus/platform/ports/transport";
 import type { Clock, Random, Telemetry } from "@elanus/platform/ports/world";
+import { CallFigures } from "./call-figures.ts";
 import { healthRoutes } from "./health.ts";
 import type { Call, Environment } from "./milvus/call.ts";
-import { milvusRoutes, type RouteAnswer } from "./milvus/routes.ts";
+import { milvusRoutes, type Route, type RouteAnswer } from "./milvus/routes.ts";
 import { GrpcStatus } from "./milvus/status.ts";
 import { emptyBytes, MalformedMessage } from "./protobuf/runtime.ts";
 import { answerHttp } from "./rest/answer.ts";
@@ -33,31 +34,40 @@ export function createWire(options: WireOptions): TransportHandlers {
   const env: Environment = {
     proxy: options.proxy,
     clock: options.clock,
+    telemetry: options.telemetry,
     limits: options.limits,
     version: options.version,
     deployMode: options.deployMode ?? "STANDALONE",
     nodeId: options.nodeId ?? 1,
     startedAtMs: options.clock.nowMs(),
   };
+  const figures = new CallFigures(options.telemetry, options.clock);
   return {
-    rpc: (request) => answerRpc(request, env),
-    http: (request) => answerHttp(request, env, options.random),
+    rpc: (request) => answerRpc(request, env, figures),
+    http: (request) => answerHttp(request, env, { random: options.random, figures }),
   };
 }
 
-async function answerRpc(request: RpcRequest, env: Environment): Promise<RpcAnswer> {
+async function answerRpc(request: RpcRequest, env: Environment, figures: CallFigures): Promise<RpcAnswer> {
   const health = healthRoutes.get(request.path);
   if (health !== undefined) return health(request);
   const route = milvusRoutes.get(request.path);
   if (route === undefined) return failed(GrpcStatus.unimplemented, `unknown method ${request.path}`);
+  const startedMs = figures.start();
   const deadlineMs = request.deadlineMs ?? env.clock.nowMs() + DEADLINE_MS_DEFAULT;
-  const call: Call = { env, metadata: request.metadata, deadlineMs };
+  const answer = await answerRoute(route, request, { env, metadata: request.metadata, deadlineMs });
+  figures.end(route.name, answer.kind === "message" ? answer.code : -answer.status, startedMs);
+  return toRpcAnswer(answer);
+}
+
+async function answerRoute(route: Route, request: RpcRequest, call: Call): Promise<RouteAnswer> {
   try {
-    return toRpcAnswer(await route(request.body, call));
+    return await route.answer(request.body, call);
   } catch (error) {
-    if (error instanceof MalformedMessage)
-      return failed(GrpcStatus.invalidArgument, `the request cannot be read: ${error.message}`);
-    return failed(GrpcStatus.unknown, error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    const malformed = error instanceof MalformedMessage;
+    const status = malformed ? GrpcStatus.invalidArgument : GrpcStatus.unknown;
+    return { kind: "grpcStatus", status, message: malformed ? `the request cannot be read: ${message}` : message };
   }
 }
 

@@ -4,7 +4,7 @@ import type { CollectionRef } from "@elanus/model/contract/coordinator";
 import type { Limits } from "@elanus/model/limits";
 import { type Outcome, succeed } from "@elanus/model/outcome";
 import type { Metadata } from "@elanus/platform/ports/transport";
-import type { Clock } from "@elanus/platform/ports/world";
+import type { Clock, Telemetry } from "@elanus/platform/ports/world";
 import type { Init } from "../protobuf/runtime.ts";
 import { checkCollectionName } from "./names.ts";
 
@@ -12,6 +12,7 @@ import { checkCollectionName } from "./names.ts";
 export interface Environment {
   readonly proxy: ProxyContract;
   readonly clock: Clock;
+  readonly telemetry: Telemetry;
   readonly limits: Limits;
   /** What GetVersion answers. */
   readonly version: string;

@@ -28,10 +28,15 @@ import { failureStatus, GrpcStatus, type StatusMessage, statusOf } from "./statu
 
 /** What a call comes to: an encoded response, or a gRPC status. */
 export type RouteAnswer =
-  | { readonly kind: "message"; readonly body: Uint8Array }
+  /** `code` is the status within, 0 for success. */
+  | { readonly kind: "message"; readonly body: Uint8Array; readonly code: number }
   | { readonly kind: "grpcStatus"; readonly status: number; readonly message: string };
 
-export type Route = (body: Uint8Array, call: Call) => Promise<RouteAnswer>;
+export interface Route {
+  /** The method's name, for figures. */
+  readonly name: string;
+  answer(body: Uint8Array, call: Call): Promise<RouteAnswer>;
+}
 
 type Handlers<Methods> = {
   readonly [Name in keyof Methods]?: Methods[Name] extends Method<infer Request, infer Response>
@@ -180,33 +185,44 @@ function answersWithGrpc(method: Method<unknown, unknown>): boolean {
 }
 
 function refusal(method: Method<unknown, unknown>): Route {
+  const { name } = method;
   if (answersWithGrpc(method)) {
-    const message = `${method.name} is not implemented yet`;
-    return async () => ({ kind: "grpcStatus", status: GrpcStatus.unimplemented, message });
+    const message = `${name} is not implemented yet`;
+    return { name, answer: async () => ({ kind: "grpcStatus", status: GrpcStatus.unimplemented, message }) };
   }
-  const status = withdrawn.get(method.name) ?? statusOf({ kind: "notImplemented", call: method.name });
+  const status = withdrawn.get(name) ?? statusOf({ kind: "notImplemented", call: name });
   const body = encode(method.response, withStatus(method, status));
-  return async () => ({ kind: "message", body });
+  return { name, answer: async () => ({ kind: "message", body, code: status.code ?? 0 }) };
 }
 
 function served(method: Method<unknown, unknown>, handler: Handler<unknown, unknown>): Route {
-  return async (body, call) => {
+  const answer: Route["answer"] = async (body, call) => {
     const request = decode(method.request, body);
-    const answer = await guarded(() => handler(request, call), method.name);
-    const message = answer.ok ? answer.value : withStatus(method, statusOf(answer.error));
-    return { kind: "message", body: encode(method.response, message) };
+    const outcome = await guarded(() => handler(request, call), method.name, call);
+    const message = outcome.ok ? outcome.value : withStatus(method, statusOf(outcome.error));
+    return { kind: "message", body: encode(method.response, message), code: codeIn(method, message) };
   };
+  return { name: method.name, answer };
 }
 
 /** A broken invariant fails its own call and nothing else. */
-async function guarded<T>(work: () => Promise<Outcome<T>>, name: string): Promise<Outcome<T>> {
+async function guarded<T>(work: () => Promise<Outcome<T>>, name: string, call: Call): Promise<Outcome<T>> {
   try {
     return await work();
   } catch (thrown) {
-    const message = `${name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-    const error: DbError = { kind: "internal", message };
+    const what = thrown instanceof Error ? thrown.message : String(thrown);
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    call.env.telemetry.log("error", "a call met a bug", { call: name, what, stack });
+    const error: DbError = { kind: "internal", message: `${name}: ${what}` };
     return { ok: false, error };
   }
+}
+
+function codeIn(method: Method<unknown, unknown>, message: Init<unknown>): number {
+  if (method.statusField === undefined) return 0;
+  const fields = message as Readonly<Record<string, StatusMessage | undefined>>;
+  const status = method.statusField === "self" ? (message as StatusMessage) : fields[method.statusField];
+  return status?.code ?? 0;
 }
 
 function withStatus(method: Method<unknown, unknown>, status: StatusMessage): Init<unknown> {

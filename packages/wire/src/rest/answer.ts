@@ -1,14 +1,15 @@
 /** REST v2: finds the call, runs it, and puts the answer into Milvus's envelope. */
 import type { HttpAnswer, HttpRequest } from "@elanus/platform/ports/transport";
 import type { Random } from "@elanus/platform/ports/world";
+import type { CallFigures } from "../call-figures.ts";
 import { DEFAULT_DATABASE, type Environment } from "../milvus/call.ts";
 import { Body } from "./body.ts";
 import { catalogEndpoints } from "./catalog.ts";
 import { collectionEndpoints } from "./collections.ts";
 import type { Endpoint, RestCall } from "./endpoint.ts";
 import { entityEndpoints } from "./entities.ts";
-import { notFound, preflight, refusedWith, replied } from "./envelope.ts";
-import { failed, invalid, type RestFailure } from "./failure.ts";
+import { notFound, preflight, refusedWith, replied, type RestReply } from "./envelope.ts";
+import { failed, invalid, type RestOutcome } from "./failure.ts";
 import { searchEndpoints } from "./search.ts";
 
 const BASE = "/v2/vectordb/";
@@ -46,18 +47,41 @@ export const restGaps: readonly string[] = `
 
 const gaps = new Set(restGaps);
 
-export async function answerHttp(request: HttpRequest, env: Environment, random: Random): Promise<HttpAnswer> {
+export interface RestTools {
+  readonly random: Random;
+  readonly figures: CallFigures;
+}
+
+export async function answerHttp(request: HttpRequest, env: Environment, tools: RestTools): Promise<HttpAnswer> {
   if (request.method === "OPTIONS") return preflight();
   const name = request.path.startsWith(BASE) ? request.path.slice(BASE.length) : "";
   const endpoint = endpoints.get(name);
   if (request.method !== "POST" || (endpoint === undefined && !gaps.has(name))) return notFound();
-  const traceId = `${hex(random)}${hex(random)}`;
-  if (endpoint === undefined) return refusedWith(failed({ kind: "notImplemented", call: name }).failure, traceId);
+  const startedMs = tools.figures.start();
+  const reply = endpoint === undefined ? notServed(name) : await guarded(name, endpoint, request, env);
+  tools.figures.end(`rest ${name}`, reply.ok ? 0 : reply.failure.code, startedMs);
+  const traceId = `${hex(tools.random)}${hex(tools.random)}`;
+  return reply.ok ? replied(reply.value, traceId) : refusedWith(reply.failure, traceId);
+}
+
+function notServed(name: string): RestOutcome<RestReply> {
+  return failed({ kind: "notImplemented", call: name });
+}
+
+/** A broken invariant fails its own call and nothing else. */
+async function guarded(
+  name: string,
+  endpoint: Endpoint,
+  request: HttpRequest,
+  env: Environment,
+): Promise<RestOutcome<RestReply>> {
   try {
-    return await run(name, endpoint, request, env, traceId);
+    return await run(name, endpoint, request, env);
   } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return refusedWith(failed({ kind: "internal", message: `${name}: ${message}` }).failure, traceId);
+    const what = thrown instanceof Error ? thrown.message : String(thrown);
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    env.telemetry.log("error", "a call met a bug", { call: name, what, stack });
+    return failed({ kind: "internal", message: `${name}: ${what}` });
   }
 }
 
@@ -66,12 +90,9 @@ async function run(
   endpoint: Endpoint,
   request: HttpRequest,
   env: Environment,
-  traceId: string,
-): Promise<HttpAnswer> {
-  const refuse = (failure: RestFailure): HttpAnswer => refusedWith(failure, traceId);
+): Promise<RestOutcome<RestReply>> {
   const seconds = request.headers.get("request-timeout");
-  if (seconds !== undefined && !/^\d{1,9}$/.test(seconds))
-    return refuse(invalid(`invalid Request-Timeout: ${seconds}`).failure);
+  if (seconds !== undefined && !/^\d{1,9}$/.test(seconds)) return invalid(`invalid Request-Timeout: ${seconds}`);
   const body = new Body(request.body, structOf(name));
   const named = body.text("dbName");
   const call: RestCall = {
@@ -82,9 +103,7 @@ async function run(
     int64AsText: headerOf(request, "accept-type-allow-int64")?.toLowerCase() === "false",
   };
   const work = endpoint(body, call);
-  if (body.problem !== undefined) return refuse(body.problem);
-  const reply = await work();
-  return reply.ok ? replied(reply.value, traceId) : refuse(reply.failure);
+  return body.problem === undefined ? work() : { ok: false, failure: body.problem };
 }
 
 function headerOf(request: HttpRequest, name: string): string | undefined {
