@@ -31,9 +31,7 @@ export async function buildIndex(
     ...(metric === undefined ? {} : { metric }),
   };
   try {
-    const bytes = await attempt(() =>
-      engine.addon.buildIndex(engine.pool, opened.value, build, settings.progress),
-    );
+    const bytes = await attempt(() => engine.addon.buildIndex(engine.pool, opened.value, build, settings.progress));
     if (!bytes.ok) return bytes;
     const role = `index:${job.index.id}`;
     return await putFile(engine, objects, segmentFileKey(job.segment, role, String(job.build)), role, bytes.value);

@@ -6,13 +6,22 @@ import { shardIdOf } from "@elanus/model/id";
 import type { Timestamp } from "@elanus/model/time";
 import { crc32c } from "./crc32c.ts";
 import {
-  decodeManifest, decodeSegmentMeta, encodeManifest, encodeSegmentMeta, manifestKey, segmentFileKey, shardOrdinalOf,
+  decodeManifest,
+  decodeSegmentMeta,
+  encodeManifest,
+  encodeSegmentMeta,
+  manifestKey,
+  segmentFileKey,
+  shardOrdinalOf,
 } from "./manifest.ts";
 
 const id = fc.bigInt({ min: 0n, max: (1n << 63n) - 1n });
 const count = fc.nat();
 const file: fc.Arbitrary<SegmentFile> = fc.record({
-  key: fc.string({ unit: "grapheme" }), role: fc.string(), bytes: count, crc32c: count,
+  key: fc.string({ unit: "grapheme" }),
+  role: fc.string(),
+  bytes: count,
+  crc32c: count,
 });
 const state: fc.Arbitrary<IndexBuildState> = fc.oneof(
   fc.record({ kind: fc.constant("unissued" as const) }),

@@ -5,6 +5,9 @@ import type { DbError } from "@elanus/model/error";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import { type CollectionSchema, encodeSchema } from "@elanus/model/schema";
 
+/** Handles that roles pass from one act of a segment to the next without looking inside. */
+export type { NativeProgress, NativeSchema, NativeSegment } from "@elanus/engine/addon";
+
 export interface NativeEngine {
   readonly addon: Addon;
   readonly pool: NativePool;

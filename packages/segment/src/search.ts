@@ -54,9 +54,7 @@ export function countSegments(
   scope: SegmentScope,
   filter: Uint8Array | undefined,
 ): Promise<Outcome<bigint>> {
-  return attempt(() =>
-    engine.addon.count(engine.pool, { ...scope, ...(filter === undefined ? {} : { filter }) }),
-  );
+  return attempt(() => engine.addon.count(engine.pool, { ...scope, ...(filter === undefined ? {} : { filter }) }));
 }
 
 /** Fields of those hits that lie in `segments`. */

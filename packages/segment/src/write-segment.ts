@@ -38,6 +38,12 @@ export async function writeSegment(
     files.push(file.value);
   }
   const dataBytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  // A node that stops closes its segments under a seal that still runs.
+  const facts = attemptNow(() => {
+    const { rowCount, timestampMin, timestampMax } = native;
+    return { rowCount, timestampMin, timestampMax };
+  });
+  if (!facts.ok) return facts;
   const deletes = attemptNow(() => native.exportDeletes());
   if (!deletes.ok) return deletes;
   if (deletes.value.deletedCount > 0) {
@@ -47,11 +53,11 @@ export async function writeSegment(
   }
   return succeed({
     ...identity,
-    rowCount: native.rowCount,
+    rowCount: facts.value.rowCount,
     deletedCount: deletes.value.deletedCount,
     bytes: dataBytes,
-    timestampMin: native.timestampMin as Timestamp,
-    timestampMax: native.timestampMax as Timestamp,
+    timestampMin: facts.value.timestampMin as Timestamp,
+    timestampMax: facts.value.timestampMax as Timestamp,
     files,
     indexes: [],
     sorted,

@@ -1,12 +1,11 @@
 /** Runs index builds one after the other; each can be watched and cancelled. */
-import type { NativeProgress } from "@elanus/engine/addon";
 import type { SegmentFile } from "@elanus/model/catalog";
 import type { BuildIndexJob } from "@elanus/model/contract/data-node";
 import type { BuildId } from "@elanus/model/id";
 import { fail, type Outcome } from "@elanus/model/outcome";
 import type { World } from "@elanus/platform/ports/world";
 import { buildIndex } from "@elanus/segment/build-index";
-import type { NativeEngine } from "@elanus/segment/native-engine";
+import type { NativeEngine, NativeProgress } from "@elanus/segment/native-engine";
 import { emptyQueue, enqueue, type JobQueue, removeBuild, startNext } from "./state/job-queue.ts";
 
 interface Build {
@@ -51,7 +50,9 @@ export class IndexBuilds {
   }
 
   cancelAll(): void {
-    for (const build of [...this.#builds.keys()]) this.cancel(build);
+    // Cancelling forgets a build, so the list is taken first.
+    const builds = Array.from(this.#builds.keys());
+    for (const build of builds) this.cancel(build);
   }
 
   #startWaiting(): void {
@@ -87,9 +88,11 @@ function cancelled(build: BuildId): Outcome<SegmentFile> {
 }
 
 function newDeferred(): Pick<Build, "resolve"> & { promise: Build["done"] } {
-  let resolve: Build["resolve"] = () => {};
+  let resolve: Build["resolve"] = ignore;
   const promise = new Promise<Outcome<SegmentFile>>((settle) => {
     resolve = settle;
   });
   return { promise, resolve };
 }
+
+function ignore(): void {}

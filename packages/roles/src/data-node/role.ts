@@ -26,8 +26,7 @@ export function startDataNode(world: World, config: DataNodeConfig): RunningRole
       buildIndex: (job) => (stopping ? Promise.resolve(stopped()) : builds.build(job)),
       buildProgress: (build) => builds.progress(build),
       cancelBuild: (build) => builds.cancel(build),
-      compact: (job) =>
-        compactions.run(() => (stopping ? stopped() : compactSegments(engine, world.objects, job))),
+      compact: (job) => compactions.run(() => (stopping ? stopped() : compactSegments(engine, world.objects, job))),
     },
     stop() {
       stopping = true;

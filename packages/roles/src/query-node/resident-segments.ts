@@ -1,12 +1,17 @@
 /** The sealed segments that are open on this node, by id. */
-import type { NativeSchema, NativeSegment } from "@elanus/engine/addon";
 import type { SealedSegmentMeta, SegmentFile } from "@elanus/model/catalog";
 import type { LoadSegment } from "@elanus/model/contract/query-node";
 import type { DbError } from "@elanus/model/error";
 import type { SegmentId } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { ObjectStore } from "@elanus/platform/ports/objects";
-import { attemptNow, compileSchema, type NativeEngine } from "@elanus/segment/native-engine";
+import {
+  attemptNow,
+  compileSchema,
+  type NativeEngine,
+  type NativeSchema,
+  type NativeSegment,
+} from "@elanus/segment/native-engine";
 import { attachIndexes, type OpenSegment, openSealed } from "@elanus/segment/sealed";
 import { KeyedSerial } from "../serial.ts";
 import { exportIsDue, loadStep, newerMeta, type SegmentFileMark } from "./state/residency.ts";

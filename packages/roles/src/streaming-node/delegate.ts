@@ -9,8 +9,8 @@ import type { FieldId, PinId, SegmentId } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { QueryPlan, ReadScope, SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
-import type { NativeSegment } from "@elanus/engine/addon";
 import type { GrowingSegment } from "@elanus/segment/growing";
+import type { NativeSegment } from "@elanus/segment/native-engine";
 import { countSegments, querySegments, reduceHits, retrieveHits, searchSegments } from "@elanus/segment/search";
 import type { Channel } from "./channel.ts";
 import type { NodeContext } from "./node-context.ts";
@@ -86,11 +86,7 @@ export class Delegate {
     return succeed({ count, snapshot: read.value.snapshot });
   }
 
-  async retrieve(
-    id: PinId,
-    hits: Uint8Array,
-    fields: readonly FieldId[],
-  ): Promise<Outcome<readonly Uint8Array[]>> {
+  async retrieve(id: PinId, hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<readonly Uint8Array[]>> {
     const pin = this.#pins.get(id);
     if (pin === undefined) {
       return fail({ kind: "notReady", message: "the read took too long: its view is no longer held" });
@@ -119,7 +115,9 @@ export class Delegate {
   }
 
   releaseAll(): void {
-    for (const id of [...this.#pins.keys()]) this.release(id);
+    // Releasing forgets a pin, so the list is taken first.
+    const pins = Array.from(this.#pins.keys());
+    for (const id of pins) this.release(id);
   }
 
   #pin(id: PinId, held: Held): void {

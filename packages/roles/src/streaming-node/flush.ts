@@ -151,7 +151,5 @@ async function exportSegment(
   }
   if (deletes.value === undefined) return succeed(undefined);
   const file = await putDeletes(context.engine, context.world.objects, meta, deletes.value);
-  return file.ok
-    ? succeed({ segment: meta.id, file: file.value, deletedCount: deletes.value.deletedCount })
-    : file;
+  return file.ok ? succeed({ segment: meta.id, file: file.value, deletedCount: deletes.value.deletedCount }) : file;
 }

@@ -153,8 +153,11 @@ class StreamingNode implements StreamingNodeContract {
       if (!range.ok) return range;
       const at: Timestamp = range.value.first;
       const segments: SegmentId[] = [];
-      const settled = await Promise.all([...new Set(owned.map(({ channel }) => channel))].map((channel) =>
-        channel.readTimestamp(at, Number.POSITIVE_INFINITY)));
+      const settled = await Promise.all(
+        [...new Set(owned.map(({ channel }) => channel))].map((channel) =>
+          channel.readTimestamp(at, Number.POSITIVE_INFINITY),
+        ),
+      );
       const unsettled = settled.find((outcome) => !outcome.ok);
       if (unsettled !== undefined && !unsettled.ok) return unsettled;
       for (const one of owned) {

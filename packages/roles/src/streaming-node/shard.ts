@@ -4,7 +4,6 @@
  * `actor` serialises everything that changes rows or the view. `maintenance` serialises the slow work around it
  * (flush, opening sealed segments), which enters the actor only for its short steps.
  */
-import type { NativeSchema } from "@elanus/engine/addon";
 import type { IndexInfo, LoadState, SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
 import type { QueryNodeContract } from "@elanus/model/contract/query-node";
 import type { DbError } from "@elanus/model/error";
@@ -14,7 +13,7 @@ import { fail, invariant, type Outcome, succeed } from "@elanus/model/outcome";
 import { type CollectionSchema, primaryKeyOf } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import { GrowingSegment } from "@elanus/segment/growing";
-import { compileSchema, type NativeEngine } from "@elanus/segment/native-engine";
+import { compileSchema, type NativeEngine, type NativeSchema } from "@elanus/segment/native-engine";
 import { Serial } from "../serial.ts";
 import type { NodeContext } from "./node-context.ts";
 import { noteRecord, type RecordMark, type Unflushed } from "./state/generation.ts";

@@ -33,7 +33,10 @@ export interface Synchronisation {
 export async function synchronise(context: NodeContext, shard: Shard, task: Synchronisation): Promise<Outcome<void>> {
   const wanted = shard.manifest.segments.filter((meta) => isToBeOpen(shard, task, meta));
   const opening = wanted.filter((meta) => !isLive(shard, meta.id));
-  const refreshed = await loadAll(shard, stale(shard, wanted).filter((meta) => isLive(shard, meta.id)));
+  const refreshed = await loadAll(
+    shard,
+    stale(shard, wanted).filter((meta) => isLive(shard, meta.id)),
+  );
   const lost = [...refreshed].filter(([, outcome]) => !outcome.ok && outcome.error.kind === "notReady");
   if (lost.length > 0) return loseAll(shard, lost);
   if (opening.length === 0) return switchView(shard, task, refreshed);

@@ -1,10 +1,9 @@
 /** Deletes on their way to segments: from log entries, and kept aside while segments are being opened. */
-import type { NativeSchema } from "@elanus/engine/addon";
 import type { PartitionId } from "@elanus/model/id";
 import type { LogEntry } from "@elanus/model/log-record";
 import { type Outcome, succeed } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow, type NativeEngine, type NativeSchema } from "@elanus/segment/native-engine";
 
 /** Rows of these keys with an earlier timestamp die at `at`. */
 export interface Tombstone {
@@ -22,11 +21,7 @@ export interface TombstoneSource {
 }
 
 /** The tombstone of an entry; undefined when it kills nothing. */
-export function tombstoneOf(
-  source: TombstoneSource,
-  entry: LogEntry,
-  at: Timestamp,
-): Outcome<Tombstone | undefined> {
+export function tombstoneOf(source: TombstoneSource, entry: LogEntry, at: Timestamp): Outcome<Tombstone | undefined> {
   if (entry.kind === "delete") return succeed({ keys: entry.keys, at, partition: entry.partition });
   if (entry.kind !== "insert" || !source.insertsReplace) return succeed(undefined);
   const { addon } = source.engine;

@@ -39,15 +39,6 @@ export function within<T>(
   if (leftMs <= 0) return Promise.resolve(late);
   return new Promise((resolve, reject) => {
     const cancel = world.timers.after(leftMs, () => resolve(late));
-    work.then(
-      (outcome) => {
-        cancel();
-        resolve(outcome);
-      },
-      (cause: unknown) => {
-        cancel();
-        reject(cause instanceof Error ? cause : new Error(String(cause)));
-      },
-    );
+    work.then(resolve, reject).finally(cancel);
   });
 }

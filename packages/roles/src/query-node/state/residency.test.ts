@@ -17,7 +17,8 @@ describe("loadStep", () => {
     expect(loadStep(open, meta(1, "a"))).toEqual({ kind: "refresh", deletes: undefined });
     expect(loadStep(open, meta(1))).toEqual({ kind: "refresh", deletes: undefined });
     expect(loadStep(open, meta(2, "b"))).toMatchObject({ kind: "refresh", deletes: { key: "b" } });
-    expect(loadStep({ ...open, exported: { crc32c: 1, bytes: 1 } }, meta(2, "b"))).toMatchObject({ deletes: undefined });
+    const exported = { crc32c: 1, bytes: 1 };
+    expect(loadStep({ ...open, exported }, meta(2, "b"))).toMatchObject({ deletes: undefined });
   });
 });
 

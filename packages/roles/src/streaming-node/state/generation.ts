@@ -45,10 +45,7 @@ export function memoryIsShort(growingBytes: number, limits: Limits): boolean {
 }
 
 /** Records at or below it are needed by nobody: everything applied, but for what a shard has not flushed. */
-export function truncatablePosition(
-  applied: LogPosition,
-  unflushed: readonly (Unflushed | undefined)[],
-): LogPosition {
+export function truncatablePosition(applied: LogPosition, unflushed: readonly (Unflushed | undefined)[]): LogPosition {
   let position = applied;
   for (const shard of unflushed) {
     if (shard !== undefined && shard.first.position <= position) position = (shard.first.position - 1n) as LogPosition;

@@ -57,7 +57,9 @@ describe("targetsOf", () => {
     expect(targetsOf(view, LOADED, EVERYTHING).kind).toBe("opening");
     const partitions = [1n as PartitionId];
     expect(targetsOf(view, LOADED, { partitions, ignoreGrowing: false })).toEqual({
-      kind: "ready", growing: [view.growing[0]], sealed: [3n],
+      kind: "ready",
+      growing: [view.growing[0]],
+      sealed: [3n],
     });
     expect(targetsOf(view, { kind: "loaded", partitions }, EVERYTHING).kind).toBe("ready");
   });
