@@ -35,7 +35,7 @@ pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Pro
         position.ok_or_else(|| NativeError::SchemaMismatch(format!("field {} is not in the schema", request.field)))?;
     let field = &schema.fields[position];
     if !field.data_type.is_vector() {
-        return build_scalar(source.column(position)?, field, request, progress);
+        return build_scalar(&*source.scalars(schema, position)?, field, request, progress);
     }
     let vectors = Vectors::new(schema, &source, position, 0, source.rows())?;
     let rows = match field.data_type {

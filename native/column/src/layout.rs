@@ -1,5 +1,7 @@
 //! Rows put in the order of a sealed segment (by key, then age), and written as column groups.
 
+use std::borrow::Cow;
+
 use elanus_rows::column::{Bits, Column};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::keys::Key;
@@ -24,13 +26,12 @@ pub(crate) struct Layout {
 impl Layout {
     /// Sorts the rows `keep` of each source; `None` keeps all.
     pub(crate) fn new(schema: &Schema, sources: Vec<(Source, Option<Bits>)>) -> Result<Self> {
-        let primary = schema.primary_position();
         let total: usize =
             sources.iter().map(|(source, keep)| keep.as_ref().map_or(source.rows(), Bits::count_ones)).sum();
         u32::try_from(total).map_err(|_| NativeError::MemoryLimit("a segment holds at most 2^32 rows".into()))?;
         let mut rows: Vec<(Key<'_>, u64, (u32, u32))> = Vec::with_capacity(total);
         for (i, (source, keep)) in sources.iter().enumerate() {
-            let (column, stamps) = (source.column(primary)?, source.stamps()?);
+            let (column, stamps) = (source.keys(schema)?, source.stamps()?);
             for row in (0..source.rows()).filter(|&row| keep.as_ref().is_none_or(|keep| keep.get(row))) {
                 rows.push((key_at(column, row)?, stamps[row], (i as u32, row as u32)));
             }
@@ -96,13 +97,14 @@ impl Layout {
 
     /// A scalar column in file order.
     fn column(&self, schema: &Schema, position: usize) -> Result<Column> {
-        let columns: Vec<&Column> = self.sources.iter().map(|source| source.column(position)).collect::<Result<_>>()?;
+        let columns: Vec<Cow<'_, Column>> =
+            self.sources.iter().map(|source| source.scalars(schema, position)).collect::<Result<_>>()?;
         if columns.is_empty() {
             return Ok(Column::empty(&schema.fields[position]));
         }
-        if columns.len() == 1 {
+        if let [column] = columns.as_slice() {
             let rows: Vec<u32> = self.order.iter().map(|&(_, row)| row).collect();
-            return Ok(columns[0].gather(&rows));
+            return Ok(column.gather(&rows));
         }
         let mut starts = Vec::with_capacity(columns.len());
         let mut total = 0_usize;
@@ -112,6 +114,7 @@ impl Layout {
         }
         u32::try_from(total).map_err(|_| NativeError::MemoryLimit("more than 2^32 rows in one merge".into()))?;
         let rows: Vec<u32> = self.order.iter().map(|&(source, row)| starts[source as usize] as u32 + row).collect();
+        let columns: Vec<&Column> = columns.iter().map(|column| &**column).collect();
         Ok(concat(&columns)?.gather(&rows))
     }
 

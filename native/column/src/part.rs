@@ -1,5 +1,6 @@
 //! A stretch of rows of one segment, wherever they lie: what searches, queries and merges read.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use elanus_filter::{ColumnSource, ColumnView, Program, ScalarIndexes};
@@ -50,6 +51,7 @@ impl Source {
     pub(crate) fn data(&self, schema: &Schema, position: usize) -> Result<Data<'_>> {
         match self {
             Self::Memory(chunk) => Ok(chunk.columns.get(position).map_or(Data::Absent, Data::Column)),
+            Self::Sealed(sealed) if sealed.width() <= position => Ok(Data::Absent),
             Self::Sealed(sealed) if schema.fields[position].data_type.is_vector() => {
                 Ok(sealed.vectors(position).map_or(Data::Absent, Data::Vectors))
             }
@@ -57,13 +59,20 @@ impl Source {
         }
     }
 
-    /// A scalar column.
-    pub(crate) fn column(&self, position: usize) -> Result<&Column> {
-        match self {
-            Self::Memory(chunk) => {
-                chunk.columns.get(position).ok_or_else(|| NativeError::Internal("a column is missing".into()))
-            }
-            Self::Sealed(sealed) => sealed.column(position),
+    /// A scalar column; made up for a field that came after these rows.
+    pub(crate) fn scalars(&self, schema: &Schema, position: usize) -> Result<Cow<'_, Column>> {
+        match self.data(schema, position)? {
+            Data::Column(column) => Ok(Cow::Borrowed(column)),
+            Data::Absent => Ok(Cow::Owned(absent(&schema.fields[position], self.rows()))),
+            Data::Vectors(_) => Err(NativeError::Internal("a vector field is no scalar column".into())),
+        }
+    }
+
+    /// The primary key column; every row has one.
+    pub(crate) fn keys(&self, schema: &Schema) -> Result<&Column> {
+        match self.data(schema, schema.primary_position())? {
+            Data::Column(column) => Ok(column),
+            _ => Err(NativeError::Internal("rows without a primary key".into())),
         }
     }
 
@@ -75,14 +84,17 @@ impl Source {
     }
 
     pub(crate) fn key(&self, schema: &Schema, row: u32) -> Result<Key<'_>> {
-        key_at(self.column(schema.primary_position())?, row as usize)
+        key_at(self.keys(schema)?, row as usize)
     }
 
     /// The rows `rows` (numbers within this source) of a field.
     pub(crate) fn gather(&self, schema: &Schema, position: usize, rows: &[u32]) -> Result<Column> {
         let field = &schema.fields[position];
-        if let (Self::Sealed(sealed), false) = (self, field.data_type.is_vector()) {
-            return sealed.gather(position, rows);
+        match self {
+            Self::Sealed(sealed) if !field.data_type.is_vector() && position < sealed.width() => {
+                return sealed.gather(position, rows);
+            }
+            _ => {}
         }
         Ok(match self.data(schema, position)? {
             Data::Column(column) => column.gather(rows),

@@ -121,6 +121,11 @@ impl Sealed {
         self.rows
     }
 
+    /// Fields of the schema that the segment was opened with; later ones are behind them.
+    pub(crate) fn width(&self) -> usize {
+        self.schema.fields.len()
+    }
+
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.statistics
     }

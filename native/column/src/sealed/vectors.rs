@@ -15,6 +15,7 @@ use parquet::data_type::{
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
@@ -23,6 +24,8 @@ use parquet::schema::types::Type;
 
 /// Bytes of a page, about.
 const PAGE_BYTES: usize = 1 << 18;
+/// Bytes of the length before a PLAIN byte string.
+const LENGTH: usize = 4;
 /// Rows of a sparse page.
 const SPARSE_ROWS: usize = 1024;
 
@@ -36,17 +39,21 @@ fn rows_per_page(width: usize) -> usize {
 pub(crate) fn encode<'a>(field: &Field, rows: usize, row: impl Fn(usize) -> Option<&'a [u8]>) -> Result<Vec<u8>> {
     let width = field.data_type.vector_width(field.dim);
     let per_page = width.map_or(SPARSE_ROWS, rows_per_page);
+    // With statistics the offset index says how long a page's byte strings are.
+    let statistics = if width.is_none() { EnabledStatistics::Chunk } else { EnabledStatistics::None };
     let properties = WriterProperties::builder()
         .set_compression(Compression::UNCOMPRESSED)
         .set_dictionary_enabled(false)
         .set_encoding(Encoding::PLAIN)
-        .set_statistics_enabled(EnabledStatistics::None)
+        .set_statistics_enabled(statistics)
         .set_data_page_row_count_limit(per_page)
         .set_data_page_size_limit(usize::MAX)
         .set_write_batch_size(usize::MAX / 2)
         .build();
     let schema = Arc::new(parquet_type(field).map_err(internal)?);
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).map_err(internal)?;
+    let expected = rows * width.unwrap_or(0) + rows / per_page * 64 + 4096;
+    let mut writer =
+        SerializedFileWriter::new(Vec::with_capacity(expected), schema, Arc::new(properties)).map_err(internal)?;
     let mut group = writer.next_row_group().map_err(internal)?;
     let mut column = group.next_column().map_err(internal)?.ok_or_else(|| damaged(field, "no column"))?;
     for from in (0..rows).step_by(per_page) {
@@ -145,7 +152,9 @@ enum Place {
     Pages { starts: Vec<u64>, shift: u32 },
     /// In memory, because the file's pages are not as we write them; null rows have no bytes.
     Memory(Vec<u8>),
-    /// Sparse rows, in memory.
+    /// Sparse rows in the file: where each row that is not null begins, after its length.
+    Strings(Vec<u64>),
+    /// Sparse rows in memory.
     Sparse(VarBytes),
 }
 
@@ -173,7 +182,10 @@ impl VectorFile {
         let nulls = validity.map(Ranked::new);
         let width = field.data_type.vector_width(field.dim).unwrap_or(0);
         let place = match field.data_type {
-            DataType::SparseFloatVector => Place::Sparse(decode_sparse(field, &bytes, rows, nulls.as_ref())?),
+            DataType::SparseFloatVector => match mapped_strings(&metadata, &bytes, rows, nulls.as_ref()) {
+                Some(starts) => Place::Strings(starts),
+                None => Place::Sparse(decode_sparse(field, &bytes, rows, nulls.as_ref())?),
+            },
             _ => match mapped_pages(&metadata, bytes.len(), width, rows, nulls.as_ref()) {
                 Some((starts, shift)) => Place::Pages { starts, shift },
                 None => Place::Memory(decode_dense(field, &bytes, rows, width, nulls.as_ref())?),
@@ -184,7 +196,7 @@ impl VectorFile {
 
     #[cfg(test)]
     pub(crate) fn is_mapped(&self) -> bool {
-        matches!(self.place, Place::Pages { .. })
+        matches!(self.place, Place::Pages { .. } | Place::Strings(_))
     }
 
     pub(crate) fn validity(&self) -> Option<&Bits> {
@@ -200,7 +212,11 @@ impl VectorFile {
             return &[];
         }
         let at = self.offset(row);
-        &self.data()[at..at + self.width]
+        let width = match &self.place {
+            Place::Strings(_) => length_before(&self.bytes, at).unwrap_or(0),
+            _ => self.width,
+        };
+        &self.data()[at..at + width]
     }
 
     /// As `VectorRows::run`: the rows of `row..end` that lie back to back, or the length of a stretch of nulls.
@@ -226,7 +242,7 @@ impl VectorFile {
     /// Heap bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         let place = match &self.place {
-            Place::Pages { starts, .. } => starts.len() * 8,
+            Place::Pages { starts, .. } | Place::Strings(starts) => starts.len() * 8,
             Place::Memory(data) => data.len(),
             Place::Sparse(rows) => rows.data.len() + rows.offsets.len() * 8,
         };
@@ -248,6 +264,7 @@ impl VectorFile {
                 let page = row >> shift;
                 starts[page] as usize + (rank(row) - rank(page << shift)) * self.width
             }
+            Place::Strings(starts) => starts[rank(row)] as usize,
             _ => rank(row) * self.width,
         }
     }
@@ -303,6 +320,14 @@ fn check_type(field: &Field, metadata: &ParquetMetaData) -> Result<()> {
     if fits { Ok(()) } else { Err(damaged(field, "the column's type is not that of the field")) }
 }
 
+/// True when the file is one uncompressed, PLAIN column in one row group.
+fn is_plain(metadata: &ParquetMetaData) -> bool {
+    let [group] = metadata.row_groups() else { return false };
+    let chunk = group.column(0);
+    let plain = chunk.encodings().all(|encoding| matches!(encoding, Encoding::PLAIN | Encoding::RLE));
+    plain && chunk.compression() == Compression::UNCOMPRESSED && chunk.dictionary_page_offset().is_none()
+}
+
 /// Starts of the pages' values, when the pages are as `encode` writes them; `None`: read the file the long way.
 fn mapped_pages(
     metadata: &ParquetMetaData,
@@ -314,16 +339,8 @@ fn mapped_pages(
     if rows == 0 {
         return Some((Vec::new(), 0));
     }
-    let [group] = metadata.row_groups() else { return None };
-    let chunk = group.column(0);
-    if chunk.compression() != Compression::UNCOMPRESSED || chunk.dictionary_page_offset().is_some() {
-        return None;
-    }
-    if chunk.encodings().any(|encoding| !matches!(encoding, Encoding::PLAIN | Encoding::RLE)) {
-        return None;
-    }
     let index = metadata.page_index_for_row_group(0);
-    let pages = index.offset_index(0)?.page_locations();
+    let pages = index.offset_index(0).filter(|_| is_plain(metadata))?.page_locations();
     let per_page = match pages.get(1) {
         Some(second) => usize::try_from(second.first_row_index).ok()?,
         None => rows.next_power_of_two(),
@@ -335,12 +352,52 @@ fn mapped_pages(
     let starts = pages.iter().enumerate().map(|(i, page)| {
         let first = i * per_page;
         let values = (rank(rows.min(first + per_page)) - rank(first)) * width;
-        let size = usize::try_from(page.compressed_page_size).ok()?;
-        let end = usize::try_from(page.offset).ok()?.checked_add(size)?;
-        let fits = page.first_row_index == first as i64 && size >= values && end <= file_bytes;
-        fits.then(|| (end - values) as u64)
+        let fits = page.first_row_index == first as i64;
+        values_start(page, values, file_bytes).filter(|_| fits).map(|start| start as u64)
     });
     Some((starts.collect::<Option<Vec<u64>>>()?, per_page.ilog2()))
+}
+
+/// Where the last `values` bytes of a page begin, when they are in the page and the page is in the file.
+fn values_start(page: &PageLocation, values: usize, file_bytes: usize) -> Option<usize> {
+    let size = usize::try_from(page.compressed_page_size).ok()?;
+    let end = usize::try_from(page.offset).ok()?.checked_add(size)?;
+    (size >= values && end <= file_bytes).then(|| end - values)
+}
+
+/// Starts of the byte strings of all rows that are not null, when they can be read in place.
+fn mapped_strings(metadata: &ParquetMetaData, bytes: &[u8], rows: usize, nulls: Option<&Ranked>) -> Option<Vec<u64>> {
+    if rows == 0 {
+        return Some(Vec::new());
+    }
+    let index = metadata.page_index_for_row_group(0);
+    let index = index.offset_index(0).filter(|_| is_plain(metadata))?;
+    let (pages, sizes) = (index.page_locations(), index.unencoded_byte_array_data_bytes()?);
+    let rank = |row: usize| nulls.map_or(row, |nulls| nulls.rank(row));
+    let mut starts = Vec::with_capacity(rank(rows));
+    for (i, (page, &size)) in pages.iter().zip(sizes).enumerate() {
+        let first = usize::try_from(page.first_row_index).ok().filter(|&first| first <= rows)?;
+        let next = pages.get(i + 1).map_or(Some(rows), |next| usize::try_from(next.first_row_index).ok())?;
+        let count = rank(next.min(rows)).checked_sub(rank(first))?;
+        let values = usize::try_from(size).ok()?.checked_add(count * LENGTH)?;
+        let mut at = values_start(page, values, bytes.len())?;
+        let end = at + values;
+        for _ in 0..count {
+            at += LENGTH;
+            starts.push(at as u64);
+            at = at.checked_add(length_before(bytes, at)?).filter(|&at| at <= end)?;
+        }
+        if at != end {
+            return None;
+        }
+    }
+    (starts.len() == rank(rows)).then_some(starts)
+}
+
+/// The length that stands before a byte string.
+fn length_before(bytes: &[u8], at: usize) -> Option<usize> {
+    let length = bytes.get(at.checked_sub(LENGTH)?..at)?.first_chunk::<LENGTH>()?;
+    Some(u32::from_le_bytes(*length) as usize)
 }
 
 fn decode_dense(field: &Field, bytes: &Bytes, rows: usize, width: usize, nulls: Option<&Ranked>) -> Result<Vec<u8>> {
