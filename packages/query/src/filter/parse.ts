@@ -34,12 +34,16 @@ export function parseExpression(text: string): Expression {
 }
 
 class FilterParser extends EmbeddedActionsParser {
+  /** What is being parsed, for error texts. */
+  private text = "";
+
   constructor() {
     super(t.allTokens, { recoveryEnabled: false, maxLookahead: 2, skipValidations: false });
     this.performSelfAnalysis();
   }
 
   read(tokens: IToken[], text: string): Expression {
+    this.text = text;
     this.input = tokens;
     const tree = this.expression();
     const [error] = this.errors;
@@ -127,7 +131,7 @@ class FilterParser extends EmbeddedActionsParser {
       {
         ALT: () => {
           const text = this.CONSUME(t.Text);
-          return this.ACTION(() => timeNode(name, text));
+          return this.ACTION(() => timeNode(name, text, this.text));
         },
       },
       { ALT: () => this.SUBRULE(this.path, { ARGS: [name] }) },
@@ -181,7 +185,7 @@ class FilterParser extends EmbeddedActionsParser {
       end = endOf(this.CONSUME(t.RightBracket));
     });
     const bare = this.ACTION((): Expression => {
-      if (RESERVED.has(name.image)) throw new FilterRefusal(mismatched(name));
+      if (RESERVED.has(name.image)) throw new FilterRefusal(mismatched(name, this.text));
       return { kind: "name", name: name.image, brackets, start: name.startOffset, end, depth: 1 };
     });
     return this.SUBRULE(this.nullTest, { ARGS: [bare] });
@@ -251,7 +255,7 @@ class FilterParser extends EmbeddedActionsParser {
 const parser: FilterParser = new FilterParser();
 
 function endOf(token: IToken): number {
-  return (token.endOffset ?? token.startOffset) + 1;
+  return token.startOffset + token.image.length;
 }
 
 function operatorOf(token: IToken): string {
@@ -292,10 +296,10 @@ function foldMinus(items: Item[], expression: Expression): Expression {
   return { ...expression, literal: { type: "int", value }, start: before.start };
 }
 
-function timeNode(name: IToken, text: IToken): Expression {
+function timeNode(name: IToken, text: IToken, whole: string): Expression {
   const word = name.image.toLowerCase();
-  if (word !== "iso" && word !== "interval") throw new FilterRefusal(mismatched(text));
-  if (name.image !== word && name.image !== word.toUpperCase()) throw new FilterRefusal(mismatched(text));
+  if (word !== "iso" && word !== "interval") throw new FilterRefusal(mismatched(text, whole));
+  if (name.image !== word && name.image !== word.toUpperCase()) throw new FilterRefusal(mismatched(text, whole));
   return { kind: "time", word, text: textOf(text.image), start: name.startOffset, end: endOf(text), depth: 1 };
 }
 
@@ -308,19 +312,22 @@ function refuseDeepBrackets(tokens: readonly IToken[]): void {
   }
 }
 
-function mismatched(token: IToken): string {
-  const image = token.image === "" ? "<EOF>" : token.image;
-  const line = Number.isNaN(token.startLine) ? 1 : (token.startLine ?? 1);
-  const column = Number.isNaN(token.startColumn) ? 0 : (token.startColumn ?? 1) - 1;
-  return `line ${line}:${column} mismatched input '${image}'`;
+function mismatched(token: IToken, text: string): string {
+  return `${place(text, token.startOffset)} mismatched input '${token.image}'`;
 }
 
 function showParseError(error: IRecognitionException, text: string): string {
-  if (error.token.image === "") return `line 1:${text.length} mismatched input '<EOF>'`;
-  return mismatched(error.token);
+  if (error.token.image === "") return `${place(text, text.length)} mismatched input '<EOF>'`;
+  return mismatched(error.token, text);
 }
 
 function showLexError(error: ILexingError, text: string): string {
   const bad = text.slice(error.offset, error.offset + Math.min(error.length, 32));
-  return `line ${error.line ?? 1}:${(error.column ?? 1) - 1} token recognition error at: '${bad}'`;
+  return `${place(text, error.offset)} token recognition error at: '${bad}'`;
+}
+
+/** Lines count from 1 and columns from 0, as clients' tests expect. */
+function place(text: string, offset: number): string {
+  const before = text.slice(0, offset).split("\n");
+  return `line ${before.length}:${before.at(-1)?.length ?? 0}`;
 }

@@ -130,4 +130,4 @@ export const allTokens: TokenType[] = [
   Numeral,
 ];
 
-export const filterLexer: Lexer = new Lexer(allTokens, { positionTracking: "full", ensureOptimizations: false });
+export const filterLexer: Lexer = new Lexer(allTokens, { positionTracking: "onlyOffset", ensureOptimizations: false });
