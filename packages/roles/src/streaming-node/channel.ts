@@ -324,7 +324,11 @@ export class Channel {
     if (!issued.ok) return issued;
     const request = this.#tick.request(guarantee);
     const confirmed = await this.#confirm();
-    if (!confirmed.ok) return confirmed;
+    if (!confirmed.ok) {
+      // Not only this reader must learn that another owner has the channel.
+      if (confirmed.error.kind === "fenced" && this.#state.kind === "open") this.#lose(confirmed.error);
+      return confirmed;
+    }
     while (!this.#tick.isSettled(request)) {
       if (this.#state.kind === "lost") return fail(this.#state.error);
       if (this.#context.stopping || this.#context.world.clock.nowMs() > deadlineMs) return fail(stopping());
