@@ -18,15 +18,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 class Server:
     """One `elanus serve` process."""
 
-    def __init__(self, data, *options):
+    def __init__(self, data, *options, env=None):
         self.data = data
         self.options = options
+        self.env = {**os.environ, **(env or {})}
         self.start()
 
     def start(self):
         command = ["node", str(ROOT / "packages/cli/dist/main.js"), "serve", "--data", str(self.data)]
         command += ["--port", "0", "--metrics-port", "0", "--log-level", "warn", *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.env)
         line = self.process.stdout.readline()
         if "ready" not in line:
             raise RuntimeError(f"the server did not start: {line!r}")
