@@ -319,6 +319,10 @@ describe("keys and partitions", () => {
   test("always true is noticed", () => {
     expect(parse("true or id == 1")).toMatchObject({ alwaysTrue: true });
     expect(parse("1 < 2")).toMatchObject({ alwaysTrue: true });
+    expect(parse("-2 ** 2 == -4 and 2 ** -1 == 0.5 and - -3 == 3")).toMatchObject({ alwaysTrue: true });
+    expect(parse("2 + 3 * 4 == 14 and (2 + 3) * 4 == 20 and 7 / 2 == 3 and -7 % 4 == -3")).toMatchObject({
+      alwaysTrue: true,
+    });
     expect(parse("id == 1")).toMatchObject({ alwaysTrue: false });
   });
 });

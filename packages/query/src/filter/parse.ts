@@ -284,16 +284,17 @@ function indexBracket(token: IToken): Bracket {
   return { kind: "index", index: token.startOffset >= 0 ? integerOf(token.image) : 0n };
 }
 
-/** A minus right before a number belongs to it, which is what lets the smallest int64 be written. */
+/** The smallest int64 can only be written as a minus and a number that does not fit by itself: there they are one. */
 function foldMinus(items: Item[], expression: Expression): Expression {
   if (expression.kind !== "literal" || expression.literal.type !== "int") return expression;
+  const { value } = expression.literal;
+  if (fitsInt64(value)) return expression;
   const before = items.at(-1);
-  const negate = before?.kind === "prefix" && before.operator === "-";
-  const value = negate ? -expression.literal.value : expression.literal.value;
-  if (!fitsInt64(value)) throw new FilterRefusal(`invalid int64 literal: ${value}, value out of range`);
-  if (!negate) return expression;
+  if (before?.kind !== "prefix" || before.operator !== "-") {
+    throw new FilterRefusal(`invalid int64 literal: ${value}, value out of range`);
+  }
   items.pop();
-  return { ...expression, literal: { type: "int", value }, start: before.start };
+  return { ...expression, literal: { type: "int", value: -value }, start: before.start };
 }
 
 function timeNode(name: IToken, text: IToken, whole: string): Expression {
