@@ -64,6 +64,8 @@ export interface ListenOptions {
   /** Larger requests are refused with RESOURCE_EXHAUSTED, or 413 over HTTP/1.1. */
   readonly requestBytesMax: number;
   readonly responseBytesMax: number;
+  /** Bytes of large requests received or worked on at once; more wait unread. Default 512 MiB. */
+  readonly inFlightBytesMax?: number;
 }
 
 export interface Listener {

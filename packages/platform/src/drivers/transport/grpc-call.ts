@@ -4,6 +4,7 @@ import { gunzip } from "node:zlib";
 import type { ListenOptions, Metadata, RpcAnswer, RpcRequest, TransportHandlers } from "../../ports/transport.ts";
 import type { Clock } from "../../ports/world.ts";
 import { type FrameProblem, framed, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
+import type { InboundBudget, Share } from "./inbound-budget.ts";
 import { encodeStatusMessage, parseTimeoutMs } from "./grpc-text.ts";
 
 const DEADLINE_EXCEEDED = 4;
@@ -12,6 +13,8 @@ const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
 /** Longer timers overflow; a caller that waits longer has no deadline. */
 const TIMER_MS_MAX = 2_147_483_647;
+/** Smaller requests are not counted against the budget. */
+const BUDGETED_BYTES_MIN = 64 * 1024;
 /** Smaller answers are sent in one piece with their frame header. */
 const SINGLE_WRITE_BYTES_MAX = 64 * 1024;
 
@@ -20,6 +23,7 @@ export interface Door {
   readonly options: ListenOptions;
   readonly handlers: TransportHandlers;
   readonly clock: Clock;
+  readonly budget: InboundBudget;
 }
 
 export class GrpcCall {
@@ -27,7 +31,9 @@ export class GrpcCall {
   readonly #headers: IncomingHttpHeaders;
   readonly #options: ListenOptions;
   readonly #handlers: TransportHandlers;
+  readonly #budget: InboundBudget;
   readonly #request: IncomingCall;
+  #share: Share | undefined;
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
   #keptOpen = false;
@@ -37,6 +43,7 @@ export class GrpcCall {
     this.#headers = headers;
     this.#options = door.options;
     this.#handlers = door.handlers;
+    this.#budget = door.budget;
     const timeoutMs = parseTimeoutMs(text(headers["grpc-timeout"]));
     this.#request = new IncomingCall(headers, timeoutMs === undefined ? undefined : door.clock.nowMs() + timeoutMs);
     if (timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX) this.#timer = setTimeout(() => this.#expire(), timeoutMs);
@@ -47,8 +54,10 @@ export class GrpcCall {
     this.#stream.on("error", () => this.#request.abort());
     this.#stream.on("close", () => this.#leave());
     this.#stream.on("data", (chunk: Buffer) => {
-      const problem = this.#answered ? undefined : assembler.push(chunk);
+      if (this.#answered) return;
+      const problem = assembler.push(chunk);
       if (problem !== undefined) this.#refuse(problem);
+      else if (this.#share === undefined) this.#askForRoom(assembler.announced ?? 0);
     });
     this.#stream.on("end", () => {
       if (this.#answered) return;
@@ -57,6 +66,13 @@ export class GrpcCall {
       else if (message.compressed) this.#decompress(message.bytes);
       else void this.#run(message.bytes);
     });
+  }
+
+  /** A large request is read on when there is room for all of it. */
+  #askForRoom(bytes: number): void {
+    if (bytes < BUDGETED_BYTES_MIN) return;
+    this.#stream.pause();
+    this.#share = this.#budget.ask(bytes, () => this.#stream.resume());
   }
 
   #decompress(bytes: Uint8Array): void {
@@ -96,6 +112,7 @@ export class GrpcCall {
 
   #leave(): void {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
+    if (this.#share !== undefined) this.#budget.release(this.#share);
     if (!this.#answered || this.#keptOpen) this.#request.abort();
   }
 

@@ -34,6 +34,11 @@ export class UnaryAssembler {
     return this.#problem;
   }
 
+  /** Size of the message once its header is here. */
+  get announced(): number | undefined {
+    return this.#message?.length;
+  }
+
   /** The caller has sent everything. */
   finish(): UnaryMessage {
     if (this.#problem !== undefined) return this.#problem;

@@ -2,11 +2,13 @@
 import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
+import * as fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import type { HttpRequest, Listener, RpcRequest, TransportHandlers } from "../../ports/transport.ts";
+import type { HttpRequest, Listener, ListenOptions, RpcRequest, TransportHandlers } from "../../ports/transport.ts";
 import { frameHeader } from "./grpc-frames.ts";
 import { nodeTransport } from "./http2.ts";
 
+const MiB = 1024 * 1024;
 const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 const closers: (() => Promise<void> | void)[] = [];
 
@@ -14,14 +16,14 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function listen(handlers: Partial<TransportHandlers>, requestBytesMax = 64 * 1024 * 1024): Promise<Listener> {
+async function listen(handlers: Partial<TransportHandlers>, limits: Partial<ListenOptions> = {}): Promise<Listener> {
   const all: TransportHandlers = {
     rpc: async ({ body }) => ({ status: 0, message: "", body }),
     http: async ({ body }) => ({ status: 200, headers: { "content-type": "text/plain" }, body: [body] }),
     ...handlers,
   };
   const listener = await nodeTransport({ clock }).listen(
-    { host: "127.0.0.1", port: 0, requestBytesMax, responseBytesMax: 1024 * 1024 * 64 },
+    { host: "127.0.0.1", port: 0, requestBytesMax: 64 * MiB, responseBytesMax: 64 * MiB, ...limits },
     all,
   );
   if (!listener.ok) throw new Error("cannot listen");
@@ -119,8 +121,31 @@ describe("gRPC", () => {
     expect(reply.body.equals(message)).toBe(true);
   });
 
+  test("large requests wait for room instead of piling up", async () => {
+    let working = 0;
+    let most = 0;
+    const listener = await listen(
+      {
+        rpc: async () => {
+          working++;
+          most = Math.max(most, working);
+          await new Promise((resolve) => setImmediate(resolve));
+          working--;
+          return { status: 0, message: "", body: new Uint8Array(0) };
+        },
+      },
+      { inFlightBytesMax: 300_000 },
+    );
+    const clients = [session(listener), session(listener)];
+    const calls = Array.from({ length: 20 }, (_, at) =>
+      call(clients[at % 2] ?? session(listener), Buffer.alloc(200_000)),
+    );
+    expect((await Promise.all(calls)).map((reply) => reply.status)).toEqual(calls.map(() => "0"));
+    expect(most).toBe(1);
+  });
+
   test("a message above the limit is refused by name and the connection stays usable", async () => {
-    const listener = await listen({}, 1_000);
+    const listener = await listen({}, { requestBytesMax: 1_000 });
     const client = session(listener);
     const refused = await call(client, Buffer.alloc(200_000));
     expect(refused.status).toBe("8");
@@ -129,7 +154,7 @@ describe("gRPC", () => {
   });
 
   test("compressed messages are accepted, bombs and unknown encodings are not", async () => {
-    const listener = await listen({}, 10_000);
+    const listener = await listen({}, { requestBytesMax: 10_000 });
     const client = session(listener);
     const gzip = { headers: { "grpc-encoding": "gzip" }, flag: 1 };
     expect((await call(client, gzipSync("hello"), gzip)).body.toString()).toBe("hello");
@@ -275,8 +300,19 @@ describe("one port for both protocols", () => {
     expect(await call(session(listener), Buffer.from("fine"))).toMatchObject({ status: "0" });
   });
 
+  test("random bytes after the preface of HTTP/2 hurt their own connection only", async () => {
+    const listener = await listen({});
+    const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    for (const garbage of fc.sample(fc.uint8Array({ minLength: 9, maxLength: 300 }), 60)) {
+      const socket = await connected(listener);
+      await new Promise<void>((resolve) => socket.write(Buffer.concat([preface, garbage]), () => resolve()));
+      socket.destroy();
+    }
+    expect(await call(session(listener), Buffer.from("fine"))).toMatchObject({ status: "0" });
+  });
+
   test("a body above the limit is refused with 413", async () => {
-    const listener = await listen({}, 100);
+    const listener = await listen({}, { requestBytesMax: 100 });
     const answer = await fetch(`http://127.0.0.1:${listener.port}/`, { method: "POST", body: "x".repeat(101) });
     expect(answer.status).toBe(413);
   });

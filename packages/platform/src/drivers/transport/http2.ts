@@ -10,6 +10,7 @@ import type { Listener, ListenOptions, Transport, TransportHandlers } from "../.
 import type { Clock } from "../../ports/world.ts";
 import { type Door, GrpcCall } from "./grpc-call.ts";
 import { exchangeHttp1, exchangeHttp2 } from "./http-exchange.ts";
+import { InboundBudget } from "./inbound-budget.ts";
 import { splitProtocol } from "./protocol-split.ts";
 
 /** One stream may send this much before it must wait for us; large inserts then run at line speed. */
@@ -19,6 +20,7 @@ const FRAME_BYTES_MAX = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024;
 /** Megabytes of buffered frames a connection may hold; Node's default of 10 cuts off large requests. */
 const SESSION_MEMORY_MB = 1_024;
+const IN_FLIGHT_BYTES_DEFAULT = 512 * 1024 * 1024;
 const IDLE_MS_MAX = 300_000;
 const PING_AFTER_MS = 60_000;
 const PING_ANSWER_MS_MAX = 10_000;
@@ -57,7 +59,7 @@ class Http2Listener implements Listener {
       exchangeHttp1(incoming, outgoing, options, handlers);
     });
     this.#http1.on("clientError", (_error, socket) => socket.destroy());
-    this.#http2 = this.#createHttp2({ options, handlers, clock });
+    this.#http2 = this.#createHttp2({ options, handlers, clock, budget: new InboundBudget(inFlightBytesMax(options)) });
     this.#net = createNetServer({ noDelay: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
   }
 
@@ -143,6 +145,10 @@ function probe(session: ServerHttp2Session): void {
     if (error !== null) session.destroy();
   });
   if (!sent) clearTimeout(timer);
+}
+
+function inFlightBytesMax(options: ListenOptions): number {
+  return options.inFlightBytesMax ?? Math.max(IN_FLIGHT_BYTES_DEFAULT, options.requestBytesMax);
 }
 
 function isGrpc(contentType: string | undefined): boolean {

@@ -1,0 +1,50 @@
+/**
+ * Bounds the bytes of large requests that are being received or worked on. A request that does not fit waits its
+ * turn unread, so HTTP/2's flow control slows its sender down: pressure instead of memory.
+ */
+export class InboundBudget {
+  readonly #bytesMax: number;
+  #taken = 0;
+  /** First come, first served, so that a large request is not overtaken for ever. */
+  readonly #waiting = new Set<Share>();
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** `granted` is called at once or later; a request above the whole budget is let in when it is alone. */
+  ask(bytes: number, granted: () => void): Share {
+    const share: Share = { bytes, granted, held: false };
+    this.#waiting.add(share);
+    this.#serve();
+    return share;
+  }
+
+  /** Gives back what was granted, or stops waiting. Idempotent. */
+  release(share: Share): void {
+    if (share.held) this.#taken -= share.bytes;
+    share.held = false;
+    this.#waiting.delete(share);
+    this.#serve();
+  }
+
+  #serve(): void {
+    for (const share of this.#waiting) {
+      if (this.#taken > 0 && this.#taken + share.bytes > this.#bytesMax) return;
+      this.#waiting.delete(share);
+      this.#taken += share.bytes;
+      share.held = true;
+      share.granted();
+    }
+  }
+}
+
+export interface Share {
+  readonly bytes: number;
+  readonly granted: () => void;
+  held: boolean;
+}
