@@ -40,7 +40,10 @@ export interface StreamingNodeContract {
   growingRowCount(shards: readonly ShardId[], partition?: PartitionId): Promise<Outcome<number>>;
 
   // From the coordinator
-  /** Load or release: whether the delegator keeps sealed segments of the partitions open on query nodes. */
+  /**
+   * The load state or the indexes have changed: whether the delegator keeps sealed segments of the partitions open
+   * on query nodes. A hint: the node asks the coordinator, so that late messages do no harm.
+   */
   setLoad(
     collection: CollectionId,
     shards: readonly ShardId[],

@@ -109,24 +109,31 @@ export class Housekeeping {
 
   // Sealed segments
 
-  /** Asks the coordinator what of the shard is loaded; until then its reads are refused. */
-  askLoadState(channel: Channel, shard: Shard): void {
+  /** Learns what of the shard is loaded; until then its reads are refused. */
+  learnLoadState(channel: Channel, shard: Shard): void {
     void (async () => {
       for (let failures = 1; !this.#context.stopping && !shard.dropped; failures += 1) {
-        const info = await this.#context.world.peers.coordinator.describeCollectionById(shard.collection);
-        if (shard.loadIsKnown) return;
-        if (info.ok) {
-          shard.loadIsKnown = true;
-          shard.load = info.value.load;
-          shard.indexes = info.value.indexes;
-          shard.changed.notify();
-          this.synchroniseSoon(channel, shard);
-          return;
-        }
-        if (info.error.kind === "collectionNotFound") return;
+        const learned = await this.refreshLoadState(channel, shard);
+        if (learned.ok) return;
         await this.#context.sleepBeforeRetry(failures);
       }
     })();
+  }
+
+  /**
+   * Asks the coordinator, one question at a time, so that the newest answer is the last one. What a message said
+   * is not taken at its word: it may have been long under way and be older than one that came before it.
+   */
+  refreshLoadState(channel: Channel, shard: Shard): Promise<Outcome<void>> {
+    return shard.loadQuestions.run(async () => {
+      const info = await this.#context.world.peers.coordinator.describeCollectionById(shard.collection);
+      if (!info.ok) return info.error.kind === "collectionNotFound" ? succeed(undefined) : info;
+      shard.load = info.value.load;
+      shard.indexes = info.value.indexes;
+      shard.changed.notify();
+      this.synchroniseSoon(channel, shard);
+      return succeed(undefined);
+    });
   }
 
   /** At most one waits behind the one that runs: it will see the newest wishes. */

@@ -1,5 +1,5 @@
 /** The streaming node: owns log channels and their shards, keeps growing rows, answers reads as delegator. */
-import type { LoadState, ShardManifest } from "@elanus/model/catalog";
+import type { ShardManifest } from "@elanus/model/catalog";
 import type { ChannelAssignment } from "@elanus/model/contract/coordinator";
 import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
 import type { ChannelName, PartitionId, SegmentId, ShardId } from "@elanus/model/id";
@@ -70,7 +70,7 @@ class StreamingNode implements StreamingNodeContract {
     const opened = await channel.open();
     const ms = Math.round(this.#context.world.clock.monotonicMs() - started);
     if (opened.ok) this.#context.world.telemetry.log("info", "log channel open", { channel: channel.name, ms });
-    for (const shard of channel.shards.values()) this.#housekeeping.askLoadState(channel, shard);
+    for (const shard of channel.shards.values()) this.#housekeeping.learnLoadState(channel, shard);
     return opened;
   }
 
@@ -236,18 +236,12 @@ class StreamingNode implements StreamingNodeContract {
   setLoad(
     _collection: Parameters<StreamingNodeContract["setLoad"]>[0],
     shards: readonly ShardId[],
-    load: LoadState,
-    indexes: Parameters<StreamingNodeContract["setLoad"]>[3],
   ): Promise<Outcome<void>> {
-    return this.#onShards(shards, undefined, (owned) => {
-      for (const { shard, channel } of owned) {
-        shard.loadIsKnown = true;
-        shard.load = load;
-        shard.indexes = indexes;
-        shard.changed.notify();
-        this.#housekeeping.synchroniseSoon(channel, shard);
-      }
-      return Promise.resolve(succeed(undefined));
+    return this.#onShards(shards, undefined, async (owned) => {
+      const learned = await Promise.all(
+        owned.map(({ channel, shard }) => this.#housekeeping.refreshLoadState(channel, shard)),
+      );
+      return learned.find((outcome) => !outcome.ok) ?? succeed(undefined);
     });
   }
 

@@ -42,6 +42,8 @@ export class Shard {
   readonly collection: CollectionId;
   readonly actor: Serial = new Serial();
   readonly maintenance: Serial = new Serial();
+  /** Questions about the load state, in order. */
+  readonly loadQuestions: Serial = new Serial();
   /** Something a waiting reader may look at again. */
   readonly changed: Signal = new Signal();
   readonly #context: NodeContext;
@@ -55,8 +57,6 @@ export class Shard {
   #empty: GrowingSegment | undefined;
   manifest: ShardManifest;
   load: LoadState = { kind: "released" };
-  /** The coordinator has said what is loaded; an answer to an older question must not undo it. */
-  loadIsKnown = false;
   indexes: readonly IndexInfo[] = [];
   /** Last record that concerned this shard, applied. */
   applied: RecordMark;
