@@ -158,9 +158,14 @@ fn parts_of(found: Vec<(Source, u32)>) -> Vec<Part> {
 fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>, picked: &mut Picked) -> Result<()> {
     let exact = program.and_then(Program::primary_keys).filter(|restriction| restriction.exact);
     if let Some(restriction) = exact {
+        let first = picked.sources.len();
         for (source, row) in segment.find(&keys_of(restriction.keys), request.snapshot)? {
-            picked.rows.push((picked.sources.len() as u32, row));
-            picked.sources.push(source);
+            let known = picked.sources[first..].iter().rposition(|known| known.base() == source.base());
+            let number = first + known.unwrap_or(picked.sources.len() - first);
+            if known.is_none() {
+                picked.sources.push(source);
+            }
+            picked.rows.push((number as u32, row));
         }
         return Ok(());
     }
