@@ -3,11 +3,8 @@
  * of two compositions. Processes are started, killed, frozen and replaced here; what they promise is checked elsewhere.
  */
 import type { Addon, NativePool } from "@elanus/engine/addon";
-import type { CoordinatorContract } from "@elanus/model/contract/coordinator";
 import type { DataNodeContract } from "@elanus/model/contract/data-node";
 import type { ProxyContract } from "@elanus/model/contract/proxy";
-import type { QueryNodeContract } from "@elanus/model/contract/query-node";
-import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
 import { describeError } from "@elanus/model/error";
 import type { ChannelName, NodeId } from "@elanus/model/id";
 import { type Limits, defaultLimits } from "@elanus/model/limits";
@@ -15,17 +12,16 @@ import { type Outcome, fail } from "@elanus/model/outcome";
 import type { Peers } from "@elanus/model/peers";
 import type { Telemetry, World } from "@elanus/platform/ports/world";
 import { type CoordinatorConfig, standaloneCoordinator } from "@elanus/roles/coordinator/config";
-import { DiskImage, type CrashMode } from "./disk.ts";
+import { type Composition, type ProcessSpec, type RoleName, SPECS, type Services, node } from "./composition.ts";
+import { type CrashMode, DiskImage } from "./disk.ts";
 import { LogAudit } from "./log-audit.ts";
 import { type Mutation, override } from "./mutation.ts";
 import { Network } from "./network.ts";
 import { EPOCH_MS, SimProcess } from "./process.ts";
 import { SeededRandom } from "./random.ts";
-import { type RoleName, startRoles } from "./roles.ts";
+import { startRoles } from "./roles.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { type DiskFaults, type Stores, noDiskFaults, openStores, processDisk, remoteStores } from "./storage.ts";
-
-export type Composition = "standalone" | "three";
 
 export interface ClusterConfig {
   readonly composition: Composition;
@@ -35,56 +31,11 @@ export interface ClusterConfig {
   readonly mutation: Mutation;
 }
 
-/** What a running process offers to others. */
-export interface Services {
-  stores?: Stores;
-  coordinator?: CoordinatorContract;
-  streamingNode?: StreamingNodeContract;
-  queryNode?: QueryNodeContract;
-  dataNode?: DataNodeContract;
-  proxy?: ProxyContract;
-  /** Ends the roles in order. */
-  stops: (() => Promise<void>)[];
-}
-
 export interface Incarnation {
   readonly process: SimProcess;
   readonly services: Services;
   isReady: boolean;
 }
-
-/** A process and the roles in it; nodes are numbered from 1. */
-export interface ProcessSpec {
-  readonly name: string;
-  readonly roles: readonly RoleName[];
-  readonly node: NodeId;
-  /** Keeps the files; other processes reach them through it. */
-  readonly hasDisk: boolean;
-}
-
-const node = (number: number): NodeId => number as NodeId;
-
-const SPECS: Readonly<Record<Composition, readonly ProcessSpec[]>> = {
-  standalone: [
-    {
-      name: "db",
-      roles: ["coordinator", "queryNode", "dataNode", "streamingNode", "proxy"],
-      node: node(1),
-      hasDisk: true,
-    },
-  ],
-  three: [
-    { name: "storage", roles: [], node: node(0), hasDisk: true },
-    { name: "coordinator", roles: ["coordinator"], node: node(0), hasDisk: false },
-    { name: "query1", roles: ["queryNode"], node: node(1), hasDisk: false },
-    { name: "query2", roles: ["queryNode"], node: node(2), hasDisk: false },
-    { name: "data", roles: ["dataNode"], node: node(1), hasDisk: false },
-    { name: "streaming1", roles: ["streamingNode"], node: node(1), hasDisk: false },
-    { name: "streaming2", roles: ["streamingNode"], node: node(2), hasDisk: false },
-    { name: "streaming3", roles: ["streamingNode"], node: node(3), hasDisk: false },
-    { name: "proxy", roles: ["proxy"], node: node(0), hasDisk: false },
-  ],
-};
 
 /** Small enough that a few dozen rows seal, compact, rotate and truncate. */
 export const simLimits: Limits = {
@@ -201,7 +152,7 @@ export class Cluster {
     const pairs = await stores?.meta.list("");
     if (!pairs?.ok) return [];
     const text = pairs.value.map(({ value }) => new TextDecoder().decode(value)).join("\n");
-    return [...new Set(text.match(/manifests\/[\w\/.-]+/g))];
+    return [...new Set(text.match(/manifests\/[\w/.-]+/g))];
   }
 
   get processes(): readonly SimProcess[] {
@@ -220,7 +171,10 @@ export class Cluster {
       const incarnation = this.#running.get(target);
       const proxy = incarnation?.services.proxy;
       if (incarnation === undefined || proxy === undefined) return undefined;
-      return { process: incarnation.process, act: () => this.#guarded(target, () => act(proxy, incarnation.process.clock.nowMs())) };
+      return {
+        process: incarnation.process,
+        act: () => this.#guarded(target, () => act(proxy, incarnation.process.clock.nowMs())),
+      };
     });
   }
 
@@ -232,7 +186,13 @@ export class Cluster {
         const world = this.#world(process, stores, random);
         const engine = { addon: this.#addon, pool: this.#pool };
         const coordinator = this.#coordinatorConfig();
-        const started = await startRoles(spec, { world, services, engine, coordinator, mutation: this.config.mutation });
+        const started = await startRoles(spec, {
+          world,
+          services,
+          engine,
+          coordinator,
+          mutation: this.config.mutation,
+        });
         if (started.ok) break;
         this.onLog?.(spec.name, "info", "start failed", describeError(started.error));
         for (const stop of services.stops.splice(0).reverse()) await stop();
@@ -269,7 +229,11 @@ export class Cluster {
     return services.stores;
   }
 
-  #world(process: SimProcess, stores: Stores, random: SeededRandom): Omit<World, "peers"> & { peers: Peers | undefined } {
+  #world(
+    process: SimProcess,
+    stores: Stores,
+    random: SeededRandom,
+  ): Omit<World, "peers"> & { peers: Peers | undefined } {
     return {
       ...stores,
       clock: process.clock,
@@ -330,7 +294,9 @@ export class Cluster {
   #dataNodeStub(process: SimProcess): DataNodeContract {
     const stub = this.#stub(process, "data", "dataNode", ["cancelBuild"]);
     // The one synchronous answer; a transport would keep it up to date in the background.
-    return override(stub, { buildProgress: (build) => this.#running.get("data")?.services.dataNode?.buildProgress(build) });
+    return override(stub, {
+      buildProgress: (build) => this.#running.get("data")?.services.dataNode?.buildProgress(build),
+    });
   }
 
   /** A contract whose verbs are calls over the network; `silent` verbs answer nothing. */
@@ -341,17 +307,19 @@ export class Cluster {
     silent: readonly string[],
   ): NonNullable<Services[Role]> {
     type Contract = NonNullable<Services[Role]>;
-    const verbOf = (name: string) => (...args: unknown[]): unknown => {
-      const askedMs = from.clock.nowMs();
-      const answer = this.network.call<unknown>(from, to, name, () => {
-        const incarnation = this.#running.get(to);
-        const contract: unknown = incarnation?.services[role];
-        if (incarnation === undefined || contract === undefined) return undefined;
-        const sent = withLocalDeadlines(args, incarnation.process.clock.nowMs() - askedMs);
-        return { process: incarnation.process, act: () => this.#guarded(to, () => invoke(contract, name, sent)) };
-      });
-      return silent.includes(name) ? undefined : answer;
-    };
+    const verbOf =
+      (name: string) =>
+      (...args: unknown[]): unknown => {
+        const askedMs = from.clock.nowMs();
+        const answer = this.network.call<unknown>(from, to, name, () => {
+          const incarnation = this.#running.get(to);
+          const contract: unknown = incarnation?.services[role];
+          if (incarnation === undefined || contract === undefined) return undefined;
+          const sent = withLocalDeadlines(args, incarnation.process.clock.nowMs() - askedMs);
+          return { process: incarnation.process, act: () => this.#guarded(to, () => invoke(contract, name, sent)) };
+        });
+        return silent.includes(name) ? undefined : answer;
+      };
     return new Proxy({} as Contract, { get: (_target, name) => (typeof name === "string" ? verbOf(name) : undefined) });
   }
 

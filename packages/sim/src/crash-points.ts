@@ -28,7 +28,11 @@ export interface CrashPointResult {
 /** Something less than the real drivers, to prove that the enumeration would notice. */
 export type DriverWrap = (disk: Disk) => Disk;
 
-export async function runCrashPoint(point: CrashPoint, rounds: number, wrap: DriverWrap = (disk) => disk): Promise<CrashPointResult> {
+export async function runCrashPoint(
+  point: CrashPoint,
+  rounds: number,
+  wrap: DriverWrap = (disk) => disk,
+): Promise<CrashPointResult> {
   const random = new SeededRandom(`crash-points/${JSON.stringify(point)}`);
   const image = new DiskImage(random);
   const gate = new CountingGate(point);
@@ -56,7 +60,11 @@ class CountingGate implements IoGate {
     });
   }
 
-  async perform<T>(call: { verb: string; path: string }, apply: () => Outcome<T>, spoil?: () => void): Promise<Outcome<T>> {
+  async perform<T>(
+    call: { verb: string; path: string },
+    apply: () => Outcome<T>,
+    spoil?: () => void,
+  ): Promise<Outcome<T>> {
     if (this.#isDown) return never();
     this.count += 1;
     const point = this.#point;
@@ -175,7 +183,10 @@ async function metaRound(meta: MetaStore, round: number, promises: Promises): Pr
   const value = new TextEncoder().encode(`${round}`);
   promises.metaAsked.set(key, round);
   // Both keys of a transaction change together or not at all.
-  const ops = [{ kind: "put" as const, key, value }, { kind: "put" as const, key: `twin/${round % 3}`, value }];
+  const ops = [
+    { kind: "put" as const, key, value },
+    { kind: "put" as const, key: `twin/${round % 3}`, value },
+  ];
   const done = await meta.transact([], ops);
   if (done.ok) promises.metaAcked.set(key, round);
 }

@@ -36,7 +36,15 @@ export class DatabaseClient {
 
   createIndex(name: string, type: string): Promise<Outcome<void>> {
     const params: Readonly<Record<string, string>> = type === "HNSW" ? { M: "8", efConstruction: "64" } : {};
-    const request = { ...ref(name), field: "vec", index: "by_vec", type, metric: "L2" as const, params, userParams: [] };
+    const request = {
+      ...ref(name),
+      field: "vec",
+      index: "by_vec",
+      type,
+      metric: "L2" as const,
+      params,
+      userParams: [],
+    };
     return this.#cluster.ask("createIndex", (proxy) => proxy.catalog.createIndex(request));
   }
 
@@ -149,10 +157,16 @@ export class DatabaseClient {
       placeholders: { kind: "json" as const, vectors: text([vector]) },
       nq: 1,
       outputFields: FIELDS,
-      params: new Map([["topk", String(limit)], ["anns_field", "vec"], ["params", '{"ef":256}']]),
+      params: new Map([
+        ["topk", String(limit)],
+        ["anns_field", "vec"],
+        ["params", '{"ef":256}'],
+      ]),
       consistency,
     };
-    const found = await this.#cluster.ask("search", (proxy, nowMs) => proxy.search(request, "json", nowMs + DEADLINE_MS));
+    const found = await this.#cluster.ask("search", (proxy, nowMs) =>
+      proxy.search(request, "json", nowMs + DEADLINE_MS),
+    );
     if (!found.ok) return found;
     const [hits] = parsed(found.value.body) as unknown[][];
     return succeed((hits ?? []).map(seenRow));

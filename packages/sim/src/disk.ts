@@ -11,7 +11,19 @@ import type { SeededRandom } from "./random.ts";
 export type CrashMode = "kept" | "dropped" | "torn" | "reordered";
 
 export interface IoCall {
-  readonly verb: "open" | "exists" | "list" | "makeFolder" | "rename" | "remove" | "syncFolder" | "write" | "read" | "size" | "truncate" | "sync";
+  readonly verb:
+    | "open"
+    | "exists"
+    | "list"
+    | "makeFolder"
+    | "rename"
+    | "remove"
+    | "syncFolder"
+    | "write"
+    | "read"
+    | "size"
+    | "truncate"
+    | "sync";
   readonly path: string;
   /** Bytes that the call moves. */
   readonly bytes: number;
@@ -208,7 +220,6 @@ export class DiskImage {
 
 /** The port over an image, as one process's files. */
 export function simDisk(image: DiskImage, gate: IoGate, random: SeededRandom): Disk {
-  const call = (verb: IoCall["verb"], path: string, bytes = 0): IoCall => ({ verb, path, bytes });
   return {
     open: (path, mode) =>
       gate.perform(call("open", path), () => {
@@ -223,6 +234,10 @@ export function simDisk(image: DiskImage, gate: IoGate, random: SeededRandom): D
     syncFolder: (folder) => gate.perform(call("syncFolder", folder), () => image.syncFolder(folder)),
     absolutePath: () => undefined,
   };
+}
+
+function call(verb: IoCall["verb"], path: string): IoCall {
+  return { verb, path, bytes: 0 };
 }
 
 class SimFile implements DiskFile {

@@ -1,17 +1,46 @@
 /** What goes wrong: kinds of faults, chosen a few per seed (swarm), each an episode that begins and ends. */
-import type { Cluster, Composition, ProcessSpec } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Composition, ProcessSpec } from "./composition.ts";
 import type { CrashMode } from "./disk.ts";
 import type { SeededRandom } from "./random.ts";
 
 export type FaultKind =
-  | "kill" | "powerCut" | "doubleCrash" | "cleanRestart" | "readersCrash" | "zombie"
-  | "freeze" | "slowProcess" | "clockJump" | "clockDrift"
-  | "slowDisk" | "writeError" | "syncError" | "readError" | "diskFull"
-  | "messageDrop" | "messageDelay" | "partition" | "oneWayCut" | "flapping";
+  | "kill"
+  | "powerCut"
+  | "doubleCrash"
+  | "cleanRestart"
+  | "readersCrash"
+  | "zombie"
+  | "freeze"
+  | "slowProcess"
+  | "clockJump"
+  | "clockDrift"
+  | "slowDisk"
+  | "writeError"
+  | "syncError"
+  | "readError"
+  | "diskFull"
+  | "messageDrop"
+  | "messageDelay"
+  | "partition"
+  | "oneWayCut"
+  | "flapping";
 
 const EVERYWHERE: readonly FaultKind[] = [
-  "kill", "powerCut", "doubleCrash", "cleanRestart", "freeze", "slowProcess", "clockJump", "clockDrift",
-  "slowDisk", "writeError", "syncError", "readError", "diskFull", "messageDelay",
+  "kill",
+  "powerCut",
+  "doubleCrash",
+  "cleanRestart",
+  "freeze",
+  "slowProcess",
+  "clockJump",
+  "clockDrift",
+  "slowDisk",
+  "writeError",
+  "syncError",
+  "readError",
+  "diskFull",
+  "messageDelay",
 ];
 
 const KINDS: Readonly<Record<Composition, readonly FaultKind[]>> = {
@@ -98,7 +127,10 @@ export class FaultPlan {
       case "doubleCrash":
         return this.#doubleCrash(random);
       case "readersCrash":
-        return this.#crash(this.#cluster.specs.filter(({ name }) => /^(query|streaming|data)/.test(name)), "kept");
+        return this.#crash(
+          this.#cluster.specs.filter(({ name }) => /^(query|streaming|data)/.test(name)),
+          "kept",
+        );
       case "cleanRestart":
         return this.#cleanRestart();
       case "zombie":

@@ -1,6 +1,6 @@
 /** `node packages/sim/dist/main.js --seeds N --from S [--composition standalone|three] [--replay] [--verbose]` */
 import { loadAddon } from "@elanus/engine/load";
-import type { Composition } from "./cluster.ts";
+import type { Composition } from "./composition.ts";
 import { type SeedResult, runSeed } from "./run-seed.ts";
 
 interface Options {
@@ -72,7 +72,10 @@ function readOptions(words: readonly string[]): Options {
 }
 
 function listed(counts: ReadonlyMap<string, number>): string {
-  return [...counts].sort().map(([name, count]) => `${name} ${count}`).join(", ");
+  return [...counts]
+    .sort()
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
 }
 
 function hours(): string {

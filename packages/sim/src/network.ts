@@ -19,6 +19,11 @@ export interface NetworkFaults {
   delayMsMax: number;
 }
 
+export interface Target<T> {
+  readonly process: SimProcess;
+  readonly act: () => Promise<Outcome<T>>;
+}
+
 export class Network {
   readonly faults: NetworkFaults = { drop: 0, delay: 0, delayMsMax: 0 };
   readonly #scheduler: Scheduler;
@@ -42,12 +47,7 @@ export class Network {
   }
 
   /** `find` gives the target as it is when the request arrives: a restarted process has a new one. */
-  call<T>(
-    from: SimProcess,
-    to: string,
-    verb: string,
-    find: () => { process: SimProcess; act: () => Promise<Outcome<T>> } | undefined,
-  ): Promise<Outcome<T>> {
+  call<T>(from: SimProcess, to: string, verb: string, find: () => Target<T> | undefined): Promise<Outcome<T>> {
     return new Promise((resolve) => {
       if (from.isDead) return;
       const settle = once((outcome: Outcome<T>) => from.deliver(() => resolve(outcome)));
@@ -72,17 +72,19 @@ export class Network {
           refuse({ kind: "deadlineExceeded", message: `${to} went away during ${verb}` });
         });
         process.deliver(() => {
-          void target.act().then((outcome) => {
-            // What a dead process still computes never leaves it.
-            if (process.isDead) return;
-            process.deliver(() => {
-              unwatch();
-              answer(outcome);
-            });
+          void this.#serve(target, (outcome) => {
+            unwatch();
+            answer(outcome);
           });
         });
       });
     });
+  }
+
+  /** What a dead process still computes never leaves it. */
+  async #serve<T>(target: Target<T>, answer: (outcome: Outcome<T>) => void): Promise<void> {
+    const outcome = await target.act();
+    if (!target.process.isDead) target.process.deliver(() => answer(outcome));
   }
 
   #send(from: string, to: string, label: string, arrive: () => void): void {

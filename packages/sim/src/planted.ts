@@ -7,7 +7,7 @@ import type { LogPosition, SegmentId } from "@elanus/model/id";
 import { succeed } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { LogFrame, LogWriter } from "@elanus/platform/ports/log";
-import type { Composition } from "./cluster.ts";
+import type { Composition } from "./composition.ts";
 import type { FaultKind } from "./faults.ts";
 import { type Mutation, override } from "./mutation.ts";
 
@@ -93,8 +93,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     composition: "standalone",
     faults: ["slowProcess"],
     plant: () => ({
-      queryNode: (contract) =>
-        override(contract, { applyDeletes: async (segments) => succeed(segments.map(() => 0)) }),
+      queryNode: (contract) => override(contract, { applyDeletes: async (segments) => succeed(segments.map(() => 0)) }),
     }),
   },
   {
@@ -122,7 +121,10 @@ export const plantedBugs: readonly PlantedBug[] = [
       dataNode: (contract) =>
         override(contract, {
           compact: (job) => {
-            const sources = job.sources.map((meta) => ({ ...meta, files: meta.files.filter(({ role }) => role !== "deletes") }));
+            const sources = job.sources.map((meta) => ({
+              ...meta,
+              files: meta.files.filter(({ role }) => role !== "deletes"),
+            }));
             return contract.compact({ ...job, sources });
           },
         }),
@@ -143,7 +145,11 @@ export const plantedBugs: readonly PlantedBug[] = [
               return contract.load({ ...request, carryFrom: [] });
             },
             applyDeletes: async (segments, keys, at) => {
-              const applied = await contract.applyDeletes(segments.filter((id) => !fresh.has(id)), keys, at);
+              const applied = await contract.applyDeletes(
+                segments.filter((id) => !fresh.has(id)),
+                keys,
+                at,
+              );
               for (const id of segments) fresh.delete(id);
               return applied.ok ? succeed(segments.map(() => 0)) : applied;
             },
@@ -214,7 +220,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     plant: () => ({
       meta: (meta) =>
         override(meta, {
-          transact: (conditions, ops) => meta.transact(conditions, ops.filter(({ key }) => key !== "time/bound")),
+          transact: (conditions, ops) =>
+            meta.transact(
+              conditions,
+              ops.filter(({ key }) => key !== "time/bound"),
+            ),
         }),
     }),
   },
@@ -224,7 +234,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     composition: "three",
     faults: ["slowDisk"],
     plant: () => ({
-      addon: (addon) => changed(addon, { reduceHits: (parts, topK) => addon.sliceHits(parts[0] ?? new Uint8Array(), 0, topK) }),
+      addon: (addon) =>
+        changed(addon, { reduceHits: (parts, topK) => addon.sliceHits(parts[0] ?? new Uint8Array(), 0, topK) }),
     }),
   },
   {
@@ -273,7 +284,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     breaks: ["I2"],
     composition: "standalone",
     faults: ["slowDisk"],
-    plant: () => ({ proxy: (contract) => override(contract, { query: async (...call) => swapped(await contract.query(...call)) }) }),
+    plant: () => ({
+      proxy: (contract) => override(contract, { query: async (...call) => swapped(await contract.query(...call)) }),
+    }),
   },
   {
     name: "garbage is never deleted",
@@ -371,7 +384,9 @@ function unfenced(): Mutation {
   };
 }
 
-async function* withoutLast(frames: AsyncIterable<ReturnType<typeof succeed<LogFrame>> | { readonly ok: false }>): AsyncGenerator<never> {
+async function* withoutLast(
+  frames: AsyncIterable<ReturnType<typeof succeed<LogFrame>> | { readonly ok: false }>,
+): AsyncGenerator<never> {
   let held: unknown;
   for await (const frame of frames) {
     if (held !== undefined) yield held as never;

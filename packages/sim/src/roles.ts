@@ -11,10 +11,8 @@ import { startProxy } from "@elanus/roles/proxy/role";
 import { startQueryNode } from "@elanus/roles/query-node/role";
 import { startStreamingNode } from "@elanus/roles/streaming-node/role";
 import type { NativeEngine } from "@elanus/segment/native-engine";
-import type { ProcessSpec, Services } from "./cluster.ts";
+import type { ProcessSpec, RoleName, Services } from "./composition.ts";
 import type { Mutation } from "./mutation.ts";
-
-export type RoleName = "coordinator" | "queryNode" | "dataNode" | "streamingNode" | "proxy";
 
 export interface RoleSetup {
   /** `peers` undefined: all roles are in this process. */

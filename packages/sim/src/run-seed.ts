@@ -6,7 +6,8 @@ import type { Addon } from "@elanus/engine/addon";
 import type { Outcome } from "@elanus/model/outcome";
 import { allCheckers } from "./checkers/all.ts";
 import { noLeak } from "./checkers/no-leak.ts";
-import { Cluster, type Composition } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
+import type { Composition } from "./composition.ts";
 import { keysFilter, strong } from "./database-client.ts";
 import { type FaultKind, FaultPlan, chooseFaults } from "./faults.ts";
 import { type AccessPath, type Checker, type History, Recorder, type StorageAudit, type Violation } from "./history.ts";
@@ -119,9 +120,11 @@ class SeedRun {
   async #phase(name: string, limitMs: number, act: () => Promise<void>): Promise<boolean> {
     this.#config.onLine?.(`== ${name}`);
     let isOver = false;
-    const done = act().catch((cause: unknown) => this.cluster.report(name, cause)).then(() => {
-      isOver = true;
-    });
+    const done = act()
+      .catch((cause: unknown) => this.cluster.report(name, cause))
+      .finally(() => {
+        isOver = true;
+      });
     const end = await this.#scheduler.run(() => isOver, this.#scheduler.nowMs + limitMs);
     if (end !== "done") {
       this.#violations.push({ invariant: "I15", message: `${name} did not end: ${end}` });
@@ -200,9 +203,13 @@ class SeedRun {
     await this.#exactSearch(rows.map(({ key, version }) => vectorOf(key, version)));
     const allKeys = Array.from({ length: KEYS }, (_, key) => String(key));
     const paths: AccessPath[] = [{ collection: COLLECTION, name: `scan ${when}`, keys: rows.map((row) => row.key) }];
-    const add = async (name: string, ask: () => Promise<Outcome<readonly { readonly key: string }[]>>): Promise<void> => {
+    const add = async (
+      name: string,
+      ask: () => Promise<Outcome<readonly { readonly key: string }[]>>,
+    ): Promise<void> => {
       const found = await this.#untilOk(`${name} ${when}`, RECOVER_MS_MAX, ask);
-      if (found?.ok) paths.push({ collection: COLLECTION, name: `${name} ${when}`, keys: found.value.map((row) => row.key) });
+      if (found?.ok)
+        paths.push({ collection: COLLECTION, name: `${name} ${when}`, keys: found.value.map((row) => row.key) });
     };
     const rowsOf = async (filter: string): Promise<Outcome<readonly { readonly key: string }[]>> => {
       const found = await client.query(COLLECTION, filter, strong);
@@ -215,7 +222,9 @@ class SeedRun {
     this.#recorder.accessPaths.push(paths);
     const bucket = this.#random.below(BUCKETS);
     const naive = rows.filter((row) => row.version % BUCKETS === bucket).map((row) => row.key);
-    const filtered = await this.#untilOk(`bucket ${when}`, RECOVER_MS_MAX, () => rowsOf(`bucket == ${bucket} and id >= 0`));
+    const filtered = await this.#untilOk(`bucket ${when}`, RECOVER_MS_MAX, () =>
+      rowsOf(`bucket == ${bucket} and id >= 0`),
+    );
     if (!filtered?.ok) return;
     this.#recorder.accessPaths.push([
       { collection: COLLECTION, name: `naive filter ${when}`, keys: naive },
@@ -226,12 +235,21 @@ class SeedRun {
   async #exactSearch(vectors: readonly (readonly number[])[]): Promise<void> {
     const topK = this.#random.pick([1, 4, 10]);
     const query = vectorOf(String(this.#random.below(1_000)), 0);
-    const read = this.#recorder.startRead({ session: 0, collection: COLLECTION, via: "search", level: "strong", keys: "all" });
+    const read = this.#recorder.startRead({
+      session: 0,
+      collection: COLLECTION,
+      via: "search",
+      level: "strong",
+      keys: "all",
+    });
     const found = await this.#workload.client.search(COLLECTION, query, topK, strong);
     if (!found.ok) return;
     read.rows = found.value;
     read.topK = topK;
-    read.exact = vectors.map((vector) => distanceOf(vector, query)).sort((a, b) => a - b).slice(0, topK);
+    read.exact = vectors
+      .map((vector) => distanceOf(vector, query))
+      .sort((a, b) => a - b)
+      .slice(0, topK);
     this.#recorder.endRead(read);
   }
 
@@ -241,7 +259,9 @@ class SeedRun {
     const endMs = this.#scheduler.nowMs + GARBAGE_MS_MAX;
     do {
       await this.cluster.client.timers.sleep(GARBAGE_POLL_MS);
-      const files = await this.#untilOk("list of segments", RECOVER_MS_MAX, () => this.#workload.client.files(COLLECTION));
+      const files = await this.#untilOk("list of segments", RECOVER_MS_MAX, () =>
+        this.#workload.client.files(COLLECTION),
+      );
       if (!files?.ok) return;
       const stored = this.cluster.image.paths
         .filter((path) => path.startsWith("objects/segments/") || path.startsWith("objects/manifests/"))
@@ -288,7 +308,9 @@ class SeedRun {
   #follow(onLine: (line: string) => void): void {
     const now = (): string => this.#scheduler.nowMs.toFixed(1).padStart(9);
     this.cluster.onLog = (name, level, message, fields) => {
-      const detail = JSON.stringify(fields, (_key, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+      const detail = JSON.stringify(fields, (_key, value: unknown) =>
+        typeof value === "bigint" ? `${value}n` : value,
+      );
       onLine(`${now()} ${level} ${name}: ${message} ${detail ?? ""}`);
     };
   }

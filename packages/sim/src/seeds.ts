@@ -1,7 +1,7 @@
 /** The commit gate: a fixed list of seeds for one composition, and the first of them replayed. */
 import { loadAddon } from "@elanus/engine/load";
 import { describe, expect, test } from "vitest";
-import type { Composition } from "./cluster.ts";
+import type { Composition } from "./composition.ts";
 import { runSeed } from "./run-seed.ts";
 
 const SEEDS_PER_TEST = 25;
@@ -14,8 +14,10 @@ export function seedTests(composition: Composition, count: number): void {
         const failing: string[] = [];
         for (let seed = from; seed <= to; seed += 1) {
           const { violations } = await runSeed({ seed, composition, addon: loadAddon() });
-          const replay = `node packages/sim/dist/main.js --seeds 1 --from ${seed} --composition ${composition} --verbose`;
-          for (const { invariant, message } of violations) failing.push(`${invariant}: ${message} (${replay})`);
+          const replay = `--seeds 1 --from ${seed} --composition ${composition} --verbose`;
+          for (const { invariant, message } of violations) {
+            failing.push(`${invariant}: ${message} (node packages/sim/dist/main.js ${replay})`);
+          }
         }
         expect(failing).toEqual([]);
       });

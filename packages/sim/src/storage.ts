@@ -129,17 +129,28 @@ class StorageLink {
         return;
       }
       const unwatch = this.#host.onDeath(() => {
-        this.#guest.after(0.2, `${label} broken`, () => resolve(fail({ kind: "ioFailed", message: "storage went away" })));
+        this.#guest.after(0.2, `${label} broken`, () =>
+          resolve(fail({ kind: "ioFailed", message: "storage went away" })),
+        );
       });
       // The same while for every request, so that they cannot overtake each other.
       this.#host.after(0.15, label, () => {
-        void act().then((outcome) => {
-          if (this.#host.isDead) return;
+        void this.#answer(label, act, (outcome) => {
           unwatch();
-          this.#guest.after(0.1 + this.#random.next() * 0.2, `${label} done`, () => resolve(outcome));
+          resolve(outcome);
         });
       });
     });
+  }
+
+  async #answer<T>(
+    label: string,
+    act: () => Promise<Outcome<T>>,
+    settle: (outcome: Outcome<T>) => void,
+  ): Promise<void> {
+    const outcome = await act();
+    if (this.#host.isDead) return;
+    this.#guest.after(0.1 + this.#random.next() * 0.2, `${label} done`, () => settle(outcome));
   }
 }
 

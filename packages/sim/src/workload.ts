@@ -21,7 +21,12 @@ export interface WorkloadConfig {
 
 /** Failures that prove the request did nothing; everything else may have happened or happen yet. */
 const REFUSALS: ReadonlySet<DbErrorKind> = new Set([
-  "collectionNotFound", "collectionNotLoaded", "invalidParameter", "missingParameter", "illegalSchema", "planFailed",
+  "collectionNotFound",
+  "collectionNotLoaded",
+  "invalidParameter",
+  "missingParameter",
+  "illegalSchema",
+  "planFailed",
 ]);
 
 const LEVELS: readonly ReadLevel[] = ["strong", "strong", "strong", "session", "bounded", "eventually"];
@@ -75,7 +80,13 @@ export class Workload {
     const keys = this.#someKeys(session.random, session.random.pick([1, 1, 2, 3, 5]));
     const id = recorder.newId();
     const write = recorder.startWrite({
-      id, session: session.number, collection, kind: "set", keys, version: id, isAtomic: isAtomic || keys.length === 1,
+      id,
+      session: session.number,
+      collection,
+      kind: "set",
+      keys,
+      version: id,
+      isAtomic: isAtomic || keys.length === 1,
     });
     const rows = keys.map((key) => rowOf(key, id, session.number));
     const verb = session.random.chance(0.5) ? "insert" : "upsert";
@@ -87,7 +98,13 @@ export class Workload {
     const keys = this.#someKeys(session.random, session.random.pick([1, 1, 2, 4]));
     const id = recorder.newId();
     const write = recorder.startWrite({
-      id, session: session.number, collection, kind: "delete", keys, version: -1, isAtomic: isAtomic || keys.length === 1,
+      id,
+      session: session.number,
+      collection,
+      kind: "delete",
+      keys,
+      version: -1,
+      isAtomic: isAtomic || keys.length === 1,
     });
     this.#settle(session, write, "delete", await this.client.delete(collection, keys));
   }
@@ -142,7 +159,11 @@ export class Workload {
   async #iterate(session: Session): Promise<void> {
     const { recorder, collection } = this.#config;
     const read = recorder.startRead({
-      session: session.number, collection, via: "iterator", level: "strong", keys: "all",
+      session: session.number,
+      collection,
+      via: "iterator",
+      level: "strong",
+      keys: "all",
     });
     const limit = session.random.pick([2, 5]);
     const rows: Read["rows"][number][] = [];

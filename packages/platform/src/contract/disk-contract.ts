@@ -24,7 +24,12 @@ export function diskContract(name: string, make: () => Promise<Disk>): void {
     test("writes more chunks than one system call takes", async () => {
       const disk = await make();
       const file = await valueOf(disk.open("many", "create"));
-      await valueOf(file.write(0, Array.from({ length: 3_000 }, (_, index) => bytesOf(`${index % 10}`))));
+      await valueOf(
+        file.write(
+          0,
+          Array.from({ length: 3_000 }, (_, index) => bytesOf(`${index % 10}`)),
+        ),
+      );
       expect(textOf(await valueOf(file.read(2_995, 10)))).toBe("56789");
       await file.close();
     });

@@ -17,7 +17,15 @@ export function metaContract(name: string, make: () => Promise<MetaUnderTest>): 
       expect(await read(store, "a")).toBe("1");
       await put(store, { a: "3" });
       expect(await read(store, "a")).toBe("3");
-      await valueOf(store.transact([], [{ kind: "delete", key: "a" }, { kind: "delete", key: "never" }]));
+      await valueOf(
+        store.transact(
+          [],
+          [
+            { kind: "delete", key: "a" },
+            { kind: "delete", key: "never" },
+          ],
+        ),
+      );
       expect(await valueOf(store.get("a"))).toBeUndefined();
       expect(await read(store, "b")).toBe("2");
       await store.close();
@@ -52,7 +60,10 @@ export function metaContract(name: string, make: () => Promise<MetaUnderTest>): 
       expect(await valueOf(store.transact(wrong, ops))).toBe(false);
       expect(await valueOf(store.transact([{ key: "b", value: bytesOf("x") }], ops))).toBe(false);
       expect(await valueOf(store.get("b"))).toBeUndefined();
-      const right = [{ key: "a", value: bytesOf("1") }, { key: "b", value: undefined }];
+      const right = [
+        { key: "a", value: bytesOf("1") },
+        { key: "b", value: undefined },
+      ];
       expect(await valueOf(store.transact(right, ops))).toBe(true);
       expect(await read(store, "b")).toBe("x");
       await store.close();
@@ -61,7 +72,10 @@ export function metaContract(name: string, make: () => Promise<MetaUnderTest>): 
     test("of racing conditional writes exactly one wins", async () => {
       const { store } = await make();
       const racers = Array.from({ length: 20 }, (_, index) =>
-        store.transact([{ key: "leader", value: undefined }], [{ kind: "put", key: "leader", value: bytesOf(`${index}`) }]),
+        store.transact(
+          [{ key: "leader", value: undefined }],
+          [{ kind: "put", key: "leader", value: bytesOf(`${index}`) }],
+        ),
       );
       const won = await Promise.all(racers.map((racer) => valueOf(racer)));
       expect(won.filter((yes) => yes).length).toBe(1);

@@ -15,7 +15,8 @@ export const fullK: Checker = {
       found.push(...checkOrder(read, read.topK));
       if (read.level !== "strong" || read.keys !== "all") continue;
       const least = Math.min(read.topK, countBounds(read, writes).least);
-      if (read.rows.length < least) found.push(`search ${read.id} has ${read.rows.length} hits, at least ${least} are there`);
+      if (read.rows.length < least)
+        found.push(`search ${read.id} has ${read.rows.length} hits, at least ${least} are there`);
     }
     return found;
   },

@@ -59,7 +59,10 @@ function isPossible(writes: readonly Write[], read: Read): boolean {
       set.started < read.ended &&
       !writes.some(
         (other) =>
-          other.kind === "delete" && other.outcome === "acked" && other.started > set.ended && other.ended < read.started,
+          other.kind === "delete" &&
+          other.outcome === "acked" &&
+          other.started > set.ended &&
+          other.ended < read.started,
       ),
   );
 }

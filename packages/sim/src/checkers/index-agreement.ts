@@ -12,7 +12,8 @@ export const indexAgreement: Checker = {
       const expected = sortedText(first.keys);
       for (const path of others) {
         const keys = sortedText(path.keys);
-        if (keys !== expected) found.push(`${path.collection}: ${path.name} shows [${keys}], ${first.name} shows [${expected}]`);
+        if (keys !== expected)
+          found.push(`${path.collection}: ${path.name} shows [${keys}], ${first.name} shows [${expected}]`);
       }
     }
     return found;

@@ -7,6 +7,9 @@ export const liveness: Checker = {
   check(history: History): readonly string[] {
     return history.recoveries
       .filter(({ tookMs, limitMs, failure }) => failure !== undefined || tookMs > limitMs)
-      .map(({ what, tookMs, limitMs, failure }) => `${what} took ${Math.round(tookMs)} of ${limitMs} ms: ${failure ?? "too late"}`);
+      .map(
+        ({ what, tookMs, limitMs, failure }) =>
+          `${what} took ${Math.round(tookMs)} of ${limitMs} ms: ${failure ?? "too late"}`,
+      );
   },
 };

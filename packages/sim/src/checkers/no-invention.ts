@@ -10,12 +10,14 @@ export const noInvention: Checker = {
     for (const read of history.reads) {
       for (const row of read.rows) {
         const of = `${read.collection}/${row.key} version ${row.version}`;
-        const write = writes.get(`${read.collection}/${row.key}`)?.find(
-          (candidate) => candidate.kind === "set" && candidate.version === row.version,
-        );
-        if (write === undefined || write.started > read.ended) found.push(`${of}: nobody wrote what read ${read.id} shows`);
+        const write = writes
+          .get(`${read.collection}/${row.key}`)
+          ?.find((candidate) => candidate.kind === "set" && candidate.version === row.version);
+        if (write === undefined || write.started > read.ended)
+          found.push(`${of}: nobody wrote what read ${read.id} shows`);
         else if (!row.isSound) found.push(`${of}: fields of read ${read.id} are not those written`);
-        else if (read.keys !== "all" && !read.keys.includes(row.key)) found.push(`${of}: read ${read.id} did not ask for it`);
+        else if (read.keys !== "all" && !read.keys.includes(row.key))
+          found.push(`${of}: read ${read.id} did not ask for it`);
       }
     }
     return found;

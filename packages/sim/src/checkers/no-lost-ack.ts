@@ -19,7 +19,8 @@ export const noLostAck: Checker = {
             ? newest.kind === "delete" || ofKey.some((write) => write.kind === "delete" && mayReplace(write))
             : seen === undefined || mayReplace(seen);
         if (!explained) {
-          found.push(`${key}: read ${read.id} (${read.via}) shows ${version ?? "nothing"} after ${newest.version} was acknowledged`);
+          const shown = version ?? "nothing";
+          found.push(`${key}: read ${read.id} (${read.via}) shows ${shown}, ${newest.version} was acknowledged`);
         }
       }
     }

@@ -16,7 +16,10 @@ export const noResurrection: Checker = {
         if (set === undefined) continue;
         const grave = ofKey.find(
           (write) =>
-            write.kind === "delete" && write.outcome === "acked" && write.started > set.ended && write.ended < read.started,
+            write.kind === "delete" &&
+            write.outcome === "acked" &&
+            write.started > set.ended &&
+            write.ended < read.started,
         );
         if (grave !== undefined) {
           found.push(`${name}: read ${read.id} (${read.via}) shows version ${row.version}, deleted by ${grave.id}`);

@@ -35,7 +35,8 @@ function checkSession(read: Read, writes: Writes, marks: Map<string, bigint>): s
     const mark = `${read.session}/${name}`;
     const before = marks.get(mark);
     if (seen?.at === undefined) continue;
-    if (before !== undefined && seen.at < before) found.push(`${name}: session ${read.session} went back in read ${read.id}`);
+    if (before !== undefined && seen.at < before)
+      found.push(`${name}: session ${read.session} went back in read ${read.id}`);
     if (before === undefined || seen.at > before) marks.set(mark, seen.at);
   }
   return found;
@@ -46,9 +47,7 @@ function checkBounded(read: Read, writes: Writes): string[] {
   for (const [key, version] of sightsOf(read, writes.keys())) {
     const name = `${read.collection}/${key}`;
     const ofKey = writes.get(name) ?? [];
-    const due = ofKey.filter(
-      (write) => write.outcome === "acked" && write.endedMs < read.startedMs - STALENESS_MS_MAX,
-    );
+    const due = ofKey.filter((write) => write.outcome === "acked" && write.endedMs < read.startedMs - STALENESS_MS_MAX);
     found.push(...tooOld(read, name, version, { ofKey, floor: due.at(-1), why: "a write older than the bound" }));
   }
   return found;

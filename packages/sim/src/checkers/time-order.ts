@@ -1,4 +1,4 @@
-/** I9: timestamps and terms rise along each channel, over restarts and new owners, and agree with the clients' order. */
+/** I9: timestamps and terms rise along each channel, over restarts and owners, and agree with the clients' order. */
 import type { AuditedRecord } from "../log-audit.ts";
 import type { Checker, History } from "../history.ts";
 
@@ -11,7 +11,8 @@ export const timeOrder: Checker = {
       for (const [index, record] of records.entries()) {
         const before = records[index - 1];
         if (before === undefined) continue;
-        if (record.position === before.position) found.push(`${channel}: record ${record.position} was acknowledged twice`);
+        if (record.position === before.position)
+          found.push(`${channel}: record ${record.position} was acknowledged twice`);
         if (record.at <= before.at) found.push(`${channel}: time goes back at record ${record.position}`);
         if (record.term < before.term) found.push(`${channel}: an older owner appended record ${record.position}`);
       }
@@ -39,7 +40,8 @@ function clientOrder(history: History): string[] {
       if (end.at !== undefined && end.at > newest) newest = end.at;
       next += 1;
     }
-    if (write.at !== undefined && write.at <= newest) found.push(`write ${write.id} has a timestamp from before it began`);
+    if (write.at !== undefined && write.at <= newest)
+      found.push(`write ${write.id} has a timestamp from before it began`);
   }
   return found;
 }

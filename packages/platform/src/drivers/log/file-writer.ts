@@ -178,4 +178,3 @@ export class FileLogWriter implements LogWriter {
     return disk.syncFolder(folder);
   }
 }
-

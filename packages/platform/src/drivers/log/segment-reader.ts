@@ -40,7 +40,7 @@ export class SegmentReader {
     const header = size.ok ? await file.value.read(0, HEADER_BYTES) : size;
     if (!size.ok || !header.ok) {
       await file.value.close();
-      return size.ok ? header as Outcome<never> : size;
+      return size.ok ? (header as Outcome<never>) : size;
     }
     const decoded = decodeHeader(header.value);
     if (typeof decoded !== "string") return succeed(new SegmentReader(path, file.value, size.value, decoded));

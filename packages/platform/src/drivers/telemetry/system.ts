@@ -47,7 +47,8 @@ export function systemTelemetry(config: SystemTelemetryConfig): SystemTelemetry 
       return { set: (value) => child.set(value) };
     },
     histogram(name, help, labels = {}) {
-      const make = (): Histogram => new Histogram({ ...settings(name, help, labels, registry), buckets: bucketsOf(name) });
+      const make = (): Histogram =>
+        new Histogram({ ...settings(name, help, labels, registry), buckets: bucketsOf(name) });
       const child = metric(name, make).labels(labels);
       return { observe: (value) => child.observe(value) };
     },
