@@ -13,7 +13,7 @@ import type { Endpoint, RestCall } from "./endpoint.ts";
 import type { RestReply } from "./envelope.ts";
 import { done, failed, invalid, refuse, type RestOutcome } from "./failure.ts";
 import { type Json, textOf } from "./json.ts";
-import { scanArray } from "./scan.ts";
+import { looksLikeArray } from "./scan.ts";
 
 const LIMIT_DEFAULT = 100;
 /** Metering does not exist here; clients expect the key. */
@@ -51,7 +51,7 @@ function write(kind: Write): Endpoint {
       const ref = refOf(call, call.database, collection);
       if (!ref.ok) return failed(ref.error);
       if (partial) return failed({ kind: "notImplemented", call: "entities/upsert with partialUpdate" });
-      if (rows === undefined || scanArray(rows) === undefined) {
+      if (rows === undefined || !looksLikeArray(rows)) {
         return refuse(1_801, "can only accept json format request, error: data must be an array of objects");
       }
       const request = {

@@ -62,6 +62,11 @@ export function scanArray(text: Uint8Array): readonly Range[] | undefined {
   }
 }
 
+/** Whether a value that was found is an array; what is in it is checked by whoever parses it. */
+export function looksLikeArray(value: Uint8Array): boolean {
+  return value[0] === OPEN_LIST;
+}
+
 export function slice(text: Uint8Array, range: Range): Uint8Array {
   return text.subarray(range.start, range.end);
 }

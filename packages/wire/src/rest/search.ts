@@ -8,7 +8,7 @@ import { consistencyIn, costless, filterIn } from "./entities.ts";
 import { done, failed, invalid, notJson, refuse, type RestOutcome } from "./failure.ts";
 import { flattenHits } from "./flatten.ts";
 import { type Json, stringify, textOf } from "./json.ts";
-import { scanArray, slice } from "./scan.ts";
+import { looksLikeArray, scanArray, slice } from "./scan.ts";
 
 const LIMIT_DEFAULT = 100;
 
@@ -68,7 +68,7 @@ function readPart(body: Body, paramsKey: string, limitDefault: number): RestOutc
     const why = "either 'ids' (for primary key search) or 'data' (for vector search) must be provided";
     return refuse(1_802, `missing required parameters, error: ${why}`);
   }
-  if (scanArray(vectors) === undefined) return notJson("data must be an array of vectors");
+  if (!looksLikeArray(vectors)) return notJson("data must be an array of vectors");
   const filter = filterIn(filterText, exprParams);
   if (!filter.ok) return filter;
   const all = new Map(params.value);
