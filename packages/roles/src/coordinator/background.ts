@@ -14,6 +14,7 @@ export interface BackgroundWork {
 
 /** Pause while a load is under way. */
 const LOAD_POLL_MS = 50;
+const STOP_MS_MAX = 1_000;
 
 export class Background {
   readonly #world: World;
@@ -43,7 +44,8 @@ export class Background {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.wake();
-    await this.#ended;
+    // A job that waits for a node is left behind; the closed store keeps its result out.
+    await Promise.race([this.#ended, this.#world.timers.sleep(STOP_MS_MAX)]);
   }
 
   async #loop(): Promise<void> {

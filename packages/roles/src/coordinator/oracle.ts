@@ -84,6 +84,11 @@ export class OracleTask {
 
   /** On a clean stop: the bound falls back to what was used, so that the next start does not run ahead. */
   async close(): Promise<void> {
+    await this.#idQueue.run(async () => {
+      const { next } = this.#ids;
+      this.#ids = { next, bound: next };
+      await this.#store.transact([{ kind: "put", key: IDS_KEY, value: encodeRecord(next) }]);
+    });
     await this.#timeQueue.run(async () => {
       const last = (this.#oracle.last + 1n) as Timestamp;
       this.#oracle = { last, bound: last };

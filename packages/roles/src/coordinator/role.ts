@@ -75,7 +75,15 @@ export async function startCoordinator(
   const manifests = new ManifestBook(store.value, world.objects, oracle.value);
   const loaded = await manifests.load(ddl.catalog.collections.values());
   if (!loaded.ok) return loaded;
-  const role = new Coordinator({ world, config, oracle: oracle.value, ddl, broadcaster, manifests });
+  const role = new Coordinator({
+    world,
+    config,
+    store: store.value,
+    oracle: oracle.value,
+    ddl,
+    broadcaster,
+    manifests,
+  });
   role.start();
   return succeed({ contract: role, stop: () => role.stop() });
 }
@@ -83,6 +91,7 @@ export async function startCoordinator(
 interface Parts {
   readonly world: World;
   readonly config: CoordinatorConfig;
+  readonly store: CoordinatorStore;
   readonly oracle: OracleTask;
   readonly ddl: DdlTask;
   readonly broadcaster: Broadcaster;
@@ -132,6 +141,7 @@ class Coordinator implements CoordinatorContract {
     this.#parts.broadcaster.stop();
     await this.#background.stop();
     await this.#parts.oracle.close();
+    this.#parts.store.close();
   }
 
   get #catalog(): Catalog {

@@ -32,6 +32,7 @@ export interface StoredCatalog {
 export class CoordinatorStore {
   readonly #meta: MetaStore;
   readonly #epoch: Uint8Array;
+  #isClosed = false;
 
   private constructor(meta: MetaStore, epoch: Uint8Array) {
     this.#meta = meta;
@@ -76,6 +77,7 @@ export class CoordinatorStore {
 
   /** `false`: a condition did not hold. A lost epoch is `notReady`. */
   async transact(ops: readonly MetaOp[], conditions: readonly MetaCondition[] = []): Promise<Outcome<boolean>> {
+    if (this.#isClosed) return fail({ kind: "notReady", message: "the coordinator has stopped" });
     const done = await this.#meta.transact([{ key: EPOCH_KEY, value: this.#epoch }, ...conditions], ops);
     if (!done.ok || done.value) return done;
     const epoch = await this.#meta.get(EPOCH_KEY);
@@ -83,6 +85,11 @@ export class CoordinatorStore {
     const mine = epoch.value !== undefined && sameBytes(epoch.value, this.#epoch);
     if (mine) return succeed(false);
     return fail({ kind: "notReady", message: "another coordinator has taken over" });
+  }
+
+  /** Nothing is written from here on. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   async loadCatalog(): Promise<Outcome<StoredCatalog>> {
