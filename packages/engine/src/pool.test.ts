@@ -132,3 +132,26 @@ describe("a pool without threads", () => {
     expect(() => addon.rehearsePanic(pool)).toThrow("rehearsed");
   });
 });
+
+describe("absent members", () => {
+  it("may be spelled undefined", () => {
+    const pool = new addon.Pool(0);
+    const request = { segments: [filled(10)], snapshot: 10n, fields: [100], bytesMax: 1e6 };
+    const write = { upsert: false, allowInsertAutoId: false };
+    // The compiler forbids it in our own code; callers in plain JavaScript do it all the same.
+    for (const name of ["filter", "limit"]) Reflect.set(request, name, undefined);
+    Reflect.set(write, "firstAutoId", undefined);
+    expect(addon.count(pool, request)).toBe(10n);
+    expect(addon.keysOfRows(schema, [addon.query(pool, request) as Uint8Array]).count).toBe(10);
+    expect(addon.Rows.fromJson(schema, json([{ id: 1, vec: [1, 2] }]), write).rowCount).toBe(1);
+  });
+
+  it("wrong ones are refused by name", () => {
+    const pool = new addon.Pool(0);
+    const wrong = { segments: [filled(1)], snapshot: 10n, fields: [100], bytesMax: -1 };
+    expect(() => addon.query(pool, wrong)).toThrow("bytesMax is not a count");
+    expect(() => addon.count(pool, { segments: [], snapshot: -1n })).toThrow(
+      "snapshot is not an unsigned 64-bit integer",
+    );
+  });
+});
