@@ -144,12 +144,14 @@ export class ReadTask {
         this.#world.peers.streamingNode(node).readTimestamp(shards, guarantee, deadlineMs),
       ),
     );
-    let least: Timestamp | undefined;
+    // The greatest: an owner that lags is asked for its tick once more. With the least, a channel that was just
+    // taken over and has nothing new would show a session a moment from before its last read.
+    let greatest = guarantee;
     for (const tick of ticks) {
       if (!tick.ok) return tick;
-      if (least === undefined || tick.value < least) least = tick.value;
+      if (tick.value > greatest) greatest = tick.value;
     }
-    return succeed(least ?? guarantee);
+    return succeed(greatest);
   }
 
   async #guarantee(collection: KnownCollection, wish: Pick<ReadWish, "consistency">): Promise<Outcome<Timestamp>> {
