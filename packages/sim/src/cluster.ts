@@ -67,6 +67,7 @@ export class Cluster {
   readonly #running = new Map<string, Incarnation>();
   readonly #zombies: Incarnation[] = [];
   #incarnations = 0;
+  #isStopping = false;
   /** Follows the roles' log lines when set. */
   onLog: ((process: string, level: string, message: string, fields: unknown) => void) | undefined;
 
@@ -128,12 +129,20 @@ export class Cluster {
 
   /** Ends all roles in order, as a signal does. Processes that start meanwhile are left alone. */
   async stopAll(): Promise<void> {
+    this.#isStopping = true;
     const stopping = [...this.specs].reverse().map(({ name }) => ({ name, incarnation: this.#running.get(name) }));
     for (const { name, incarnation } of stopping) {
       if (incarnation === undefined) continue;
       for (const stop of [...incarnation.services.stops].reverse()) await stop();
       if (this.#running.get(name) === incarnation) this.crash(name, "kept");
     }
+    this.#isStopping = false;
+  }
+
+  /** Ends at once what is still stopping; afterwards everything can be started. */
+  endStop(): void {
+    if (this.#isStopping) this.crashAll("kept");
+    this.#isStopping = false;
   }
 
   /** Replaced processes end for good. */

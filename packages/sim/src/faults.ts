@@ -101,6 +101,7 @@ export class FaultPlan {
       process.slowness = 1;
       process.clockRate = 1;
     }
+    this.#cluster.endStop();
     this.#cluster.thawAll();
     this.#cluster.buryZombies();
     this.#cluster.startAll();
@@ -200,7 +201,7 @@ export class FaultPlan {
 
   #cleanRestart(): () => void {
     void this.#cluster.stopAll().catch((cause: unknown) => this.#cluster.report("stop", cause));
-    return () => this.#cluster.crashAll("kept");
+    return () => this.#cluster.endStop();
   }
 
   /** A streaming node stands still, is replaced, and wakes up beside its replacement. */
