@@ -14,8 +14,8 @@ use elanus_rows::schema::{DataType, Field, Schema};
 
 const MAGIC: &[u8; 4] = b"EFLT";
 const VERSION: u8 = 1;
-/// The parser allows 256 brackets and as many operators on a path.
-const DEPTH_MAX: usize = 1024;
+/// The parser allows 256 operators on a path, and the last may be written as two nodes. Evaluation recurses as deep.
+const DEPTH_MAX: usize = 300;
 const LITERAL_DEPTH_MAX: usize = 64;
 
 pub(crate) struct Decoded {
@@ -89,11 +89,19 @@ impl<'a> Decoder<'a> {
         if depth > DEPTH_MAX {
             return Err(malformed("nested too deeply"));
         }
-        Ok(match self.reader.u8()? {
+        match self.reader.u8()? {
+            1 => Ok(Node::And(self.nodes(depth)?)),
+            2 => Ok(Node::Or(self.nodes(depth)?)),
+            3 => Ok(Node::Not(Box::new(self.node(depth + 1)?))),
+            tag => self.tip(tag),
+        }
+    }
+
+    /// A node without nodes below. Out of line, so that nesting costs only the small frame of `node`.
+    #[inline(never)]
+    fn tip(&mut self, tag: u8) -> Result<Node> {
+        Ok(match tag {
             0 => Node::Constant(self.reader.bool()?),
-            1 => Node::And(self.nodes(depth)?),
-            2 => Node::Or(self.nodes(depth)?),
-            3 => Node::Not(Box::new(self.node(depth + 1)?)),
             4 => {
                 let (slot, field) = self.field()?;
                 if field.dynamic { Node::Constant(false) } else { Node::IsNull { slot } }

@@ -1,4 +1,4 @@
-//! Evaluation, 4,096 rows at a time: each node gives the rows that are TRUE and those that are UNKNOWN. Only rows
+//! Evaluation, 1,024 rows at a time: each node gives the rows that are TRUE and those that are UNKNOWN. Only rows
 //! that can still matter (`wanted`) are looked at where looking is dear.
 
 use crate::index_answers::{IndexAnswer, answer_leaf};
@@ -160,6 +160,8 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Out of line, so that nesting costs only the frames of `and`, `or` and `not`.
+    #[inline(never)]
     fn leaf(&self, leaf: &Leaf, chunk: &Chunk<'_>, wanted: &Words) -> Truth {
         match self.answers.get(leaf.id).and_then(Option::as_ref) {
             Some(answer) => answer.truth(chunk.start / 64),
@@ -167,6 +169,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    #[inline(never)]
     fn and(&self, nodes: &[Node], chunk: &Chunk<'_>, wanted: &Words) -> Truth {
         let mut whole = Truth::constant(true);
         let mut open = *wanted;
@@ -186,6 +189,7 @@ impl<'a> Evaluation<'a> {
         whole
     }
 
+    #[inline(never)]
     fn or(&self, nodes: &[Node], chunk: &Chunk<'_>, wanted: &Words) -> Truth {
         let mut whole = Truth::constant(false);
         let mut open = *wanted;
@@ -240,6 +244,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Never UNKNOWN: a null document has no paths.
+    #[inline(never)]
     fn exists(&self, path: &Path, wanted: &Words) -> Truth {
         let mut truth = Truth::constant(false);
         let Some(documents) = self.documents(path.slot) else { return truth };

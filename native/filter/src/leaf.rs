@@ -206,6 +206,7 @@ impl Elements {
 }
 
 /// UNKNOWN where either side is null.
+#[inline(never)]
 pub(crate) fn test_columns(
     chunk: &Chunk<'_>,
     relation: Relation,

@@ -1,7 +1,7 @@
 //! Tests on numbers and the loops that turn 64 rows into one word.
 
-/// Words of one chunk of rows.
-pub(crate) const CHUNK_WORDS: usize = 64;
+/// Words of one chunk of rows. Nested nodes hold several such arrays each on the stack.
+pub(crate) const CHUNK_WORDS: usize = 16;
 pub(crate) const CHUNK_ROWS: usize = CHUNK_WORDS * 64;
 pub(crate) type Words = [u64; CHUNK_WORDS];
 

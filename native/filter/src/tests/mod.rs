@@ -130,6 +130,30 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn the_deepest_program_fits_a_small_stack() {
+    let row: Row = (0..FIELDS.len()).map(|i| if i == 0 { 1.into() } else { Value::Null }).collect();
+    let mut node = Node::Compare(0, Operand::Column(ID), 1.into());
+    for level in 0..299 {
+        let unknown = Node::Compare(0, Operand::Column(SMALL), 1.into());
+        node = match level % 3 {
+            0 => Node::And(vec![Node::Constant(true), unknown, node]),
+            1 => Node::Or(vec![unknown, node]),
+            _ => Node::Not(Box::new(node)),
+        };
+    }
+    let bytes = encode(&node);
+    let small = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let run = move || {
+        let program = Program::decode(&schema(), &bytes).unwrap();
+        program.evaluate(&Runs::new(&[row], &[]), None, None).unwrap().count_ones()
+    };
+    small.spawn(run).unwrap().join().unwrap();
+}
+
+/// Threads of the pool have more than twice that.
+const STACK_BYTES: usize = 768 << 10;
+
+#[test]
 fn keys_are_read_off() {
     let keys = |node: &Node| Program::decode(&schema(), &encode(node)).unwrap().primary_keys();
     let ids = Node::In(Operand::Column(ID), vec![3.into(), 1.into(), 3.into()]);
