@@ -35,6 +35,15 @@ impl Index {
         }
     }
 
+    /// Rows of the segment it was built for.
+    #[must_use]
+    pub fn row_count(&self) -> usize {
+        match self {
+            Self::Dense(index) => index.row_count(),
+            Self::Sparse(index) => index.row_count(),
+        }
+    }
+
     /// Milvus's name of the type, for [`crate::vector::SearchParams::from_json`].
     #[must_use]
     pub fn type_name(&self) -> &'static str {
@@ -95,6 +104,9 @@ fn element_name(element: Element) -> &'static str {
         Element::Bit => "bit",
     }
 }
+
+/// No vector has more dimensions (bits for binary).
+const DIM_MAX: usize = 1 << 20;
 
 /// What AUTOINDEX means for dense vectors (contract/indexes.md 18).
 const AUTOINDEX_PARAMS: &str = r#"{"M": 18, "efConstruction": 240}"#;
@@ -174,8 +186,8 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
         "HNSW" => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
         "IVF_FLAT" => Ok(Index::Dense(Box::new(Ivf::open(file, &meta)?))),
         "SPARSE_INVERTED_INDEX" => Ok(Index::Sparse(Box::new(Inverted::open(file, &meta)?))),
-        "FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric }))),
-        "BIN_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "BIN_FLAT", metric }))),
+        "FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric, rows: meta.rows }))),
+        "BIN_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "BIN_FLAT", metric, rows: meta.rows }))),
         other => Err(IndexError::Corrupt(format!("index file is damaged: index type {other} is not known"))),
     }
 }
@@ -183,8 +195,11 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
 /// A verified file and what it says of itself.
 pub(crate) fn open_file(storage: Storage) -> Result<(File, Meta), IndexError> {
     let file = File::open(storage)?;
-    let meta = serde_json::from_slice(file.section("meta")?)
+    let meta: Meta = serde_json::from_slice(file.section("meta")?)
         .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section meta: {error}")))?;
+    if u32::try_from(meta.rows).is_err() || meta.dim > DIM_MAX {
+        return Err(IndexError::Corrupt("index file is damaged: section meta: size out of range".to_owned()));
+    }
     Ok((file, meta))
 }
 
@@ -192,6 +207,7 @@ pub(crate) fn open_file(storage: Storage) -> Result<(File, Meta), IndexError> {
 struct Flat {
     type_name: &'static str,
     metric: Metric,
+    rows: usize,
 }
 
 impl VectorIndex for Flat {
@@ -205,6 +221,10 @@ impl VectorIndex for Flat {
 
     fn metric(&self) -> Metric {
         self.metric
+    }
+
+    fn row_count(&self) -> usize {
+        self.rows
     }
 
     fn memory_bytes(&self) -> usize {

@@ -68,6 +68,9 @@ pub trait VectorIndex: Send + Sync {
 
     fn metric(&self) -> Metric;
 
+    /// Rows of the segment it was built for, null ones among them.
+    fn row_count(&self) -> usize;
+
     /// Bytes of heap memory, without mapped files.
     fn memory_bytes(&self) -> usize;
 }
@@ -81,6 +84,9 @@ pub trait SparseIndex: Send + Sync {
     fn search(&self, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError>;
 
     fn type_name(&self) -> &'static str;
+
+    /// Rows of the segment it was built for, null ones among them.
+    fn row_count(&self) -> usize;
 
     /// Bytes of heap memory, without mapped files.
     fn memory_bytes(&self) -> usize;

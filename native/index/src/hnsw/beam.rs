@@ -40,17 +40,20 @@ impl Beam {
         self.cursor = 0;
     }
 
+    /// True when the node is the one that `next` will give.
     #[inline]
-    pub(crate) fn offer(&mut self, key: f32, node: u32, passage: bool) {
+    pub(crate) fn offer(&mut self, key: f32, node: u32, passage: bool) -> bool {
         if self.entries.len() >= self.capacity {
             if self.entries.last().is_some_and(|last| key >= last.key) {
-                return;
+                return false;
             }
             self.entries.pop();
         }
         let at = self.entries.partition_point(|entry| entry.key <= key);
         self.entries.insert(at, Entry { key, tagged: node | if passage { PASSAGE } else { 0 } });
+        let first = at <= self.cursor;
         self.cursor = self.cursor.min(at);
+        first
     }
 
     /// The nearest node not looked at yet, marked as looked at.

@@ -2,7 +2,8 @@
 //! the rows follows for the best few, so codes cost recall only where they confuse near neighbours, and
 //! [`super::build`] measures that before it trusts them.
 //!
-//! A record is `scale: f32, bias: f32, 8 bytes unused, one byte a dimension`, padded to whole cache lines. Byte `c`
+//! A record is one byte a dimension, then, in the last 16 bytes of its whole cache lines, `scale: f32, bias: f32`, so
+//! that vector loads stay within cache lines. Byte `c`
 //! means `scale · (c − 128)`; `bias` is the squared length of what the bytes mean. Every vector has its own scale
 //! (its largest magnitude / 127). For L2 and COSINE the mean of all vectors is subtracted first, which leaves
 //! distances as they are and spends the bits on what differs; COSINE vectors are brought to length 1 before.
@@ -13,14 +14,14 @@ use crate::IndexError;
 use crate::progress::Progress;
 use crate::vector::VectorRows;
 
-pub(crate) const HEADER_BYTES: usize = 16;
+const FOOTER_BYTES: usize = 16;
 const LINE_BYTES: usize = 64;
 /// The byte that stands for 0; fills the rest of a record.
 const ZERO: u8 = 128;
 
 /// Bytes of a record.
 pub(crate) fn stride(dim: usize) -> usize {
-    (HEADER_BYTES + dim).next_multiple_of(LINE_BYTES)
+    (dim + FOOTER_BYTES).next_multiple_of(LINE_BYTES)
 }
 
 /// Turns rows and queries into codes.
@@ -85,7 +86,7 @@ impl Encoder {
         let (scale, zero) = self.prepare(row, values);
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let mut squares = 0i64;
-        for (&value, code) in values.iter().zip(&mut record[HEADER_BYTES..]) {
+        for (&value, code) in values.iter().zip(record.iter_mut()) {
             let step = (value * inverse).round().clamp(-127.0, 127.0) as i32;
             squares += i64::from(step * step);
             *code = (step + 128) as u8;
@@ -95,9 +96,10 @@ impl Encoder {
             // Similarity 0 with everything: as far away as a unit vector at a right angle.
             bias += 1.0;
         }
-        record[HEADER_BYTES + self.dim..].fill(ZERO);
-        record[..4].copy_from_slice(&scale.to_le_bytes());
-        record[4..8].copy_from_slice(&bias.to_le_bytes());
+        let footer = record.len() - FOOTER_BYTES;
+        record[self.dim..footer].fill(ZERO);
+        record[footer..footer + 4].copy_from_slice(&scale.to_le_bytes());
+        record[footer + 4..footer + 8].copy_from_slice(&bias.to_le_bytes());
     }
 
     /// Encodes a caller's vector to compare with codes.
@@ -106,9 +108,8 @@ impl Encoder {
         values.resize(self.dim, 0.0);
         let (scale, _) = self.prepare(vector, values);
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        query.bytes.clear();
-        query.bytes.resize(stride(self.dim) - HEADER_BYTES, 0);
-        for (&value, byte) in values.iter().zip(&mut query.bytes) {
+        query.resize(self.dim);
+        for (&value, byte) in values.iter().zip(query.bytes.iter_mut()) {
             *byte = ((value * inverse).round().clamp(-127.0, 127.0) as i8).cast_unsigned();
         }
         query.finish(scale);
@@ -149,19 +150,32 @@ impl Encoder {
 }
 
 /// A vector in signed bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CodeQuery {
-    bytes: Vec<u8>,
+    /// As many as dimensions.
+    bytes: AlignedBuf,
     scale: f32,
     /// 128 · sum of the bytes: what the unsigned records count too much.
     excess: i32,
     norm: f32,
 }
 
+impl Default for CodeQuery {
+    fn default() -> Self {
+        Self { bytes: AlignedBuf::zeroed(0), scale: 0.0, excess: 0, norm: 0.0 }
+    }
+}
+
 impl CodeQuery {
+    fn resize(&mut self, dim: usize) {
+        if self.bytes.len() != dim {
+            self.bytes = AlignedBuf::zeroed(dim);
+        }
+    }
+
     fn finish(&mut self, scale: f32) {
         let (mut sum, mut squares) = (0i32, 0i64);
-        for &byte in &self.bytes {
+        for &byte in self.bytes.iter() {
             let value = i32::from(byte.cast_signed());
             sum += value;
             squares += i64::from(value * value);
@@ -177,6 +191,7 @@ impl CodeQuery {
 pub(crate) struct Codes<'a> {
     pub bytes: &'a [u8],
     pub stride: usize,
+    dim: usize,
     /// −dot product instead of squared distance.
     negative_dot: bool,
     dot: elanus_kernels::dispatch::CodeDotFn,
@@ -184,31 +199,36 @@ pub(crate) struct Codes<'a> {
 
 impl<'a> Codes<'a> {
     pub(crate) fn new(bytes: &'a [u8], dim: usize, metric: Metric) -> Self {
-        Self { bytes, stride: stride(dim), negative_dot: metric == Metric::Ip, dot: code_dot(Isa::detect()) }
+        Self { bytes, stride: stride(dim), dim, negative_dot: metric == Metric::Ip, dot: code_dot(Isa::detect()) }
     }
 
+    /// Code, scale and bias of a node.
     #[inline]
-    fn record(&self, node: u32) -> &'a [u8] {
+    fn record(&self, node: u32) -> (&'a [u8], f32, f32) {
         let start = node as usize * self.stride;
-        self.bytes.get(start..start + self.stride).unwrap_or(&[0; LINE_BYTES])
+        let Some(record) = self.bytes.get(start..start + self.stride) else { return (&[], 0.0, 0.0) };
+        let (code, footer) = record.split_at(self.stride - FOOTER_BYTES);
+        let scale = f32::from_le_bytes([footer[0], footer[1], footer[2], footer[3]]);
+        let bias = f32::from_le_bytes([footer[4], footer[5], footer[6], footer[7]]);
+        (&code[..self.dim], scale, bias)
     }
 
     #[inline]
     pub(crate) fn compare(&self, query: &CodeQuery, node: u32) -> f32 {
-        let record = self.record(node);
-        let scale = f32::from_le_bytes([record[0], record[1], record[2], record[3]]);
-        let bias = f32::from_le_bytes([record[4], record[5], record[6], record[7]]);
-        let dot = ((self.dot)(&record[HEADER_BYTES..], &query.bytes) - query.excess) as f32;
+        let (code, scale, bias) = self.record(node);
+        let dot = ((self.dot)(code, &query.bytes) - query.excess) as f32;
         let dot = dot * (scale * query.scale);
         if self.negative_dot { -dot } else { query.norm + bias - 2.0 * dot }
     }
 
     pub(crate) fn query_of_node(&self, node: u32, query: &mut CodeQuery) {
-        let record = self.record(node);
-        query.bytes.clear();
-        query.bytes.extend(record[HEADER_BYTES..].iter().map(|byte| byte ^ 0x80));
-        query.finish(f32::from_le_bytes([record[0], record[1], record[2], record[3]]));
-        query.norm = f32::from_le_bytes([record[4], record[5], record[6], record[7]]);
+        let (code, scale, bias) = self.record(node);
+        query.resize(self.dim);
+        for (byte, code) in query.bytes.iter_mut().zip(code) {
+            *byte = code ^ 0x80;
+        }
+        query.finish(scale);
+        query.norm = bias;
     }
 }
 

@@ -331,6 +331,10 @@ impl VectorIndex for Hnsw {
         self.metric
     }
 
+    fn row_count(&self) -> usize {
+        self.rows
+    }
+
     fn memory_bytes(&self) -> usize {
         self.heap_bytes()
     }

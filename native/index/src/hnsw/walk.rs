@@ -57,10 +57,10 @@ pub(crate) fn walk<S: Space, L: Links>(
         links.collect(node, &mut scratch.near);
         let visited = &mut scratch.visited;
         scratch.near.retain(|&neighbour| visited.insert(neighbour));
-        compare(space, query, &scratch.near, &mut scratch.beam, |node| !allowed(node));
         if let Some(next) = scratch.beam.peek() {
             links.prefetch(next);
         }
+        compare(space, links, query, &scratch.near, &mut scratch.beam, |node| !allowed(node));
     }
 }
 
@@ -100,15 +100,22 @@ pub(crate) fn walk_two_hops<S: Space, L: Links>(
             near.extend(second.iter().filter(|&&beyond| allowed(beyond) && visited.insert(beyond)));
         }
         if near.is_empty() {
-            compare(space, query, hops, beam, |_| true);
+            compare(space, links, query, hops, beam, |_| true);
         } else {
-            compare(space, query, near, beam, |_| false);
+            compare(space, links, query, near, beam, |_| false);
         }
     }
 }
 
 #[inline]
-fn compare<S: Space>(space: &S, query: &S::Query, nodes: &[u32], beam: &mut Beam, passage: impl Fn(u32) -> bool) {
+fn compare<S: Space, L: Links>(
+    space: &S,
+    links: &L,
+    query: &S::Query,
+    nodes: &[u32],
+    beam: &mut Beam,
+    passage: impl Fn(u32) -> bool,
+) {
     for &node in nodes.iter().take(AHEAD) {
         space.prefetch(node);
     }
@@ -116,7 +123,9 @@ fn compare<S: Space>(space: &S, query: &S::Query, nodes: &[u32], beam: &mut Beam
         if let Some(&later) = nodes.get(index + AHEAD) {
             space.prefetch(later);
         }
-        beam.offer(space.distance(query, node), node, passage(node));
+        if beam.offer(space.distance(query, node), node, passage(node)) {
+            links.prefetch(node);
+        }
     }
 }
 

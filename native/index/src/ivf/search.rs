@@ -118,6 +118,10 @@ impl VectorIndex for Ivf {
         self.metric
     }
 
+    fn row_count(&self) -> usize {
+        self.rows
+    }
+
     fn memory_bytes(&self) -> usize {
         self.heap_bytes()
     }

@@ -95,6 +95,10 @@ impl SparseIndex for Inverted {
         "SPARSE_INVERTED_INDEX"
     }
 
+    fn row_count(&self) -> usize {
+        self.rows
+    }
+
     fn memory_bytes(&self) -> usize {
         self.heap_bytes()
     }
