@@ -5,15 +5,7 @@ import type { BuildId, ChannelName, CollectionId, IndexId, PartitionId, SegmentI
 import { shardIdOf } from "@elanus/model/id";
 import type { Timestamp } from "@elanus/model/time";
 import { crc32c } from "./crc32c.ts";
-import {
-  decodeManifest,
-  decodeSegmentMeta,
-  encodeManifest,
-  encodeSegmentMeta,
-  manifestKey,
-  segmentFileKey,
-  shardOrdinalOf,
-} from "./manifest.ts";
+import { decodeManifest, encodeManifest, segmentFileKey, shardOrdinalOf } from "./manifest.ts";
 
 const id = fc.bigInt({ min: 0n, max: (1n << 63n) - 1n });
 const count = fc.nat();
@@ -59,11 +51,6 @@ describe("stored metadata", () => {
         expect(decodeManifest(encodeManifest(value), "m")).toEqual({ ok: true, value });
       }),
     );
-    fc.assert(
-      fc.property(segment, (value) => {
-        expect(decodeSegmentMeta(encodeSegmentMeta(value), "s")).toEqual({ ok: true, value });
-      }),
-    );
   });
 
   it("refuses every changed byte and every cut, naming the file", () => {
@@ -78,10 +65,6 @@ describe("stored metadata", () => {
       }),
     );
   });
-
-  it("refuses a document of the other kind", () => {
-    fc.assert(fc.property(segment, (value) => !decodeManifest(encodeSegmentMeta(value), "s").ok));
-  });
 });
 
 it("keys name collection, shard, segment, role and version", () => {
@@ -92,7 +75,6 @@ it("keys name collection, shard, segment, role and version", () => {
   expect(segmentFileKey(owner, "vector:102")).toBe("segments/7/3/9/vector-102.parquet");
   expect(segmentFileKey(owner, "deletes", "55-2")).toBe("segments/7/3/9/deletes-55-2.bin");
   expect(segmentFileKey(owner, "index:4", "6")).toBe("segments/7/3/9/index-4-6.index");
-  expect(manifestKey(7n as CollectionId, shard, 12)).toBe("segments/7/3/manifest-0000000012");
 });
 
 it("crc32c is the Castagnoli checksum", () => {

@@ -1,5 +1,5 @@
 /**
- * How segment metadata and shard manifests are stored, and where a segment's files lie.
+ * How shard manifests are stored, and where a segment's files lie.
  *
  * A document is magic `ELNM`, version u8, kind u8, two zero bytes, CRC-32C u32 of the body (little-endian) and
  * the body: JSON with 64-bit numbers as decimal text, so that other tools can read a manifest.
@@ -13,7 +13,6 @@ import { type DocumentReader, MalformedDocument, readDocument } from "./document
 const MAGIC = [0x45, 0x4c, 0x4e, 0x4d] as const;
 const VERSION = 1;
 const HEADER_BYTES = 12;
-const KIND_SEGMENT = 1;
 const KIND_MANIFEST = 2;
 
 /** Folder of a segment's files, ending in a slash. */
@@ -32,11 +31,6 @@ export function segmentFileKey(
   return `${segmentFolder(segment.collection, segment.shard, segment.id)}${name}${suffix}.${extensionOf(role)}`;
 }
 
-/** Key of a manifest version; the catalog points at the newest. */
-export function manifestKey(collection: CollectionId, shard: ShardId, version: number): string {
-  return `segments/${collection}/${shardOrdinalOf(shard)}/manifest-${String(version).padStart(10, "0")}`;
-}
-
 /** Ordinal of a shard in its collection: the number after the last `v` of its name. */
 export function shardOrdinalOf(shard: ShardId): number {
   const ordinal = Number(shard.slice(shard.lastIndexOf("v") + 1));
@@ -47,14 +41,6 @@ export function shardOrdinalOf(shard: ShardId): number {
 function extensionOf(role: string): string {
   if (role === "scalars" || role.startsWith("vector:")) return "parquet";
   return role.startsWith("index:") ? "index" : "bin";
-}
-
-export function encodeSegmentMeta(meta: SealedSegmentMeta): Uint8Array {
-  return encodeDocument(KIND_SEGMENT, meta);
-}
-
-export function decodeSegmentMeta(bytes: Uint8Array, file: string): Outcome<SealedSegmentMeta> {
-  return decodeDocument(bytes, KIND_SEGMENT, file, readSegmentMeta);
 }
 
 export function encodeManifest(manifest: ShardManifest): Uint8Array {

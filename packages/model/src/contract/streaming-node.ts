@@ -32,7 +32,7 @@ export interface StreamingNodeContract {
   /** Output fields of the hits that lie in the pinned view's segments, in parts as `encodeSearchResult` takes them. */
   retrieve(pin: PinId, hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<readonly Uint8Array[]>>;
   release(pin: PinId): void;
-  /** Applied tick of the shards once it has reached `guarantee`: the least over them. */
+  /** A moment, at `guarantee` or later, up to which every one of the shards has applied its log. */
   readTimestamp(shards: readonly ShardId[], guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>>;
 
   /** Seals what was written before the call and waits until it is in the manifest. */

@@ -168,14 +168,12 @@ export class Delegate {
     return this.#context.stopping || this.#context.world.clock.nowMs() >= scope.deadlineMs;
   }
 
-  /** The moment the read sees: where it asks, or the least tick of its shards. */
+  /** The moment the read sees: where it asks, or the tick that its shards agree on. */
   async #snapshot(owned: readonly OwnedShard[], scope: ReadScope): Promise<Outcome<Timestamp>> {
     const { guarantee, snapshot, deadlineMs } = scope;
     const needed = snapshot !== undefined && snapshot > guarantee ? snapshot : guarantee;
-    const channels = new Set(owned.map(({ channel }) => channel));
-    const ticks = allOf(await Promise.all([...channels].map((channel) => channel.readTimestamp(needed, deadlineMs))));
-    if (!ticks.ok) return ticks;
-    return succeed(snapshot ?? leastOf(ticks.value, needed));
+    const agreed = await agreedTick(owned, needed, deadlineMs);
+    return agreed.ok ? succeed(snapshot ?? agreed.value) : agreed;
   }
 
   /** Holds a view of each shard in which everything that the read needs is open. */
@@ -268,9 +266,24 @@ function late(): DbError {
   return { kind: "deadlineExceeded", message: "sealed segments did not open in time" };
 }
 
-function leastOf(ticks: readonly Timestamp[], otherwise: Timestamp): Timestamp {
-  const [first] = ticks;
-  return first === undefined ? otherwise : ticks.reduce((least, tick) => (tick < least ? tick : least), first);
+/**
+ * The greatest tick of the shards' channels, once all have reached it. The least one would fall behind on an idle
+ * channel, and a read after a restart would see less than one before.
+ */
+export async function agreedTick(
+  owned: readonly OwnedShard[],
+  guarantee: Timestamp,
+  deadlineMs: number,
+): Promise<Outcome<Timestamp>> {
+  const channels = [...new Set(owned.map(({ channel }) => channel))];
+  const reach = async (moment: Timestamp): Promise<Outcome<readonly Timestamp[]>> =>
+    allOf(await Promise.all(channels.map((channel) => channel.readTimestamp(moment, deadlineMs))));
+  const ticks = await reach(guarantee);
+  if (!ticks.ok) return ticks;
+  const greatest = ticks.value.reduce((most, tick) => (tick > most ? tick : most), guarantee);
+  if (ticks.value.every((tick) => tick >= greatest)) return succeed(greatest);
+  const reached = await reach(greatest);
+  return reached.ok ? succeed(greatest) : reached;
 }
 
 /** All values, or the first failure. */

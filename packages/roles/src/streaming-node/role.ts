@@ -8,7 +8,7 @@ import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { RunningRole, World } from "@elanus/platform/ports/world";
 import { Channel } from "./channel.ts";
-import { Delegate, type OwnedShard } from "./delegate.ts";
+import { agreedTick, Delegate, type OwnedShard } from "./delegate.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { NodeContext, type StreamingNodeConfig } from "./node-context.ts";
 import { Shard } from "./shard.ts";
@@ -219,16 +219,7 @@ class StreamingNode implements StreamingNodeContract {
   }
 
   readTimestamp(shards: readonly ShardId[], guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>> {
-    return this.#onShards(shards, deadlineMs, async (owned) => {
-      const channels = [...new Set(owned.map(({ channel }) => channel))];
-      let least: Timestamp | undefined;
-      for (const channel of channels) {
-        const tick = await channel.readTimestamp(guarantee, deadlineMs);
-        if (!tick.ok) return tick;
-        if (least === undefined || tick.value < least) least = tick.value;
-      }
-      return succeed(least ?? guarantee);
-    });
+    return this.#onShards(shards, deadlineMs, (owned) => agreedTick(owned, guarantee, deadlineMs));
   }
 
   // From the coordinator
