@@ -22,6 +22,8 @@ const CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024;
 const SESSION_MEMORY_MB = 1_024;
 const IN_FLIGHT_BYTES_DEFAULT = 512 * 1024 * 1024;
 const IDLE_MS_MAX = 300_000;
+/** HTTP/1.1 headers that take longer are given up. */
+const HEADERS_MS_MAX = 5_000;
 const PING_AFTER_MS = 60_000;
 const PING_ANSWER_MS_MAX = 10_000;
 const HEADER_BYTES_MAX = 64 * 1024;
@@ -51,7 +53,14 @@ class Http2Listener implements Listener {
   constructor(options: ListenOptions, handlers: TransportHandlers, clock: Clock) {
     this.host = options.host;
     this.#options = options;
-    this.#http1 = createHttp1Server({ keepAliveTimeout: IDLE_MS_MAX, maxHeaderSize: HEADER_BYTES_MAX });
+    this.#http1 = createHttp1Server({
+      keepAliveTimeout: IDLE_MS_MAX,
+      headersTimeout: HEADERS_MS_MAX,
+      connectionsCheckingInterval: HEADERS_MS_MAX,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    });
+    // It never listens itself; this starts its watch over slow senders.
+    this.#http1.emit("listening");
     this.#http1.on("request", (incoming, outgoing) => {
       const { socket } = incoming;
       this.#inUse.add(socket);
@@ -80,6 +89,7 @@ class Http2Listener implements Listener {
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#net.close(() => resolve()));
     this.#closing = true;
+    this.#http1.close();
     for (const session of this.#sessions) session.close();
     for (const socket of this.#sockets) if (!this.#inUse.has(socket)) socket.destroy();
     const timer = setTimeout(() => {
