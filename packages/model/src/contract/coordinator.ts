@@ -97,8 +97,11 @@ export interface ManifestCommit {
 
 export interface CoordinatorContract {
   // Time and numbers
-  /** A fresh range; `first` is larger than any timestamp handed out before, even before a restart. */
-  allocateTimestamps(count: number): Promise<Outcome<{ first: Timestamp; count: number }>>;
+  /**
+   * A fresh range; `first` is larger than any timestamp handed out before, even before a restart, and than `above`:
+   * a moment that a tick has promised because some other clock had reached it.
+   */
+  allocateTimestamps(count: number, above?: Timestamp): Promise<Outcome<{ first: Timestamp; count: number }>>;
   allocateIds(count: number): Promise<Outcome<{ first: bigint; count: number }>>;
 
   // Databases

@@ -1,16 +1,18 @@
 /** Hands out timestamps and ids; makes the bounds durable that `state/tso` and `state/id-range` ask for. */
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
-import type { Timestamp } from "@elanus/model/time";
+import { timestampOf, type Timestamp } from "@elanus/model/time";
 import type { Clock } from "@elanus/platform/ports/world";
 import { Serial } from "../serial.ts";
 import { extendedIds, ID_FIRST, takeIds, type IdRange } from "./state/id-range.ts";
 import { encodeRecord } from "./state/record-text.ts";
-import { allocateRange, extended, restoredOracle, type Oracle } from "./state/tso.ts";
+import { allocateRange, BOUND_AHEAD_MS, extended, restoredOracle, type Oracle } from "./state/tso.ts";
 import type { CoordinatorStore } from "./store.ts";
 
 const TIME_KEY = "time/bound";
 const IDS_KEY = "ids/bound";
 const RANGE_MAX = 1_000_000_000;
+/** A clock that is further ahead than this is not followed. */
+const MOVE_AHEAD_MS_MAX = 3_600_000;
 
 export class OracleTask {
   readonly #store: CoordinatorStore;
@@ -39,8 +41,12 @@ export class OracleTask {
     );
   }
 
-  async allocateTimestamps(count: number): Promise<Outcome<{ first: Timestamp; count: number }>> {
+  async allocateTimestamps(count: number, above?: Timestamp): Promise<Outcome<{ first: Timestamp; count: number }>> {
     if (!isRangeSize(count)) return fail({ kind: "invalidParameter", message: `a range of ${count} timestamps` });
+    if (above !== undefined && above > this.#oracle.last) {
+      const moved = await this.#moveBeyond(above);
+      if (!moved.ok) return moved;
+    }
     const quick = this.#tryTimestamps(count);
     if (quick !== undefined) return succeed({ first: quick, count });
     return this.#timeQueue.run(async () => {
@@ -93,6 +99,18 @@ export class OracleTask {
       const last = (this.#oracle.last + 1n) as Timestamp;
       this.#oracle = { last, bound: last };
       await this.#store.transact([{ kind: "put", key: TIME_KEY, value: encodeRecord(last) }]);
+    });
+  }
+
+  /** Clocks differ: a moment that another one's clock has reached is promised already, so time goes on from there. */
+  #moveBeyond(moment: Timestamp): Promise<Outcome<void>> {
+    const horizon = timestampOf(this.#clock.nowMs() + MOVE_AHEAD_MS_MAX);
+    if (moment > horizon) return Promise.resolve(succeed(undefined));
+    return this.#timeQueue.run(async () => {
+      const durable = await this.#extendTime((moment + timestampOf(BOUND_AHEAD_MS)) as Timestamp);
+      if (!durable.ok) return durable;
+      if (moment > this.#oracle.last) this.#oracle = { ...this.#oracle, last: moment };
+      return succeed(undefined);
     });
   }
 

@@ -150,8 +150,8 @@ class Coordinator implements CoordinatorContract {
 
   // Time and numbers
 
-  allocateTimestamps(count: number): Promise<Outcome<{ first: Timestamp; count: number }>> {
-    return this.#parts.oracle.allocateTimestamps(count);
+  allocateTimestamps(count: number, above?: Timestamp): Promise<Outcome<{ first: Timestamp; count: number }>> {
+    return this.#parts.oracle.allocateTimestamps(count, above);
   }
 
   allocateIds(count: number): Promise<Outcome<{ first: bigint; count: number }>> {

@@ -7,7 +7,7 @@ import type { AppendResult } from "@elanus/model/contract/streaming-node";
 import type { DbError } from "@elanus/model/error";
 import { decodeLogRecord, encodeLogRecord, type LogEntry, type LogRecord } from "@elanus/model/log-record";
 import { fail, invariant, type Outcome, succeed } from "@elanus/model/outcome";
-import { physicalMsOf, type Timestamp } from "@elanus/model/time";
+import type { Timestamp } from "@elanus/model/time";
 import type { LogFrame, LogWriter } from "@elanus/platform/ports/log";
 import type { NodeContext } from "./node-context.ts";
 import { Shard } from "./shard.ts";
@@ -44,6 +44,8 @@ export class Channel {
   readonly shards: Map<ShardId, Shard> = new Map();
   readonly #context: NodeContext;
   readonly #changed = new Signal();
+  /** The oracle is known to have passed this moment. */
+  #issued: Timestamp = 0n as Timestamp;
   #tick: TimeTick = new TimeTick(0n as Timestamp);
   #state: State = { kind: "closed" };
   #queue: Append[] = [];
@@ -187,7 +189,7 @@ export class Channel {
     const { coordinator } = this.#context.world.peers;
     this.#tick.beginAllocation();
     for (;;) {
-      const range = await coordinator.allocateTimestamps(count);
+      const range = await coordinator.allocateTimestamps(count, this.#tick.now);
       const isUsable = range.ok && range.value.first > this.#tick.now;
       if (range.ok && !isUsable && !this.#context.stopping) {
         await this.#context.sleep(FUTURE_POLL_MS);
@@ -337,17 +339,25 @@ export class Channel {
     return succeed(this.#tick.promise(request));
   }
 
-  /** A client may name a moment that has not come: promising it now would hold up every append until then. */
+  /**
+   * A client may name a moment that has not come: promising it now would hold up every append until then. Only the
+   * oracle knows, clocks of other machines may be wrong.
+   */
   async #waitUntilIssued(guarantee: Timestamp, deadlineMs: number): Promise<Outcome<void>> {
     const { clock, peers } = this.#context.world;
-    while (physicalMsOf(guarantee) > clock.nowMs()) {
+    while (guarantee > this.#issued) {
       const fresh = await peers.coordinator.allocateTimestamps(1);
       if (!fresh.ok) return fresh;
-      if (fresh.value.first > guarantee) break;
+      this.#noteIssued(fresh.value.first);
+      if (guarantee <= this.#issued) break;
       if (clock.nowMs() > deadlineMs || this.#context.stopping) return fail(stopping());
       await this.#context.sleep(Math.min(FUTURE_POLL_MS, Math.max(1, deadlineMs - clock.nowMs())));
     }
     return succeed(undefined);
+  }
+
+  #noteIssued(at: Timestamp): void {
+    if (at > this.#issued) this.#issued = at;
   }
 
   /** One proof serves all readers that came before it began. */
