@@ -56,12 +56,26 @@ fn not_finite(value: f64) -> NativeError {
 }
 
 fn check_elements(data_type: DataType, data: &[u8]) -> Result<()> {
+    // A float is no number exactly when all bits of its exponent are set; whole blocks are tested at once, and only
+    // a bad vector is looked at again to name the value.
     match data_type {
-        DataType::FloatVector => check_finite_words(data, |bytes: [u8; 4]| f32::from_le_bytes(bytes).into()),
-        DataType::Float16Vector => check_finite_words(data, |bytes| half::f16::from_le_bytes(bytes).into()),
-        DataType::BFloat16Vector => check_finite_words(data, |bytes| half::bf16::from_le_bytes(bytes).into()),
+        DataType::FloatVector if has_exponent(data, |bytes| u32::from_le_bytes(bytes) & 0x7f80_0000 == 0x7f80_0000) => {
+            check_finite_words(data, |bytes: [u8; 4]| f32::from_le_bytes(bytes).into())
+        }
+        DataType::Float16Vector if has_exponent(data, |bytes| u16::from_le_bytes(bytes) & 0x7c00 == 0x7c00) => {
+            check_finite_words(data, |bytes| half::f16::from_le_bytes(bytes).into())
+        }
+        DataType::BFloat16Vector if has_exponent(data, |bytes| u16::from_le_bytes(bytes) & 0x7f80 == 0x7f80) => {
+            check_finite_words(data, |bytes| half::bf16::from_le_bytes(bytes).into())
+        }
         _ => Ok(()),
     }
+}
+
+fn has_exponent<const N: usize>(data: &[u8], is_full: impl Fn([u8; N]) -> bool) -> bool {
+    const BLOCK_WORDS: usize = 256;
+    let mut blocks = data.as_chunks::<N>().0.chunks(BLOCK_WORDS);
+    blocks.any(|block| block.iter().fold(false, |found, bytes| found | is_full(*bytes)))
 }
 
 fn check_finite_words<const N: usize>(data: &[u8], read: impl Fn([u8; N]) -> f64) -> Result<()> {
@@ -252,5 +266,55 @@ impl<'de> Visitor<'de> for CowKey {
 
     fn visit_bytes<E: de::Error>(self, _: &[u8]) -> std::result::Result<Self::Value, E> {
         Err(E::custom("a key is not text"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn vectors_are_refused_exactly_when_an_element_is_no_number(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..80), wild in any::<bool>(),
+        ) {
+            if !wild {
+                bytes.iter_mut().for_each(|byte| *byte %= 0x70);
+            }
+            bytes.truncate(bytes.len() / 4 * 4);
+            let floats = || bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).is_finite());
+            let halves = || bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).is_finite());
+            let brains = || bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).is_finite());
+            let accepted = |data_type| check_elements(data_type, &bytes).is_ok();
+            prop_assert_eq!(accepted(DataType::FloatVector), floats().all(|ok| ok));
+            prop_assert_eq!(accepted(DataType::Float16Vector), halves().all(|ok| ok));
+            prop_assert_eq!(accepted(DataType::BFloat16Vector), brains().all(|ok| ok));
+        }
+
+        #[test]
+        fn sparse_rows_are_accepted_exactly_when_their_pairs_rise(
+            pairs in prop::collection::vec((0_u32..6, -1_i8..3), 0..5),
+        ) {
+            let bytes: Vec<u8> =
+                pairs.iter().flat_map(|&(i, v)| [i.to_le_bytes(), f32::from(v).to_le_bytes()]).flatten().collect();
+            let right = pairs.windows(2).all(|w| w[0].0 < w[1].0) && pairs.iter().all(|&(_, v)| v >= 0);
+            prop_assert_eq!(check_sparse_row(&bytes).is_ok(), right);
+            if !bytes.is_empty() {
+                prop_assert!(check_sparse_row(&bytes[1..]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn sparse_rows_are_refused_in_milvus_words() {
+        let pair = |index: u32, value: f32| [index.to_le_bytes(), value.to_le_bytes()].concat();
+        let words = |row: &[u8]| check_sparse_row(row).unwrap_err().to_string();
+        assert_eq!(words(&[0; 9]), "invalid data length in sparse float vector: 9");
+        assert_eq!(words(&[pair(2, 1.0), pair(2, 1.0)].concat()), "unsorted or same indices in sparse float vector");
+        assert_eq!(words(&pair(1, -1.0)), "negative value in sparse float vector");
+        assert_eq!(words(&pair(u32::MAX, 1.0)), "invalid index in sparse float vector: must be less than 2^32-1");
+        assert!(words(&pair(1, f32::NAN)).contains("is not a number or infinity"));
     }
 }
