@@ -135,7 +135,10 @@ describe("loading and indexes", () => {
     expect((await client.call("GetLoadState", { collectionName: "nope" })).state).toBe(0);
     expect((await client.call("GetLoadState", { collectionName: "c" })).state).toBe(1);
     expect((await client.call("GetLoadingProgress", { collectionName: "c" })).status).toMatchObject({ code: 101 });
+    const early = await client.call("LoadCollection", { collectionName: "c", refresh: true });
+    expect(early.reason).toContain("collection not fully loaded");
     await client.call("LoadCollection", { collectionName: "c" });
+    expect((await client.call("LoadCollection", { collectionName: "c", refresh: true })).code).toBe(0);
     expect((await client.call("GetLoadState", { collectionName: "c" })).state).toBe(3);
     expect((await client.call("GetLoadingProgress", { collectionName: "c" })).progress).toBe(100n);
     const replicas = await client.call("GetReplicas", { collectionName: "c", withShardNodes: true });

@@ -21,9 +21,19 @@ export const loadCollection: Handler<milvus.LoadCollectionRequest, common.Status
   if (!ref.ok) return ref;
   const placement = placementProblem(request.replicaNumber, request.resourceGroups);
   if (!placement.ok) return placement;
+  const refreshable = request.refresh ? await whollyLoaded(ref.value, call) : succeed(undefined);
+  if (!refreshable.ok) return refreshable;
   const loaded = await call.env.proxy.catalog.load(ref.value, "all");
   return loaded.ok ? succeed(success) : loaded;
 };
+
+/** A refresh brings news to what is loaded; it does not load. */
+async function whollyLoaded(ref: CollectionRef, call: Call): Promise<Outcome<void>> {
+  const progress = await call.env.proxy.catalog.loadProgress(ref, []);
+  if (!progress.ok) return progress;
+  if (progress.value.state === "loaded") return succeed(undefined);
+  return fail({ kind: "collectionNotFullyLoaded", collection: ref.name });
+}
 
 export const loadPartitions: Handler<milvus.LoadPartitionsRequest, common.Status> = async (request, call) => {
   const ref = refOf(call, request.dbName, request.collectionName);
