@@ -1,7 +1,17 @@
 //! Our own small files: magic, version, body, CRC-32C of everything before it. All numbers little-endian.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use elanus_kernels::crc32c;
 use elanus_rows::error::{NativeError, Result};
+
+/// Runs a Parquet reader over a file. The library panics on some damage that its author did not think of; that is
+/// the file's failure, not the process's.
+pub(crate) fn guarded<T>(role: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(NativeError::FileCorrupt { file: role.into(), message: "its Parquet cannot be read".into() })
+    })
+}
 
 const VERSION: u32 = 1;
 const HEADER: usize = 8;

@@ -22,6 +22,7 @@ use crate::chunk::inserted;
 use crate::deaths::Deaths;
 use crate::file::SegmentFile;
 use crate::keys::key_at;
+use checked::guarded;
 use scalars::ScalarFile;
 use statistics::{FieldStatistics, Statistics};
 use vectors::VectorFile;
@@ -80,7 +81,8 @@ impl Sealed {
         }
         let missing = |role: &str| NativeError::FileCorrupt { file: role.into(), message: "it is missing".into() };
         let statistics = Statistics::decode(&statistics.ok_or_else(|| missing("statistics"))?)?;
-        let scalars = ScalarFile::open(scalars.ok_or_else(|| missing("scalars"))?)?;
+        let scalars = scalars.ok_or_else(|| missing("scalars"))?;
+        let scalars = guarded("scalars", || ScalarFile::open(scalars))?;
         let rows = scalars.rows();
         if rows != statistics.rows {
             return Err(NativeError::FileCorrupt {
@@ -132,7 +134,9 @@ impl Sealed {
 
     /// All rows of a scalar field.
     pub(crate) fn column(&self, position: usize) -> Result<&Column> {
-        self.lazy(&self.columns[position], Column::byte_size, || self.scalars.column(&self.schema.fields[position]))
+        self.lazy(&self.columns[position], Column::byte_size, || {
+            guarded("scalars", || self.scalars.column(&self.schema.fields[position]))
+        })
     }
 
     /// Some rows of a scalar field. Large columns are not kept in memory for that.
@@ -142,7 +146,7 @@ impl Sealed {
         if kept || rows.len() > self.rows / FEW_ROWS {
             return Ok(self.column(position)?.gather(rows));
         }
-        self.scalars.rows_of(field, rows)
+        guarded("scalars", || self.scalars.rows_of(field, rows))
     }
 
     pub(crate) fn vectors(&self, position: usize) -> Option<&VectorFile> {
@@ -150,7 +154,8 @@ impl Sealed {
     }
 
     pub(crate) fn stamps(&self) -> Result<&[u64]> {
-        self.lazy(&self.stamps, |stamps| stamps.len() * 8, || self.scalars.stamps()).map(Vec::as_slice)
+        self.lazy(&self.stamps, |stamps| stamps.len() * 8, || guarded("scalars", || self.scalars.stamps()))
+            .map(Vec::as_slice)
     }
 
     /// Which rows `snapshot` sees; `None`: all.
@@ -302,7 +307,9 @@ fn open_vectors(schema: &Schema, files: Vec<(u32, Bytes)>, statistics: &Statisti
     for (id, bytes) in files {
         let Some(position) = schema.position(id) else { continue };
         let validity = statistics.field(id).and_then(|field: &FieldStatistics| field.validity.clone());
-        vectors[position] = Some(VectorFile::open(&schema.fields[position], bytes, statistics.rows, validity)?);
+        let (field, rows) = (&schema.fields[position], statistics.rows);
+        let open = || VectorFile::open(field, bytes, rows, validity);
+        vectors[position] = Some(guarded(&format!("vector:{id}"), open)?);
     }
     let lost =
         schema.fields.iter().zip(&vectors).find(|(field, file)| {
