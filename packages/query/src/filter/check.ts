@@ -3,7 +3,7 @@ import type { TemplateValue } from "@elanus/model/contract/proxy";
 import type { CollectionSchema } from "@elanus/model/schema";
 import { literalOfTemplate } from "./cast.ts";
 import { combineTerms } from "./check-arithmetic.ts";
-import { checkCall, notYet } from "./check-call.ts";
+import { builtinName, checkCall, notYet } from "./check-call.ts";
 import { castMember, checkMember, checkPattern, checkRange, compareTerms } from "./check-compare.ts";
 import type { Node, Term } from "./program.ts";
 import { classOf, literalTypeName, typeNameOf } from "./program.ts";
@@ -61,6 +61,9 @@ function checkTerm(expression: Expression, scope: Scope): Term {
     case "list":
       return { kind: "constant", literal: checkList(expression, scope) };
     case "unary":
+      if (isSample(expression.operand)) {
+        throw new FilterRefusal("random sample expression cannot be used in unary expression");
+      }
       return checkUnary(expression.operator, checkTerm(expression.operand, scope), text);
     case "binary":
       return checkBinary(expression, scope, text);
@@ -162,9 +165,24 @@ function checkBinary(expression: Kind<"binary">, scope: Scope, text: string): Te
   return combineTerms(operator, left, right, texts);
 }
 
+function isSample(expression: Expression): boolean {
+  return expression.kind === "call" && builtinName(expression.name) === "random_sample";
+}
+
+/** A sample can only be taken of what the rest of an `and` has left. */
+function checkSamples({ operator, operands }: Kind<"logical">): void {
+  const first = operands.findIndex(isSample);
+  if (first < 0) return;
+  if (operator === "or") throw new FilterRefusal("random sample expression cannot be used in logical and expression");
+  if (first < operands.length - 1) {
+    throw new FilterRefusal("random sample expression can only be the last expression in the logical and expression");
+  }
+}
+
 /** Constants fold away, after every operand has been checked. */
 function checkLogical(expression: Kind<"logical">, scope: Scope): Term {
   const { operator } = expression;
+  checkSamples(expression);
   const nodes: Node[] = [];
   for (const operand of expression.operands) {
     const node = predicateOf(checkTerm(operand, scope));
