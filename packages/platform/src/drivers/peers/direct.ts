@@ -21,7 +21,7 @@ export class DirectPeers implements Peers {
   }
 
   streamingNode(id: NodeId): StreamingNodeContract {
-    return this.#streamingNodes.get(id) ?? absent<StreamingNodeContract>(`streaming node ${id}`);
+    return this.#streamingNodes.get(id) ?? absent<StreamingNodeContract>(`streaming node ${id}`, ["release"]);
   }
 
   queryNode(id: NodeId): QueryNodeContract {
@@ -29,7 +29,7 @@ export class DirectPeers implements Peers {
   }
 
   dataNode(): DataNodeContract {
-    return this.#dataNode ?? absent<DataNodeContract>("the data node");
+    return this.#dataNode ?? absent<DataNodeContract>("the data node", ["buildProgress", "cancelBuild"]);
   }
 
   setCoordinator(contract: CoordinatorContract): void {
@@ -49,12 +49,13 @@ export class DirectPeers implements Peers {
   }
 }
 
-/** Verbs that answer nothing or a plain value; all others answer an `Outcome`. */
-const PLAIN: ReadonlySet<PropertyKey> = new Set(["release", "buildProgress", "cancelBuild"]);
-
-/** A contract whose every verb fails with `notReady`, without a hand-written twin of each contract. */
-function absent<Contract extends object>(who: string): Contract {
+/**
+ * A contract whose every verb fails with `notReady`, without a hand-written twin of each contract. `plain` verbs
+ * answer no `Outcome` and say nothing.
+ */
+function absent<Contract extends object>(who: string, plain: readonly (keyof Contract)[] = []): Contract {
+  const silent = new Set<PropertyKey>(plain);
   const answer = (verb: PropertyKey) => () =>
-    PLAIN.has(verb) ? undefined : Promise.resolve(fail({ kind: "notReady", message: `${who} has not started` }));
+    silent.has(verb) ? undefined : Promise.resolve(fail({ kind: "notReady", message: `${who} has not started` }));
   return new Proxy({} as Contract, { get: (_target, verb) => answer(verb) });
 }
