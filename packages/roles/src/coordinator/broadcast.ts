@@ -1,8 +1,9 @@
 /**
  * Carries DDL to the shards' logs. The intent was stored with the DDL itself, so a crash between the two is
- * mended by doing it again: the entries are idempotent. Intents go out in the order of their DDL.
+ * mended by doing it again: the entries are idempotent. On a channel they go out in the order of their DDL.
  */
-import type { ChannelName, NodeId } from "@elanus/model/id";
+import type { DbError } from "@elanus/model/error";
+import type { ChannelName, CollectionId, NodeId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { World } from "@elanus/platform/ports/world";
 import { Serial } from "../serial.ts";
@@ -17,7 +18,7 @@ export class Broadcaster {
   readonly #store: CoordinatorStore;
   readonly #ownerOf: (channel: ChannelName) => NodeId | undefined;
   readonly #queue = new Serial();
-  readonly #pending: LogIntent[];
+  #pending: LogIntent[];
   #sequence = 0;
   #cancelRetry: (() => void) | undefined;
   #stopped = false;
@@ -47,13 +48,13 @@ export class Broadcaster {
   /** After a transaction of unknown outcome: the stored intents that are not known here yet. */
   restore(stored: readonly LogIntent[]): void {
     const known = new Set(this.#pending.map((intent) => intent.sequence));
-    this.#pending.push(...stored.filter((intent) => !known.has(intent.sequence)));
-    this.#pending.sort((left, right) => left.sequence - right.sequence);
+    const missed = stored.filter((intent) => !known.has(intent.sequence));
+    this.#pending = [...this.#pending, ...missed].sort((left, right) => left.sequence - right.sequence);
   }
 
   /** Sends what is pending; called after a start, once streaming nodes may be there. */
   resume(): void {
-    if (this.#pending.length > 0) void this.drain();
+    if (this.#pending.length > 0) void this.#drain();
   }
 
   stop(): void {
@@ -61,19 +62,35 @@ export class Broadcaster {
     this.#cancelRetry?.();
   }
 
-  /** Resolves when everything pending is in the logs, or with the first failure; a failed rest is tried again. */
-  drain(): Promise<Outcome<void>> {
+  /** Resolves when the collection's entries are in the logs, or with the reason why not; they are tried again. */
+  async finish(collection: CollectionId): Promise<Outcome<void>> {
+    const concerns = (intent: LogIntent): boolean => intent.collection === collection;
+    if (!this.#pending.some(concerns)) return succeed(undefined);
+    const failures = await this.#drain();
+    const left = this.#pending.find(concerns);
+    if (left === undefined) return succeed(undefined);
+    return fail(failures.get(left) ?? { kind: "notReady", message: "the shards' logs have not taken the change yet" });
+  }
+
+  /** Sends what is pending. Channels wait for their own intents only; on one channel they keep their order. */
+  #drain(): Promise<ReadonlyMap<LogIntent, DbError>> {
     return this.#queue.run(async () => {
-      for (;;) {
-        const [intent] = this.#pending;
-        if (intent === undefined || this.#stopped) return succeed(undefined);
-        const sent = await this.#send(intent);
-        if (!sent.ok) {
-          this.#retryLater();
-          return sent;
+      const failures = new Map<LogIntent, DbError>();
+      const blocked = new Map<ChannelName, DbError>();
+      for (const intent of Array.from(this.#pending)) {
+        if (this.#stopped) break;
+        const channels = [...byChannel(intent.entries).keys()];
+        const error = channels.map((channel) => blocked.get(channel)).find((known) => known !== undefined);
+        const sent = error === undefined ? await this.#send(intent) : fail(error);
+        if (sent.ok) {
+          this.#pending = this.#pending.filter((other) => other !== intent);
+          continue;
         }
-        this.#pending.shift();
+        failures.set(intent, sent.error);
+        for (const channel of channels) blocked.set(channel, sent.error);
       }
+      if (failures.size > 0) this.#retryLater();
+      return failures;
     });
   }
 
@@ -92,7 +109,7 @@ export class Broadcaster {
   #retryLater(): void {
     if (this.#stopped) return;
     this.#cancelRetry?.();
-    this.#cancelRetry = this.#world.timers.after(RETRY_MS, () => void this.drain());
+    this.#cancelRetry = this.#world.timers.after(RETRY_MS, () => void this.#drain());
   }
 }
 

@@ -1,19 +1,22 @@
 /** Deletes objects that no manifest has needed for the grace time. */
 import type { World } from "@elanus/platform/ports/world";
 import type { ManifestBook } from "./manifests.ts";
+import type { Catalog } from "./state/catalog.ts";
 import { findGarbage } from "./state/garbage.ts";
 
 const PREFIXES = ["segments/", "manifests/"] as const;
 
 export class GarbageCollector {
   readonly #world: World;
+  readonly #catalog: () => Catalog;
   readonly #manifests: ManifestBook;
   readonly #graceMs: number;
   #seen: ReadonlyMap<string, number> = new Map();
   #nextMs: number;
 
-  constructor(world: World, manifests: ManifestBook, graceMs: number) {
+  constructor(world: World, catalog: () => Catalog, manifests: ManifestBook, graceMs: number) {
     this.#world = world;
+    this.#catalog = catalog;
     this.#manifests = manifests;
     this.#graceMs = graceMs;
     this.#nextMs = world.clock.monotonicMs();
@@ -34,6 +37,7 @@ export class GarbageCollector {
       if (!keys.ok) return;
       stored.push(...keys.value);
     }
+    this.#manifests.retain(new Set([...this.#catalog().collections.values()].flatMap((record) => record.shards)));
     if (!(await this.#manifests.settleAll())) return;
     // Listed first, referenced after: a commit in between can only take keys off the list.
     const verdict = findGarbage(stored, this.#manifests.referenced(), this.#seen, nowMs, this.#graceMs);

@@ -3,6 +3,7 @@
  * transaction only; log entries and calls to nodes happen outside it.
  */
 import type { DatabaseInfo } from "@elanus/model/catalog";
+import type { CollectionId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { MetaOp } from "@elanus/platform/ports/meta";
 import type { Broadcaster } from "./broadcast.ts";
@@ -10,6 +11,13 @@ import { Serial } from "../serial.ts";
 import { DEFAULT_DATABASE, type Catalog, type Change, type LogIntent } from "./state/catalog.ts";
 import { changeOps, firstDatabase, manifestPointerKey, type CoordinatorStore, type StoredCatalog } from "./store.ts";
 import type { OracleTask } from "./oracle.ts";
+
+export interface Decision<T> {
+  readonly change: Change;
+  readonly result: T;
+  /** Answer only once this collection's earlier log entries are written. */
+  readonly logged?: CollectionId;
+}
 
 export class DdlTask {
   readonly #store: CoordinatorStore;
@@ -48,11 +56,13 @@ export class DdlTask {
   }
 
   /** Decides on the newest catalog and makes the change durable and, if it concerns the logs, logged. */
-  async run<T>(decide: (catalog: Catalog) => Outcome<{ change: Change; result: T }>): Promise<Outcome<T>> {
+  async run<T>(decide: (catalog: Catalog) => Outcome<Decision<T>>): Promise<Outcome<T>> {
     const committed = await this.#queue.run(() => this.#decideAndCommit(decide));
     if (!committed.ok) return committed;
-    const sent = await this.#broadcaster.drain();
-    return sent.ok ? succeed(committed.value) : sent;
+    const { change, result, logged } = committed.value;
+    const collection = change.entries?.collection ?? logged;
+    const sent = collection === undefined ? succeed(undefined) : await this.#broadcaster.finish(collection);
+    return sent.ok ? succeed(result) : sent;
   }
 
   /** The same for decisions that answer nothing. */
@@ -68,13 +78,13 @@ export class DdlTask {
     return this.#queue.run(() => read(this.#catalog));
   }
 
-  async #decideAndCommit<T>(decide: (catalog: Catalog) => Outcome<{ change: Change; result: T }>): Promise<Outcome<T>> {
+  async #decideAndCommit<T>(decide: (catalog: Catalog) => Outcome<Decision<T>>): Promise<Outcome<Decision<T>>> {
     const current = await this.#reloadIfDoubtful();
     if (!current.ok) return current;
     const decided = decide(this.#catalog);
     if (!decided.ok) return decided;
-    const { change, result } = decided.value;
-    if (Object.keys(change).length === 0) return succeed(result);
+    const { change } = decided.value;
+    if (Object.keys(change).length === 0) return decided;
     const intent = this.#intentOf(change);
     const version = this.#version + 1;
     const ops = [...changeOps(change, intent, version), ...this.#manifestOps(change)];
@@ -87,7 +97,7 @@ export class DdlTask {
     this.#version = version;
     this.#catalog.apply(change);
     if (intent !== undefined) this.#broadcaster.add(intent);
-    return succeed(result);
+    return decided;
   }
 
   #intentOf(change: Change): LogIntent | undefined {

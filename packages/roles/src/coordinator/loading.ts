@@ -48,15 +48,11 @@ export class LoadTask {
     for (const collection of this.#catalog().collections.keys()) this.#unheard.add(collection);
   }
 
-  forget(collection: CollectionId): void {
-    this.#percent.delete(collection);
-    this.#unheard.delete(collection);
-  }
-
   /** Asks the nodes. */
   async percent(record: CollectionRecord): Promise<Outcome<number>> {
     if (record.load.kind === "released") return succeed(0);
-    if (this.#unheard.has(record.id)) return succeed(0);
+    // What a node has not heard it cannot be measured by.
+    if (this.#unheard.has(record.id) && !(await this.announce(record.id)).ok) return succeed(0);
     let sum = 0;
     let shardCount = 0;
     for (const [node, shards] of this.#byNode(record)) {

@@ -72,9 +72,12 @@ export class ManifestBook {
     return collection.shards.map((shard) => this.of(shard));
   }
 
-  forget(shard: ShardId): void {
-    this.#held.delete(shard);
-    this.#queues.delete(shard);
+  /** Forgets the shards of dropped collections; what they needed becomes garbage. */
+  retain(shards: ReadonlySet<ShardId>): void {
+    for (const held of [this.#held, this.#queues]) {
+      for (const shard of held.keys()) if (!shards.has(shard)) held.delete(shard);
+    }
+    for (const shard of this.#uncertain) if (!shards.has(shard)) this.#uncertain.delete(shard);
   }
 
   termOf(channel: ChannelName): Term {

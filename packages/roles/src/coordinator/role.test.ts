@@ -276,6 +276,19 @@ describe("DDL", () => {
     await started.stop();
   });
 
+  it("a change that concerns no log does not wait for one", async () => {
+    const started = await start(stores());
+    started.nodes.appendFails = true;
+    expect((await started.coordinator.createCollection(creation)).ok).toBe(false);
+    must(await started.coordinator.createAlias(ref, "a"));
+    expect((await started.coordinator.createPartition(ref, "p")).ok).toBe(true);
+    expect((await started.coordinator.dropPartition(ref, "p")).ok).toBe(false);
+    started.nodes.appendFails = false;
+    await until(() => started.nodes.appended.length === 2);
+    expect(started.nodes.appended.map((entry) => entry.kind)).toEqual(["createShard", "dropPartition"]);
+    await started.stop();
+  });
+
   it("a coordinator that was replaced changes nothing any more", async () => {
     const kept = stores();
     const old = await start(kept);

@@ -121,7 +121,7 @@ class Coordinator implements CoordinatorContract {
       loading: this.#loading,
       autoCompaction: config.autoCompaction,
     });
-    const garbage = new GarbageCollector(world, manifests, config.garbageGraceMs);
+    const garbage = new GarbageCollector(world, catalog, manifests, config.garbageGraceMs);
     this.#background = new Background(world, config.jobIntervalMs, {
       jobs: this.#jobs,
       loading: this.#loading,
@@ -195,27 +195,16 @@ class Coordinator implements CoordinatorContract {
       );
       const allotment = { id: id as CollectionId, firstPartition: id + 1n, at, channels };
       const decided = createCollection(catalog, request, allotment, world.limits);
-      return decided.ok ? succeed({ change: decided.value.change, result: decided.value.id }) : decided;
+      if (!decided.ok) return decided;
+      const { change, id: collection } = decided.value;
+      return succeed({ change, result: collection, logged: collection });
     });
     if (!created.ok) return created;
     return this.describeCollectionById(created.value);
   }
 
-  async dropCollection(ref: CollectionRef): Promise<Outcome<void>> {
-    const { ddl, manifests } = this.#parts;
-    const dropped = await ddl.run((catalog) => {
-      const decided = dropCollection(catalog, ref);
-      if (!decided.ok) return decided;
-      const gone = (decided.value.removeCollections ?? []).flatMap((id) => catalog.collections.get(id) ?? []);
-      return succeed({ change: decided.value, result: gone });
-    });
-    if (!dropped.ok) return dropped;
-    for (const record of dropped.value) {
-      this.#loading.forget(record.id);
-      for (const shard of record.shards) manifests.forget(shard);
-    }
-    return succeed(undefined);
-  }
+  dropCollection: CoordinatorContract["dropCollection"] = (ref) =>
+    this.#change((catalog) => dropCollection(catalog, ref));
 
   describeCollection(ref: CollectionRef): Promise<Outcome<CollectionInfo>> {
     const found = this.#catalog.resolve(ref);
