@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ChannelName, LogPosition, Term } from "@elanus/model/id";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { bytesOf, kindOf, textOf, valueOf } from "../../contract/outcomes.ts";
 import type { LogStore } from "../../ports/log.ts";
