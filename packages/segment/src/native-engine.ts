@@ -17,8 +17,11 @@ export function compileSchema(engine: NativeEngine, schema: CollectionSchema): N
   return new engine.addon.Schema(encodeSchema(schema));
 }
 
-/** Runs a native call; what it throws becomes a value. `file` names the object that a corruption lies in. */
-export async function attempt<T>(call: () => Native<T>, file = ""): Promise<Outcome<T>> {
+/** The object that a corruption lies in, from the role that native code names. */
+type FileOfRole = (role: string) => string;
+
+/** Runs a native call; what it throws becomes a value. */
+export async function attempt<T>(call: () => Native<T>, file: FileOfRole = itself): Promise<Outcome<T>> {
   try {
     return succeed(await call());
   } catch (cause) {
@@ -27,7 +30,7 @@ export async function attempt<T>(call: () => Native<T>, file = ""): Promise<Outc
 }
 
 /** The same for calls that never leave the calling thread. */
-export function attemptNow<T>(call: () => T, file = ""): Outcome<T> {
+export function attemptNow<T>(call: () => T, file: FileOfRole = itself): Outcome<T> {
   try {
     return succeed(call());
   } catch (cause) {
@@ -36,11 +39,15 @@ export function attemptNow<T>(call: () => T, file = ""): Outcome<T> {
 }
 
 /** What has no code is a fault of native code itself: it fails the one call, never the role around it. */
-function failureOf(cause: unknown, file: string): DbError {
+function failureOf(cause: unknown, file: FileOfRole): DbError {
   try {
     const error = errorOfNative(cause);
-    return error.kind === "fileCorrupt" && error.file === "" ? { ...error, file } : error;
+    return error.kind === "fileCorrupt" ? { ...error, file: file(error.file) } : error;
   } catch {
     return { kind: "internal", message: cause instanceof Error ? cause.message : String(cause) };
   }
+}
+
+function itself(role: string): string {
+  return role;
 }

@@ -4,6 +4,7 @@ import type { IndexInfo, SealedSegmentMeta, SegmentFile } from "@elanus/model/ca
 import type { IndexId } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { ObjectStore } from "@elanus/platform/ports/objects";
+import { segmentFolder } from "./manifest.ts";
 import { attempt, attemptNow, type NativeEngine } from "./native-engine.ts";
 
 const INDEX_ROLE = "index:";
@@ -28,8 +29,10 @@ export async function openSealed(
     if (!located.ok) return located;
     files.push(located.value);
   }
-  const folder = meta.files[0]?.key ?? `segment ${meta.id}`;
-  return attempt(() => engine.addon.Segment.open(engine.pool, schema, meta.id, files), folder);
+  const keyOf = (role: string): string =>
+    meta.files.find((file) => file.role === role)?.key ??
+    `${segmentFolder(meta.collection, meta.shard, meta.id)}${role}`;
+  return attempt(() => engine.addon.Segment.open(engine.pool, schema, meta.id, files), keyOf);
 }
 
 /** Attaches what `indexes` want and `meta` offers, and detaches the rest. */
@@ -46,7 +49,10 @@ export async function attachIndexes(
     const located = await locate(objects, file);
     if (!located.ok) return located;
     const native: NativeFile = { ...located.value, field: info.field };
-    const done = await attempt(() => segment.native.attachIndex(engine.pool, index, native), file.key);
+    const done = await attempt(
+      () => segment.native.attachIndex(engine.pool, index, native),
+      () => file.key,
+    );
     if (!done.ok) return done;
     attached.set(index, file.key);
   }

@@ -103,7 +103,10 @@ export class ResidentSegments {
     if (!intact) {
       return fail({ kind: "fileCorrupt", file: file.key, message: "the delete file is missing or damaged" });
     }
-    return attemptNow(() => native.importDeletes(bytes), file.key);
+    return attemptNow(
+      () => native.importDeletes(bytes),
+      () => file.key,
+    );
   }
 
   #schemaOf(request: LoadSegment): NativeSchema {
