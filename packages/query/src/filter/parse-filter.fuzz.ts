@@ -43,12 +43,14 @@ const schema: CollectionSchema = {
   })),
 };
 
-const pieces: readonly string[] = (
-  "id f s b j a v dyn $meta $ {t} {x} 1 0 -1 1.5 .5 1. 0x1F 017 0b11 1e3 9223372036854775808 'a' \"b\" r'\\d' \"\\u4e2d\" true " +
-  "False and && or || not ! ~ in like =~ !~ == != < <= > >= + - * / % ** << >> & | ^ ( ) [ ] , = is_null exists ISO INTERVAL " +
-  'json_contains( array_contains_all( array_length( text_match( random_sample( starts_with( st_within( nope( ["k"] [0] [k]'
-)
-  .split(" ")
+const pieces: readonly string[] = [
+  "id f s b j a v dyn $meta $ {t} {x} 1 0 -1 1.5 .5 1. 0x1F 017 0b11 1e3 9223372036854775808",
+  "'a' \"b\" r'\\d' \"\\u4e2d\" true False",
+  "and && or || not ! ~ in like =~ !~ == != < <= > >= + - * / % ** << >> & | ^ ( ) [ ] , = is_null exists ISO INTERVAL",
+  "json_contains( array_contains_all( array_length( text_match( random_sample( starts_with( st_within( nope(",
+  '["k"] [0] [k]',
+]
+  .flatMap((line) => line.split(" "))
   .concat(["is null", "IS NOT NULL", " ", "\n", "\u0000", "é", "\ud800", "'"]);
 
 const templates: ReadonlyMap<string, TemplateValue> = new Map<string, TemplateValue>([
@@ -66,7 +68,7 @@ test("random tokens", () => {
   const texts = fc.array(fc.constantFrom(...pieces), { maxLength: 24 }).map((parts) => parts.join(" "));
   fc.assert(
     fc.property(texts, (text) => void survives(text)),
-    { numRuns: 20_000 },
+    { numRuns: 10_000 },
   );
 });
 
@@ -79,7 +81,7 @@ test("random characters", () => {
 });
 
 test("damaged filters", () => {
-  const whole = `(id > 5 && s in ["a", 'b']) or not (j["k"][0] == 1.5 and a[2] + 1 < {t}) and 1 <= f < 9 and s like "x%"`;
+  const whole = `(id > 5 && s in ["a", 'b']) or not (j["k"][0] == 1.5 and a[2] + 1 < {t}) and 1 <= f < 9`;
   const damage = fc.array(fc.tuple(fc.nat(whole.length), fc.nat(4), fc.constantFrom(...pieces)), { maxLength: 3 });
   fc.assert(
     fc.property(damage, (cuts) => {
@@ -117,13 +119,11 @@ test("long and deep texts answer soon", () => {
 });
 
 test("random patterns", () => {
-  const part = fc.constantFrom(
-    ..."a b . * + ? ( ) | [ ] ^ $ { } \\ - & ~ , 1 3 (?: (?i) (?P<n> (?= \\d \\b \\Q \\E [: :] é".split(" "),
-  );
+  const parts = "a b . * + ? ( ) | [ ] ^ $ { } \\ - & ~ , 1 3 (?: (?i) (?P<n> (?= \\d \\b \\Q \\E [: :] é".split(" ");
   fc.assert(
-    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+    fc.property(fc.array(fc.constantFrom(...parts), { maxLength: 12 }), (chosen) => {
       try {
-        checkRegex(parts.join(""));
+        checkRegex(chosen.join(""));
       } catch (refusal) {
         expect(refusal).toBeInstanceOf(FilterRefusal);
       }

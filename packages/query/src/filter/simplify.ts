@@ -1,4 +1,4 @@
-/** `and` and `or` over checked parts: constants fold away, brackets vanish, long chains of equalities become one `in`. */
+/** `and` and `or` over checked parts: constants fold away, brackets vanish, chains of equalities become one `in`. */
 import type { Node, Operand } from "./program.ts";
 import type { Literal } from "./syntax.ts";
 
