@@ -7,7 +7,7 @@ use super::space::Space;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// How many vectors ahead of the comparison are asked for.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// Neighbour lists of one level.
 pub(crate) trait Links {
