@@ -6,6 +6,7 @@ import type { Addon } from "@elanus/engine/addon";
 import type { Outcome } from "@elanus/model/outcome";
 import { allCheckers } from "./checkers/all.ts";
 import { noLeak } from "./checkers/no-leak.ts";
+import { CHURNED, Churn } from "./churn.ts";
 import { Cluster } from "./cluster.ts";
 import type { Composition } from "./composition.ts";
 import { keysFilter, strong } from "./database-client.ts";
@@ -147,7 +148,8 @@ class SeedRun {
   async #work(): Promise<void> {
     const operations = this.#random.between(15, 30);
     const sessions = Array.from({ length: SESSIONS }, (_, index) => this.#workload.session(index + 1, operations));
-    await Promise.all(sessions);
+    const churn = new Churn(this.cluster, this.#recorder, this.#random.fork("churn"));
+    await Promise.all([...sessions, churn.run(this.#random.between(1, 5))]);
   }
 
   async #audit(): Promise<void> {
@@ -259,9 +261,7 @@ class SeedRun {
     const endMs = this.#scheduler.nowMs + GARBAGE_MS_MAX;
     do {
       await this.cluster.client.timers.sleep(GARBAGE_POLL_MS);
-      const files = await this.#untilOk("list of segments", RECOVER_MS_MAX, () =>
-        this.#workload.client.files(COLLECTION),
-      );
+      const files = await this.#untilOk("list of segments", RECOVER_MS_MAX, () => this.#allFiles());
       if (!files?.ok) return;
       const stored = this.cluster.image.paths
         .filter((path) => path.startsWith("objects/segments/") || path.startsWith("objects/manifests/"))
@@ -269,6 +269,15 @@ class SeedRun {
       audit = { stored, referenced: [...files.value, ...(await this.cluster.manifestKeys())] };
     } while (this.#scheduler.nowMs < endMs && noLeak.check({ ...this.#history(), storage: [audit] }).length > 0);
     this.#recorder.storage.push(audit);
+  }
+
+  /** Files of the sealed segments of both collections, whether or not the churned one lives just now. */
+  async #allFiles(): Promise<Outcome<readonly string[]>> {
+    const files = await this.#workload.client.files(COLLECTION);
+    const churned = await this.#workload.client.files(CHURNED);
+    if (!churned.ok && churned.error.kind === "collectionNotFound") return files;
+    if (!files.ok || !churned.ok) return files.ok ? churned : files;
+    return { ok: true, value: [...files.value, ...churned.value] };
   }
 
   async #untilOk<T>(what: string, limitMs: number, ask: () => Promise<Outcome<T>>): Promise<Outcome<T> | undefined> {
