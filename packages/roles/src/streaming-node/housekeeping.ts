@@ -61,6 +61,7 @@ export class Housekeeping {
     const { world, growingBytes } = this.#context;
     const isShort = memoryIsShort(growingBytes, world.limits);
     const largest = isShort ? this.#largestShard() : undefined;
+    this.#report();
     const nowMs = world.clock.monotonicMs();
     for (const channel of this.#channels.values()) {
       for (const shard of channel.shards.values()) {
@@ -72,6 +73,15 @@ export class Housekeeping {
         if (shard.needsSynchronising || (isIdle && this.#hasUnwanted(shard))) this.synchroniseSoon(channel, shard);
       }
     }
+  }
+
+  #report(): void {
+    const { metrics, growingBytes, queuedBytes } = this.#context;
+    metrics.growingBytes.set(growingBytes);
+    metrics.queuedBytes.set(queuedBytes);
+    let shards = 0;
+    for (const channel of this.#channels.values()) shards += channel.shards.size;
+    metrics.shards.set(shards);
   }
 
   #largestShard(): Shard | undefined {

@@ -3,6 +3,7 @@ import type { NodeId, SegmentId } from "@elanus/model/id";
 import type { World } from "@elanus/platform/ports/world";
 import type { NativeEngine } from "@elanus/segment/native-engine";
 import { Signal } from "./waiting.ts";
+import { NodeMetrics } from "./node-metrics.ts";
 import { retryDelayMs } from "./state/generation.ts";
 
 export interface StreamingNodeConfig {
@@ -16,6 +17,7 @@ export class NodeContext {
   readonly world: World;
   readonly engine: NativeEngine;
   readonly node: NodeId;
+  readonly metrics: NodeMetrics;
   /** Bytes of growing rows of all shards, by the shards' own count. */
   growingBytes = 0;
   /** A shard lost sealed segments: they are opened again at once. */
@@ -30,6 +32,7 @@ export class NodeContext {
     this.world = world;
     this.engine = config.engine;
     this.node = config.node;
+    this.metrics = new NodeMetrics(world);
   }
 
   get stopping(): boolean {

@@ -122,7 +122,11 @@ class StreamingNode implements StreamingNodeContract {
 
   // Writes
 
-  async append(entries: readonly LogEntry[], deadlineMs: number): ReturnType<StreamingNodeContract["append"]> {
+  append(entries: readonly LogEntry[], deadlineMs: number): ReturnType<StreamingNodeContract["append"]> {
+    return this.#context.metrics.timed("append", this.#append(entries, deadlineMs));
+  }
+
+  async #append(entries: readonly LogEntry[], deadlineMs: number): ReturnType<StreamingNodeContract["append"]> {
     const recovered = await this.#recoveredBy(deadlineMs);
     if (!recovered.ok && this.#channels.size === 0) return recovered;
     const channel = this.#channelOfAll(entries);
@@ -147,7 +151,11 @@ class StreamingNode implements StreamingNodeContract {
     return unknown === undefined ? succeed(channel) : fail({ kind: "fenced", channel: name });
   }
 
-  async flush(shards: readonly ShardId[]): ReturnType<StreamingNodeContract["flush"]> {
+  flush(shards: readonly ShardId[]): ReturnType<StreamingNodeContract["flush"]> {
+    return this.#context.metrics.timed("flush", this.#flush(shards));
+  }
+
+  #flush(shards: readonly ShardId[]): ReturnType<StreamingNodeContract["flush"]> {
     return this.#onShards(shards, undefined, async (owned) => {
       const range = await this.#context.world.peers.coordinator.allocateTimestamps(1);
       if (!range.ok) return range;
@@ -191,7 +199,8 @@ class StreamingNode implements StreamingNodeContract {
     plan: Parameters<StreamingNodeContract["search"]>[1],
   ): ReturnType<StreamingNodeContract["search"]> {
     const { shards, deadlineMs } = scope;
-    return this.#onShards(shards, deadlineMs, (owned) => this.#delegate.search(owned, scope, plan));
+    const read = this.#onShards(shards, deadlineMs, (owned) => this.#delegate.search(owned, scope, plan));
+    return this.#context.metrics.timed("search", read);
   }
 
   query(
@@ -199,7 +208,8 @@ class StreamingNode implements StreamingNodeContract {
     plan: Parameters<StreamingNodeContract["query"]>[1],
   ): ReturnType<StreamingNodeContract["query"]> {
     const { shards, deadlineMs } = scope;
-    return this.#onShards(shards, deadlineMs, (owned) => this.#delegate.query(owned, scope, plan));
+    const read = this.#onShards(shards, deadlineMs, (owned) => this.#delegate.query(owned, scope, plan));
+    return this.#context.metrics.timed("query", read);
   }
 
   count(
@@ -207,7 +217,8 @@ class StreamingNode implements StreamingNodeContract {
     filter: Uint8Array | undefined,
   ): ReturnType<StreamingNodeContract["count"]> {
     const { shards, deadlineMs } = scope;
-    return this.#onShards(shards, deadlineMs, (owned) => this.#delegate.count(owned, scope, filter));
+    const read = this.#onShards(shards, deadlineMs, (owned) => this.#delegate.count(owned, scope, filter));
+    return this.#context.metrics.timed("count", read);
   }
 
   retrieve(...call: Parameters<StreamingNodeContract["retrieve"]>): ReturnType<StreamingNodeContract["retrieve"]> {
