@@ -5,7 +5,7 @@
 import type { Addon } from "@elanus/engine/addon";
 import type { LogPosition, SegmentId } from "@elanus/model/id";
 import { succeed } from "@elanus/model/outcome";
-import type { Timestamp } from "@elanus/model/time";
+import { type Timestamp, physicalMsOf, timestampOf } from "@elanus/model/time";
 import type { LogFrame, LogWriter } from "@elanus/platform/ports/log";
 import type { Composition } from "./composition.ts";
 import type { FaultKind } from "./faults.ts";
@@ -213,20 +213,24 @@ export const plantedBugs: readonly PlantedBug[] = [
     }),
   },
   {
-    name: "the oracle's bound is not stored",
-    breaks: ["I9", "I12", "I15"],
+    name: "every other write is answered with a moment from before it",
+    breaks: ["I9"],
     composition: "standalone",
-    faults: ["clockJump", "kill"],
-    plant: () => ({
-      meta: (meta) =>
-        override(meta, {
-          transact: (conditions, ops) =>
-            meta.transact(
-              conditions,
-              ops.filter(({ key }) => key !== "time/bound"),
-            ),
-        }),
-    }),
+    faults: ["slowDisk"],
+    plant: () => {
+      let count = 0;
+      const early = (at: Timestamp): Timestamp => timestampOf(physicalMsOf(at) - 2_000);
+      return {
+        streamingNode: (contract) =>
+          override(contract, {
+            append: async (entries, deadlineMs) => {
+              const appended = await contract.append(entries, deadlineMs);
+              count += 1;
+              return appended.ok && count % 2 === 0 ? succeed({ at: early(appended.value.at) }) : appended;
+            },
+          }),
+      };
+    },
   },
   {
     name: "reduce keeps one node's hits only",
