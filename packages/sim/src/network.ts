@@ -50,31 +50,28 @@ export class Network {
   call<T>(from: SimProcess, to: string, verb: string, find: () => Target<T> | undefined): Promise<Outcome<T>> {
     return new Promise((resolve) => {
       if (from.isDead) return;
-      const settle = once((outcome: Outcome<T>) => from.deliver(() => resolve(outcome)));
-      const refuse = (error: DbError): void => this.#send(to, from.name, `${verb} refused`, () => settle(fail(error)));
+      const settle = once((outcome: Outcome<T>) => {
+        giveUp();
+        from.deliver(() => resolve(outcome));
+      });
+      // It stays until an answer or a refusal has arrived, for these may be lost, too.
       const giveUp = this.#scheduler.after(ANSWER_MS_MAX, `${from.name} gives up ${to}.${verb}`, () =>
         settle(fail({ kind: "deadlineExceeded", message: `${to} did not answer ${verb}` })),
       );
-      const answer = (outcome: Outcome<T>): void =>
-        this.#send(to, from.name, `${verb} answered`, () => {
-          giveUp();
-          settle(outcome);
-        });
+      const refuse = (error: DbError): void => this.#send(to, from.name, `${verb} refused`, () => settle(fail(error)));
       this.#send(from.name, to, verb, () => {
         const target = find();
         if (target === undefined || target.process.isDead) {
-          giveUp();
           return refuse({ kind: "notReady", message: `${to} is not there` });
         }
         const { process } = target;
-        const unwatch = process.onDeath(() => {
-          giveUp();
-          refuse({ kind: "deadlineExceeded", message: `${to} went away during ${verb}` });
-        });
+        const unwatch = process.onDeath(() =>
+          refuse({ kind: "deadlineExceeded", message: `${to} went away during ${verb}` }),
+        );
         process.deliver(() => {
           void this.#serve(target, (outcome) => {
             unwatch();
-            answer(outcome);
+            this.#send(to, from.name, `${verb} answered`, () => settle(outcome));
           });
         });
       });

@@ -219,7 +219,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ["slowDisk"],
     plant: () => {
       let count = 0;
-      const early = (at: Timestamp): Timestamp => timestampOf(physicalMsOf(at) - 2_000);
       return {
         streamingNode: (contract) =>
           override(contract, {
@@ -343,6 +342,10 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   },
 ];
+
+function early(at: Timestamp): Timestamp {
+  return timestampOf(physicalMsOf(at) - 2_000);
+}
 
 /** Native classes do not bear a proxy; a plain copy of the module does. */
 function changed(addon: Addon, members: Partial<Addon>): Addon {
