@@ -17,12 +17,18 @@ export interface LoadSegment {
    * anew lacks the tombstones that are only in the log.
    */
   readonly refresh?: boolean;
+  /**
+   * Place of this message among the shard's loads and releases, growing over owners too. A late message of an
+   * earlier place is refused (`fenced`): it would reopen or close what a newer one has decided.
+   */
+  readonly order?: bigint;
 }
 
 export interface QueryNodeContract {
   /** Opens, verifies and maps a segment; again with new indexes or delete files: attaches those. Idempotent. */
   load(request: LoadSegment): Promise<Outcome<void>>;
-  release(segments: readonly SegmentId[]): Promise<Outcome<void>>;
+  /** `order` as in `LoadSegment`; segments for which a newer message came stay open. */
+  release(segments: readonly SegmentId[], order?: bigint): Promise<Outcome<void>>;
   /** Rows of these keys with an earlier timestamp die at `at`. Returns how many did, per segment. */
   applyDeletes(segments: readonly SegmentId[], keys: Uint8Array, at: Timestamp): Promise<Outcome<readonly number[]>>;
   /** The segment's tombstones as a delete file, when there are newer ones than the last export. */

@@ -2,7 +2,7 @@
 import type { SealedSegmentMeta, SegmentFile } from "@elanus/model/catalog";
 import type { LoadSegment } from "@elanus/model/contract/query-node";
 import type { DbError } from "@elanus/model/error";
-import type { SegmentId } from "@elanus/model/id";
+import type { SegmentId, ShardId } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { ObjectStore } from "@elanus/platform/ports/objects";
 import {
@@ -29,6 +29,8 @@ export class ResidentSegments {
   readonly #residents = new Map<SegmentId, Resident>();
   readonly #loads = new KeyedSerial<SegmentId>();
   readonly #schemas = new Map<string, NativeSchema>();
+  /** The newest message of each shard. */
+  readonly #orders = new Map<ShardId, bigint>();
   #closed = false;
 
   constructor(engine: NativeEngine, objects: ObjectStore) {
@@ -46,7 +48,8 @@ export class ResidentSegments {
 
   async #load(request: LoadSegment): Promise<Outcome<void>> {
     if (this.#closed) return fail({ kind: "notReady", message: "the query node is stopping" });
-    const { id } = request.meta;
+    const { id, shard } = request.meta;
+    if (!this.#isInOrder(shard, request.order)) return fail({ kind: "fenced", channel: shard });
     const known = this.#residents.get(id);
     const step = loadStep(known, request.meta);
     if (step.kind === "open" || known === undefined) {
@@ -109,6 +112,13 @@ export class ResidentSegments {
     );
   }
 
+  #isInOrder(shard: ShardId, order: bigint | undefined): boolean {
+    if (order === undefined) return true;
+    if (order < (this.#orders.get(shard) ?? 0n)) return false;
+    this.#orders.set(shard, order);
+    return true;
+  }
+
   #schemaOf(request: LoadSegment): NativeSchema {
     const key = `${request.meta.collection}:${request.schema.version}`;
     const known = this.#schemas.get(key);
@@ -119,10 +129,12 @@ export class ResidentSegments {
   }
 
   /** Waits for a running load of the same segment, so that a late load cannot bring it back. */
-  async release(ids: readonly SegmentId[]): Promise<void> {
+  async release(ids: readonly SegmentId[], order: bigint | undefined): Promise<void> {
     for (const id of ids) {
       await this.#loads.run(id, () => {
-        this.#residents.get(id)?.open.native.close();
+        const resident = this.#residents.get(id);
+        if (resident !== undefined && !this.#isInOrder(resident.meta.shard, order)) return;
+        resident?.open.native.close();
         this.#residents.delete(id);
       });
     }

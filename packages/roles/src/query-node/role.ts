@@ -37,8 +37,8 @@ function serve(world: World, engine: NativeEngine, residents: ResidentSegments):
       }
       return loaded;
     },
-    async release(segments) {
-      await residents.release(segments);
+    async release(segments, order) {
+      await residents.release(segments, order);
       open.set(residents.count);
       return succeed(undefined);
     },

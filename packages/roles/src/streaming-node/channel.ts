@@ -256,7 +256,7 @@ export class Channel {
     const schema = entry === undefined ? undefined : decodeShardSchema(entry.schema);
     if (entry === undefined || schema === undefined) return undefined;
     const manifest = { shard: id, version: 0, checkpoint: 0n, checkpointAt: 0n as Timestamp, segments: [] };
-    const shard = new Shard(this.#context, { id, collection: entry.collection, schema, manifest });
+    const shard = new Shard(this.#context, { id, term: this.term, collection: entry.collection, schema, manifest });
     this.shards.set(id, shard);
     return shard;
   }

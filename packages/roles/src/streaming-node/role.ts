@@ -63,7 +63,7 @@ class StreamingNode implements StreamingNodeContract {
   async #openChannel(assignment: ChannelAssignment): Promise<Outcome<void>> {
     const channel = new Channel(this.#context, assignment.channel, assignment.term);
     for (const { shard: id, collection, schema, manifest } of assignment.shards) {
-      channel.shards.set(id, new Shard(this.#context, { id, collection, schema, manifest }));
+      channel.shards.set(id, new Shard(this.#context, { id, term: assignment.term, collection, schema, manifest }));
     }
     this.#channels.set(channel.name, channel);
     const started = this.#context.world.clock.monotonicMs();

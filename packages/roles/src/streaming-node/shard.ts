@@ -7,7 +7,7 @@
 import type { IndexInfo, LoadState, SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
 import type { QueryNodeContract } from "@elanus/model/contract/query-node";
 import type { DbError } from "@elanus/model/error";
-import type { CollectionId, PartitionId, SegmentId, ShardId } from "@elanus/model/id";
+import type { CollectionId, PartitionId, SegmentId, ShardId, Term } from "@elanus/model/id";
 import type { LogEntry } from "@elanus/model/log-record";
 import { fail, invariant, type Outcome, succeed } from "@elanus/model/outcome";
 import { type CollectionSchema, primaryKeyOf } from "@elanus/model/schema";
@@ -32,6 +32,8 @@ export interface Generation {
 
 export interface ShardStart {
   readonly id: ShardId;
+  /** Term of the channel's ownership. */
+  readonly term: Term;
   readonly collection: CollectionId;
   readonly schema: CollectionSchema;
   readonly manifest: ShardManifest;
@@ -54,6 +56,8 @@ export class Shard {
   #schema: CollectionSchema;
   #nativeSchema: NativeSchema;
   #bytes = 0;
+  /** Place of the next message to the query node; later owners begin above it. */
+  #order: bigint;
   #empty: GrowingSegment | undefined;
   manifest: ShardManifest;
   load: LoadState = { kind: "released" };
@@ -73,6 +77,7 @@ export class Shard {
     this.#context = context;
     this.id = start.id;
     this.collection = start.collection;
+    this.#order = BigInt(start.term) << 40n;
     this.#schema = start.schema;
     this.#nativeSchema = compileSchema(context.engine, start.schema);
     this.manifest = start.manifest;
@@ -83,6 +88,12 @@ export class Shard {
     this.appliedAtMs = context.world.clock.monotonicMs();
     this.queryNode = () => this.#findQueryNode();
     this.#views.replace({ growing: [], sealed: start.manifest.segments.map(closedEntry) });
+  }
+
+  /** Taken in maintenance, where loads and releases of the shard follow one another. */
+  nextOrder(): bigint {
+    this.#order += 1n;
+    return this.#order;
   }
 
   get schema(): CollectionSchema {
@@ -339,7 +350,7 @@ export class Shard {
     void this.maintenance.run(async () => {
       const ids = unreferenced.sealed.filter((id) => !this.#views.names(id));
       const node = ids.length > 0 ? await this.queryNode() : undefined;
-      if (node?.ok) await node.value.release(ids);
+      if (node?.ok) await node.value.release(ids, this.nextOrder());
     });
   }
 

@@ -96,6 +96,7 @@ async function loadAll(shard: Shard, metas: readonly SealedSegmentMeta[]): Promi
   const loaded = new Map<SegmentId, Outcome<void>>();
   if (metas.length === 0) return loaded;
   const node = await shard.queryNode();
+  const order = shard.nextOrder();
   // Sources of a compaction are those that are served but no longer in the manifest.
   const kept = new Set(shard.manifest.segments.map((meta) => meta.id));
   const carryFrom = shard.view.sealed
@@ -107,7 +108,8 @@ async function loadAll(shard: Shard, metas: readonly SealedSegmentMeta[]): Promi
       batch.map(async (meta) => {
         const { schema, indexes } = shard;
         const refresh = isLive(shard, meta.id);
-        const outcome = node.ok ? await node.value.load({ schema, meta, indexes, carryFrom, refresh }) : node;
+        const request = { schema, meta, indexes, carryFrom, refresh, order };
+        const outcome = node.ok ? await node.value.load(request) : node;
         loaded.set(meta.id, outcome);
       }),
     );
