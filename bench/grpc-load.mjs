@@ -22,7 +22,10 @@ export function encode(name, value) {
 }
 
 export function decode(name, bytes) {
-  return renamed(typeOf(name).toObject(typeOf(name).decode(bytes), { longs: Number, enums: String, defaults: false }), snake);
+  return renamed(
+    typeOf(name).toObject(typeOf(name).decode(bytes), { longs: Number, enums: String, defaults: false }),
+    snake,
+  );
 }
 
 const camel = (key) => key.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
@@ -47,8 +50,10 @@ export class Connection {
   call(method, body) {
     return new Promise((resolve, reject) => {
       const stream = this.#session.request({
-        ":method": "POST", ":path": `/milvus.proto.milvus.MilvusService/${method}`,
-        "content-type": "application/grpc", te: "trailers",
+        ":method": "POST",
+        ":path": `/milvus.proto.milvus.MilvusService/${method}`,
+        "content-type": "application/grpc",
+        te: "trailers",
       });
       const chunks = [];
       let status = "0";
@@ -89,13 +94,15 @@ export async function measure(address, { method, requests, connections, seconds 
   const latencies = [];
   const start = performance.now() + 1_000;
   const end = start + seconds * 1_000;
-  await Promise.all(open.map(async (connection, c) => {
-    for (let i = c; performance.now() < end; i += connections) {
-      const began = performance.now();
-      await connection.call(method, requests[i % requests.length]);
-      if (began >= start) latencies.push(performance.now() - began);
-    }
-  }));
+  await Promise.all(
+    open.map(async (connection, c) => {
+      for (let i = c; performance.now() < end; i += connections) {
+        const began = performance.now();
+        await connection.call(method, requests[i % requests.length]);
+        if (began >= start) latencies.push(performance.now() - began);
+      }
+    }),
+  );
   open.forEach((connection) => connection.close());
   latencies.sort((a, b) => a - b);
   const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];

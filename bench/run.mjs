@@ -98,7 +98,12 @@ async function createCollection(address) {
       { name: "vector", data_type: 101, type_params: [{ key: "dim", value: String(dim) }] },
     ],
   });
-  await checked(address, "CreateCollection", ["CreateCollectionRequest", "common.Status"].map(full), { collection_name: collection, schema, shards_num: 1, consistency_level: 2 });
+  await checked(address, "CreateCollection", ["CreateCollectionRequest", "common.Status"].map(full), {
+    collection_name: collection,
+    schema,
+    shards_num: 1,
+    consistency_level: 2,
+  });
 }
 
 function full(name) {
@@ -107,7 +112,14 @@ function full(name) {
 
 function insertWithPymilvus(address) {
   const count = Math.min(rows, 30_000);
-  const args = [join(root, "bench/insert_client.py"), `http://${address}`, "bench_pymilvus", String(count), String(dim), String(batch)];
+  const args = [
+    join(root, "bench/insert_client.py"),
+    `http://${address}`,
+    "bench_pymilvus",
+    String(count),
+    String(dim),
+    String(batch),
+  ];
   const ran = spawnSync(join(root, ".elanus/python-2.5/bin/python"), args, { encoding: "utf8" });
   if (ran.status !== 0) throw new Error(ran.stderr);
   return JSON.parse(ran.stdout.trim().split("\n").at(-1));
@@ -117,14 +129,16 @@ async function insertEncoded(address) {
   const requests = [];
   for (let start = 0; start < rows; start += batch) requests.push(insertRequest(start, Math.min(rows, start + batch)));
   const began = performance.now();
-  await Promise.all([0, 1].map(async (c) => {
-    const connection = new Connection(address);
-    for (let i = c; i < requests.length; i += 2) {
-      const answer = decode("MutationResult", await connection.call("Insert", requests[i]));
-      if ((answer.status?.code ?? 0) !== 0) throw new Error(answer.status.reason);
-    }
-    connection.close();
-  }));
+  await Promise.all(
+    [0, 1].map(async (c) => {
+      const connection = new Connection(address);
+      for (let i = c; i < requests.length; i += 2) {
+        const answer = decode("MutationResult", await connection.call("Insert", requests[i]));
+        if ((answer.status?.code ?? 0) !== 0) throw new Error(answer.status.reason);
+      }
+      connection.close();
+    }),
+  );
   return { rowsPerSecond: Math.round(rows / ((performance.now() - began) / 1_000)) };
 }
 
@@ -135,7 +149,11 @@ function insertRequest(start, end) {
     num_rows: end - start,
     fields_data: [
       { type: 5, field_name: "id", scalars: { long_data: { data: ids } } },
-      { type: 101, field_name: "vector", vectors: { dim, float_vector: { data: Array.from(data.base.subarray(start * dim, end * dim)) } } },
+      {
+        type: 101,
+        field_name: "vector",
+        vectors: { dim, float_vector: { data: Array.from(data.base.subarray(start * dim, end * dim)) } },
+      },
     ],
   });
 }
@@ -150,7 +168,11 @@ async function timeToSearchable(address) {
       { name: "vector", data_type: 101, type_params: [{ key: "dim", value: "8" }] },
     ],
   });
-  await checked(address, "CreateCollection", ["CreateCollectionRequest", "common.Status"].map(full), { collection_name: name, schema, shards_num: 1 });
+  await checked(address, "CreateCollection", ["CreateCollectionRequest", "common.Status"].map(full), {
+    collection_name: name,
+    schema,
+    shards_num: 1,
+  });
   await createIndex(address, name, "FLAT", {});
   await load(address, name);
   const connection = new Connection(address);
@@ -159,7 +181,8 @@ async function timeToSearchable(address) {
   for (let i = 0; i < 30; i++) {
     const vector = Float32Array.from({ length: 8 }, () => Math.random() + i);
     const insert = encode("InsertRequest", {
-      collection_name: name, num_rows: 1,
+      collection_name: name,
+      num_rows: 1,
       fields_data: [
         { type: 5, field_name: "id", scalars: { long_data: { data: [i] } } },
         { type: 101, field_name: "vector", vectors: { dim: 8, float_vector: { data: [...vector] } } },
@@ -179,7 +202,9 @@ async function timeToSearchable(address) {
     quick.push(performance.now() - again);
   }
   connection.close();
-  await checked(address, "DropCollection", ["DropCollectionRequest", "common.Status"].map(full), { collection_name: name });
+  await checked(address, "DropCollection", ["DropCollectionRequest", "common.Status"].map(full), {
+    collection_name: name,
+  });
   return { strong: round(median(times)), eventually: round(median(quick)) };
 }
 
@@ -188,7 +213,9 @@ async function buildIndex(address) {
   await checked(address, "Flush", ["FlushRequest", "FlushResponse"], { collection_names: [collection] });
   await createIndex(address, collection, "HNSW", { M: 16, efConstruction: 200 });
   for (;;) {
-    const answer = await checked(address, "DescribeIndex", ["DescribeIndexRequest", "DescribeIndexResponse"], { collection_name: collection });
+    const answer = await checked(address, "DescribeIndex", ["DescribeIndexRequest", "DescribeIndexResponse"], {
+      collection_name: collection,
+    });
     const [index] = answer.index_descriptions;
     if (index.state === "Finished" && (index.indexed_rows ?? 0) >= rows && (index.pending_index_rows ?? 0) === 0) break;
     await new Promise((wake) => setTimeout(wake, 200));
@@ -199,31 +226,52 @@ async function buildIndex(address) {
 
 async function createIndex(address, name, type, params) {
   await checked(address, "CreateIndex", ["CreateIndexRequest", "common.Status"].map(full), {
-    collection_name: name, field_name: "vector",
+    collection_name: name,
+    field_name: "vector",
     extra_params: [
-      { key: "index_type", value: type }, { key: "metric_type", value: "L2" }, { key: "params", value: JSON.stringify(params) },
+      { key: "index_type", value: type },
+      { key: "metric_type", value: "L2" },
+      { key: "params", value: JSON.stringify(params) },
     ],
   });
 }
 
 async function load(address, name) {
-  await checked(address, "LoadCollection", ["LoadCollectionRequest", "common.Status"].map(full), { collection_name: name, replica_number: 1 });
+  await checked(address, "LoadCollection", ["LoadCollectionRequest", "common.Status"].map(full), {
+    collection_name: name,
+    replica_number: 1,
+  });
   for (;;) {
-    const answer = await checked(address, "GetLoadingProgress", ["GetLoadingProgressRequest", "GetLoadingProgressResponse"], { collection_name: name });
+    const answer = await checked(
+      address,
+      "GetLoadingProgress",
+      ["GetLoadingProgressRequest", "GetLoadingProgressResponse"],
+      { collection_name: name },
+    );
     if ((answer.progress ?? 0) >= 100) return;
     await new Promise((wake) => setTimeout(wake, 100));
   }
 }
 
 function searchRequest(name, vector, params, level) {
-  const placeholder_group = encode("milvus.proto.common.PlaceholderGroup", { placeholders: [{ tag: "$0", type: 101, values: [vector] }] });
+  const placeholder_group = encode("milvus.proto.common.PlaceholderGroup", {
+    placeholders: [{ tag: "$0", type: 101, values: [vector] }],
+  });
   return encode("SearchRequest", {
-    collection_name: name, dsl_type: 1, placeholder_group, nq: 1, consistency_level: level,
+    collection_name: name,
+    dsl_type: 1,
+    placeholder_group,
+    nq: 1,
+    consistency_level: level,
     // Markers of the levels, as clients send them.
     guarantee_timestamp: { 0: 0, 1: 1, 2: 2, 3: 1 }[level],
     search_params: [
-      { key: "anns_field", value: "vector" }, { key: "topk", value: String(k) }, { key: "metric_type", value: "L2" },
-      { key: "params", value: JSON.stringify(params) }, { key: "round_decimal", value: "-1" }, { key: "offset", value: "0" },
+      { key: "anns_field", value: "vector" },
+      { key: "topk", value: String(k) },
+      { key: "metric_type", value: "L2" },
+      { key: "params", value: JSON.stringify(params) },
+      { key: "round_decimal", value: "-1" },
+      { key: "offset", value: "0" },
     ],
   });
 }
@@ -244,7 +292,12 @@ async function searchAtRecall(address) {
     const recall = round(found / (queries * k), 4);
     if (recall < 0.99) continue;
     const eight = await measure(address, { method: "Search", requests, connections: 8, seconds });
-    const one = await measure(address, { method: "Search", requests, connections: 1, seconds: Math.max(2, seconds / 2) });
+    const one = await measure(address, {
+      method: "Search",
+      requests,
+      connections: 1,
+      seconds: Math.max(2, seconds / 2),
+    });
     return { ef, recall, eight, one };
   }
   throw new Error("no ef up to 512 reaches recall 0.99");
@@ -253,8 +306,13 @@ async function searchAtRecall(address) {
 async function queryByKey(address) {
   const requests = Array.from({ length: 1_000 }, (_, i) =>
     encode("QueryRequest", {
-      collection_name: collection, expr: `id in [${(i * 7_919) % rows}]`, output_fields: ["id"], consistency_level: 3, guarantee_timestamp: 1,
-    }));
+      collection_name: collection,
+      expr: `id in [${(i * 7_919) % rows}]`,
+      output_fields: ["id"],
+      consistency_level: 3,
+      guarantee_timestamp: 1,
+    }),
+  );
   return measure(address, { method: "Query", requests, connections: 8, seconds });
 }
 
@@ -268,7 +326,9 @@ async function startElanus(folder) {
 async function startMilvus(folder) {
   const python = prepareMilvus();
   const port = 20_000 + (process.pid % 10_000);
-  const child = spawn(python, [join(root, "bench/milvus_server.py"), folder, String(port)], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(python, [join(root, "bench/milvus_server.py"), folder, String(port)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   const line = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).once("line", resolve);
     child.once("exit", (code) => reject(new Error(`Milvus did not start (${code})`)));
@@ -293,7 +353,8 @@ function prepareMilvus() {
     ["python3", ["-m", "venv", folder]],
     [python, ["-m", "pip", "install", "--quiet", "milvus==2.3.5", "pymilvus==2.3.7", "setuptools==75.8.0"]],
   ]) {
-    if (spawnSync(command, args, { stdio: "inherit" }).status !== 0) throw new Error(`${command} ${args.join(" ")} failed`);
+    if (spawnSync(command, args, { stdio: "inherit" }).status !== 0)
+      throw new Error(`${command} ${args.join(" ")} failed`);
   }
   writeFileSync(join(folder, "ready"), "");
   return python;
@@ -382,10 +443,16 @@ function report() {
   const text = {
     commit,
     date: new Date().toISOString().slice(0, 10),
-    machine: { cpu: cpus()[0].model, cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version },
+    machine: {
+      cpu: cpus()[0].model,
+      cores: cpus().length,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      node: process.version,
+    },
     peer: "Milvus standalone 2.3.5 (PyPI package milvus)",
     workload: { rows, dim, batch, queries, k, seconds, index: "HNSW M=16 efConstruction=200 L2" },
-    ratios, results,
+    ratios,
+    results,
   };
   mkdirSync(join(root, "bench/results"), { recursive: true });
   const file = join(root, "bench/results", `${option("name", "standalone")}.json`);

@@ -58,7 +58,8 @@ async function load(rows) {
   }
   const seconds = (performance.now() - started) / 1_000;
   say(
-    `${rows.length.toLocaleString("en")} sentences in ${seconds.toFixed(1)} s, each durable before its request was answered\n`,
+    `${rows.length.toLocaleString("en")} sentences in ${seconds.toFixed(1)} s, ` +
+      "each durable before its request was answered\n",
   );
 }
 
@@ -187,7 +188,8 @@ function showProgress(what, fraction) {
   if (!process.stdout.isTTY) return fraction >= 1 ? say(`${what}: done`) : undefined;
   const filled = Math.round(fraction * 40);
   process.stdout.write(
-    `\r${what.padEnd(9)} ${"█".repeat(filled)}${"░".repeat(40 - filled)} ${Math.round(fraction * 100)} %${fraction >= 1 ? "\n" : ""}`,
+    `\r${what.padEnd(9)} ${"█".repeat(filled)}${"░".repeat(40 - filled)} ${Math.round(fraction * 100)} %` +
+      (fraction >= 1 ? "\n" : ""),
   );
 }
 

@@ -59,7 +59,14 @@ class Model {
 
 async function write(client, model, writer, random, nextVersion, stopped) {
   while (!stopped()) {
-    const keys = [...new Set(Array.from({ length: 1 + Math.floor(random() * 20) }, () => writer * keysPerWriter + Math.floor(random() * keysPerWriter)))];
+    const keys = [
+      ...new Set(
+        Array.from(
+          { length: 1 + Math.floor(random() * 20) },
+          () => writer * keysPerWriter + Math.floor(random() * keysPerWriter),
+        ),
+      ),
+    ];
     const removing = random() < 0.25;
     const version = removing ? 0 : nextVersion();
     model.begin(keys, version);
@@ -86,7 +93,12 @@ async function flushNowAndThen(client, random, stopped) {
 
 async function readAll(client) {
   const seen = new Map();
-  const answer = await client.query({ collection_name: "t", filter: "id >= 0", output_fields: ["id", "version"], consistency_level: 0 });
+  const answer = await client.query({
+    collection_name: "t",
+    filter: "id >= 0",
+    output_fields: ["id", "version"],
+    consistency_level: 0,
+  });
   assert.equal(answer.status.error_code, "Success", answer.status.reason);
   for (const row of answer.data) {
     assert.ok(!seen.has(Number(row.id)), `key ${row.id} came twice`);
@@ -124,7 +136,9 @@ it(`loses nothing over ${kills} kills (seed ${seed})`, { timeout: 20_000 + kills
         { name: "version", data_type: DataType.Int64 },
         { name: "vector", data_type: DataType.FloatVector, dim: 4 },
       ],
-      index_params: [{ field_name: "vector", index_type: "HNSW", metric_type: "L2", params: { M: 8, efConstruction: 40 } }],
+      index_params: [
+        { field_name: "vector", index_type: "HNSW", metric_type: "L2", params: { M: 8, efConstruction: 40 } },
+      ],
     });
     assert.equal(created.error_code ?? "Success", "Success", created.reason);
     await client.loadCollectionSync({ collection_name: "t" });
@@ -132,7 +146,9 @@ it(`loses nothing over ${kills} kills (seed ${seed})`, { timeout: 20_000 + kills
       let stop = false;
       const stopped = () => stop;
       const work = [
-        ...Array.from({ length: writers }, (_, writer) => write(client, model, writer, random, () => ++version, stopped)),
+        ...Array.from({ length: writers }, (_, writer) =>
+          write(client, model, writer, random, () => ++version, stopped),
+        ),
         flushNowAndThen(client, random, stopped),
       ];
       await new Promise((wake) => setTimeout(wake, 200 + random() * 1_800));

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const main = join(dirname(fileURLToPath(import.meta.url)), "../../packages/cli/dist/main.js");
 
-/** @returns {Promise<{address: string, metrics: string, child: import("node:child_process").ChildProcess, kill: () => Promise<void>, stop: () => Promise<number>}>} */
+/** Waits until it serves; `address` is `host:port`, `stop` gives the exit code. */
 export async function startServer(data, { options = [], env = {} } = {}) {
   const args = [main, "serve", "--data", data, "--port", "0", "--metrics-port", "0", "--log-level", "warn", ...options];
   const child = spawn(process.execPath, args, {

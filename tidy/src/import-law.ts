@@ -14,6 +14,12 @@ export interface Verdict {
   readonly files: number;
 }
 
+/** Node's own modules that reach files, sockets, processes, workers or time. */
+const worldly = [
+  ...["fs", "fs/promises", "net", "http", "http2", "https", "tls", "dgram", "dns"],
+  ...["child_process", "worker_threads", "cluster", "timers", "timers/promises", "os", "process"],
+];
+
 export async function checkImports(root: string): Promise<Verdict> {
   const rooms = JSON.parse(readFileSync(join(root, "rooms.json"), "utf8")) as Rooms;
   const sources = Object.keys(rooms).filter((room) => existsSync(join(root, "packages", room, "src")));
@@ -82,7 +88,7 @@ function rulesOf(rooms: Rooms): IForbiddenRuleType[] {
       },
       to: {
         dependencyTypes: ["core"],
-        path: "^(node:)?(fs|fs/promises|net|http|http2|https|tls|dgram|child_process|worker_threads|cluster|timers|timers/promises|os|process)$",
+        path: `^(node:)?(${worldly.join("|")})$`,
       },
     },
     ...Object.entries(vendors).map(

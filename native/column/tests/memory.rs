@@ -9,7 +9,8 @@ use elanus_rows::keys::Keys;
 use elanus_rows::schema::Schema;
 
 const SCHEMA: &str = r#"{"name":"c","dynamicFieldEnabled":false,"version":1,"fields":[
-    {"id":100,"name":"pk","type":5,"primaryKey":true,"autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
+    {"id":100,"name":"pk","type":5,"primaryKey":true,
+     "autoId":false,"partitionKey":false,"nullable":false,"dynamic":false},
     {"id":101,"name":"v","type":101,"dim":64,"primaryKey":false,"autoId":false,"partitionKey":false,"nullable":false,
      "dynamic":false}]}"#;
 

@@ -24,7 +24,11 @@ async function openAt(data: string): Promise<EmbeddedDatabase> {
   return db;
 }
 
-const rows = Array.from({ length: 50 }, (_, i) => ({ id: i, vector: [Math.cos(i), Math.sin(i), 0, 1], text: `row ${i}` }));
+const rows = Array.from({ length: 50 }, (_, i) => ({
+  id: i,
+  vector: [Math.cos(i), Math.sin(i), 0, 1],
+  text: `row ${i}`,
+}));
 
 describe("openEmbedded", () => {
   it("creates, inserts, searches, queries, upserts and deletes without a socket", async () => {
@@ -55,7 +59,9 @@ describe("openEmbedded", () => {
       [7, "moved"],
       [10, "row 10"],
     ]);
-    expect(await db.get({ collectionName: "notes", id: [3], outputFields: ["text"] })).toMatchObject([{ text: "row 3" }]);
+    expect(await db.get({ collectionName: "notes", id: [3], outputFields: ["text"] })).toMatchObject([
+      { text: "row 3" },
+    ]);
   });
 
   it("finds everything again after it was closed and opened", async () => {
@@ -65,14 +71,21 @@ describe("openEmbedded", () => {
     await first.insert({ collectionName: "notes", data: rows });
     await first.close();
     const second = await openAt(data);
-    const counted = await second.query({ collectionName: "notes", filter: "", outputFields: ["count(*)"], consistencyLevel: "Strong" });
+    const counted = await second.query({
+      collectionName: "notes",
+      filter: "",
+      outputFields: ["count(*)"],
+      consistencyLevel: "Strong",
+    });
     expect(counted).toEqual([{ "count(*)": 50 }]);
   });
 
   it("refuses a folder that is open already, in words", async () => {
     const data = newFolder();
     await openAt(data);
-    await expect(openEmbedded({ data, threads: 1, logLevel: "silent" })).rejects.toThrow(/in use by another Elanus process/);
+    await expect(openEmbedded({ data, threads: 1, logLevel: "silent" })).rejects.toThrow(
+      /in use by another Elanus process/,
+    );
   });
 
   it("fails with Milvus's code and words", async () => {

@@ -77,9 +77,11 @@ function statusPage(status: Readonly<Record<string, unknown>>): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Elanus</title>
 <meta name="viewport" content="width=device-width">
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b2430}
-h1{font-weight:600}table{border-collapse:collapse;width:100%}th{text-align:left;vertical-align:top;padding:.4rem 1rem .4rem 0;
-font-weight:500;white-space:nowrap}td{padding:.4rem 0}tr+tr{border-top:1px solid #dde3ea}pre{margin:0;font:inherit;white-space:pre-wrap}</style>
-<h1>Elanus</h1><table>${rows}</table><p>More: <a href="/metrics">metrics</a>, <a href="/status">status as JSON</a>.</p></html>\n`;
+h1{font-weight:600}table{border-collapse:collapse;width:100%}th{text-align:left;vertical-align:top;
+padding:.4rem 1rem .4rem 0;font-weight:500;white-space:nowrap}td{padding:.4rem 0}tr+tr{border-top:1px solid #dde3ea}
+pre{margin:0;font:inherit;white-space:pre-wrap}</style>
+<h1>Elanus</h1><table>${rows}</table>
+<p>More: <a href="/metrics">metrics</a>, <a href="/status">status as JSON</a>.</p></html>\n`;
 }
 
 function textOf(value: unknown): string {
