@@ -13,8 +13,8 @@ export interface LoadSegment {
   /** Carry tombstones newer than the compaction's snapshot over from its sources, if they are loaded here. */
   readonly carryFrom: readonly SegmentId[];
   /**
-   * The caller believes it open and up to date: attach only. `notReady` when it is not, because a segment opened
-   * anew lacks the tombstones that are only in the log.
+   * The caller believes it open and up to date: attach only. `notReady` when it is not open, because a segment opened
+   * anew lacks the tombstones that are only in the log. With `order`, reads of it are refused before this message.
    */
   readonly refresh?: boolean;
   /**

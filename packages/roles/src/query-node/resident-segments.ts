@@ -17,6 +17,8 @@ import { KeyedSerial } from "../serial.ts";
 import { exportIsDue, loadStep, newerMeta, type SegmentFileMark } from "./state/residency.ts";
 
 interface Resident {
+  /** Its owner has brought it up to date; before that a reader with an old view would see dead rows. */
+  isReadable: boolean;
   meta: SealedSegmentMeta;
   /** The newest export, so that the manifest's naming it needs no reading. */
   exported: SegmentFileMark | undefined;
@@ -62,6 +64,7 @@ export class ResidentSegments {
     const attached = await attachIndexes(this.#engine, this.#objects, known.open, request);
     if (!attached.ok) return attached;
     known.open = attached.value;
+    known.isReadable ||= request.refresh === true;
     known.meta = newerMeta(known.meta, request.meta);
     return this.#carry(known, request.carryFrom);
   }
@@ -76,7 +79,8 @@ export class ResidentSegments {
       native.value.close();
       return attached;
     }
-    const resident: Resident = { meta: request.meta, open: attached.value, exported: undefined };
+    const isReadable = request.order === undefined;
+    const resident: Resident = { isReadable, meta: request.meta, open: attached.value, exported: undefined };
     const carried = this.#carry(resident, request.carryFrom);
     if (!carried.ok || this.#closed) {
       native.value.close();
@@ -139,6 +143,12 @@ export class ResidentSegments {
       });
     }
     if (this.#residents.size === 0) this.#schemas.clear();
+  }
+
+  /** Like `find`, but only what its owner has brought up to date. */
+  findReadable(ids: readonly SegmentId[]): Outcome<readonly NativeSegment[]> {
+    const behind = ids.find((id) => this.#residents.get(id)?.isReadable === false);
+    return behind === undefined ? this.find(ids) : fail(notOpen(behind));
   }
 
   /** All of them, or a failure that names the first that is missing: rows are never left out in silence. */

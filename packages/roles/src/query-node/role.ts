@@ -50,16 +50,16 @@ function serve(world: World, engine: NativeEngine, residents: ResidentSegments):
       return Promise.resolve(succeed({ bytes, deletedCount, newest: newest as Timestamp }));
     },
     async search(segments, plan, snapshot) {
-      const found = residents.find(segments);
+      const found = residents.findReadable(segments);
       return found.ok ? searchSegments(engine, { segments: found.value, snapshot }, plan) : found;
     },
     async query(segments, plan, snapshot) {
-      const found = residents.find(segments);
+      const found = residents.findReadable(segments);
       const { responseBytesMax } = world.limits;
       return found.ok ? querySegments(engine, { segments: found.value, snapshot }, plan, responseBytesMax) : found;
     },
     async count(segments, filter, snapshot) {
-      const found = residents.find(segments);
+      const found = residents.findReadable(segments);
       return found.ok ? countSegments(engine, { segments: found.value, snapshot }, filter) : found;
     },
     async retrieve(segments, hits, fields) {

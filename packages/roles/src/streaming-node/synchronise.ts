@@ -92,7 +92,8 @@ export function isFullyOpen(shard: Shard, meta: SealedSegmentMeta): boolean {
   return entry?.live === true && entry.attached?.indexes === attachmentOf(shard, meta).indexes;
 }
 
-async function loadAll(shard: Shard, metas: readonly SealedSegmentMeta[]): Promise<Loaded> {
+/** `isCaughtUp`: they are open and hold every tombstone, so reads may begin. */
+async function loadAll(shard: Shard, metas: readonly SealedSegmentMeta[], isCaughtUp = false): Promise<Loaded> {
   const loaded = new Map<SegmentId, Outcome<void>>();
   if (metas.length === 0) return loaded;
   const node = await shard.queryNode();
@@ -107,7 +108,7 @@ async function loadAll(shard: Shard, metas: readonly SealedSegmentMeta[]): Promi
     await Promise.all(
       batch.map(async (meta) => {
         const { schema, indexes } = shard;
-        const refresh = isLive(shard, meta.id);
+        const refresh = isCaughtUp || isLive(shard, meta.id);
         const request = { schema, meta, indexes, carryFrom, refresh, order };
         const outcome = node.ok ? await node.value.load(request) : node;
         loaded.set(meta.id, outcome);
@@ -190,6 +191,9 @@ async function switchView(
     if (catchUp !== undefined) {
       const drained = await drain(shard, catchUp.opened, catchUp.journal);
       if (!drained.ok) return drained;
+      const opened = await loadAll(shard, catchUp.opened, true);
+      const refused = [...opened.values()].find((outcome) => !outcome.ok);
+      if (refused !== undefined) return refused;
     }
     const caughtUp = new Set(catchUp?.opened.map((meta) => meta.id));
     shard.handOver(entriesOf(shard, task, loaded, caughtUp), retired);
