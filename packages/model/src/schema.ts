@@ -62,6 +62,31 @@ export interface CollectionSchema {
 export const DYNAMIC_FIELD_NAME = "$meta";
 export const FIRST_USER_FIELD_ID: FieldId = 100 as FieldId;
 
+/** A field with every role and option off, but for what `own` says. */
+export function plainField(own: Pick<FieldSchema, "id" | "name" | "type"> & Partial<FieldSchema>): FieldSchema {
+  const { id, name, type, ...more } = own;
+  return {
+    id,
+    name,
+    description: "",
+    type,
+    primaryKey: false,
+    autoId: false,
+    partitionKey: false,
+    clusteringKey: false,
+    nullable: false,
+    dynamic: false,
+    typeParams: {},
+    ...more,
+  };
+}
+
+/** The hidden JSON column of a dynamic collection. */
+export function dynamicField(id: FieldId): FieldSchema {
+  const own = { id, name: DYNAMIC_FIELD_NAME, type: DataType.json, nullable: true, dynamic: true };
+  return plainField({ ...own, description: "dynamic schema" });
+}
+
 export function primaryKeyOf(schema: CollectionSchema): FieldSchema {
   const field = schema.fields.find((f) => f.primaryKey);
   if (field === undefined) throw new Error("schema without a primary key");

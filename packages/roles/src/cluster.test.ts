@@ -12,7 +12,7 @@ import type { LogEntry } from "@elanus/model/log-record";
 import type { Outcome } from "@elanus/model/outcome";
 import type { Peers } from "@elanus/model/peers";
 import type { QueryPlan, ReadScope, SearchPlan } from "@elanus/model/plan";
-import { type CollectionSchema, DataType, encodeSchema, type FieldSchema } from "@elanus/model/schema";
+import { plainField, type CollectionSchema, DataType, encodeSchema, type FieldSchema } from "@elanus/model/schema";
 import { type Timestamp, timestampOf } from "@elanus/model/time";
 import { memoryLog } from "@elanus/platform/drivers/log/memory";
 import { memoryMeta } from "@elanus/platform/drivers/meta/memory";
@@ -226,18 +226,7 @@ async function openCluster(stored: Stores, options: ClusterOptions = {}): Promis
 // A collection: int64 key, a number, a small vector of whole numbers
 
 function field(part: Partial<FieldSchema> & Pick<FieldSchema, "name" | "type">, id: number): FieldSchema {
-  return {
-    id: id as FieldId,
-    description: "",
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: false,
-    dynamic: false,
-    typeParams: {},
-    ...part,
-  };
+  return plainField({ id: id as FieldId, ...part });
 }
 
 const schema: CollectionSchema = {

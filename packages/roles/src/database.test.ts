@@ -4,7 +4,7 @@ import type { Consistency, FilterInput, ProxyContract, Search } from "@elanus/mo
 import type { ChannelName, FieldId, NodeId } from "@elanus/model/id";
 import { defaultLimits, type Limits } from "@elanus/model/limits";
 import type { Outcome } from "@elanus/model/outcome";
-import { DataType, type FieldSchema } from "@elanus/model/schema";
+import { plainField, DataType, type FieldSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import { systemClock } from "@elanus/platform/drivers/clock";
 import { memoryLog } from "@elanus/platform/drivers/log/memory";
@@ -87,20 +87,7 @@ function must<T>(outcome: Outcome<T>): T {
 }
 
 function field(name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
-  return {
-    id: 0 as FieldId,
-    name,
-    description: "",
-    type,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: false,
-    dynamic: false,
-    typeParams: {},
-    ...more,
-  };
+  return plainField({ id: 0 as FieldId, name, type, ...more });
 }
 
 const idField: FieldSchema = field("id", DataType.int64, { primaryKey: true });

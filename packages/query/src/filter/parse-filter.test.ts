@@ -1,6 +1,6 @@
 /** The acceptance table of contract/expressions.md 31, row by row, and the texts of its error catalogue. */
 import type { TemplateValue } from "@elanus/model/contract/proxy";
-import { DataType } from "@elanus/model/schema";
+import { plainField, DataType } from "@elanus/model/schema";
 import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
 import type { FieldId } from "@elanus/model/id";
 import { describe, expect, test } from "vitest";
@@ -8,20 +8,7 @@ import { parseFilter } from "./parse-filter.ts";
 import type { CheckedFilter } from "./parse-filter.ts";
 
 function field(id: number, name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
-  return {
-    id: id as FieldId,
-    name,
-    description: "",
-    type,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: false,
-    dynamic: false,
-    typeParams: {},
-    ...more,
-  };
+  return plainField({ id: id as FieldId, name, type, ...more });
 }
 
 const schema: CollectionSchema = {

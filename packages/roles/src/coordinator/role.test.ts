@@ -17,7 +17,7 @@ import type {
 import { defaultLimits } from "@elanus/model/limits";
 import type { LogEntry } from "@elanus/model/log-record";
 import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
-import { DataType, type FieldSchema } from "@elanus/model/schema";
+import { plainField, DataType, type FieldSchema } from "@elanus/model/schema";
 import { describeError } from "@elanus/model/error";
 import type { Timestamp } from "@elanus/model/time";
 import { memoryLog } from "@elanus/platform/drivers/log/memory";
@@ -36,20 +36,7 @@ function must<T>(outcome: Outcome<T>): T {
 }
 
 function field(name: string, type: DataType, more: Partial<FieldSchema>): FieldSchema {
-  return {
-    id: 0 as FieldId,
-    name,
-    description: "",
-    type,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: false,
-    dynamic: false,
-    typeParams: {},
-    ...more,
-  };
+  return plainField({ id: 0 as FieldId, name, type, ...more });
 }
 
 const GRACE_MS = 5_000;

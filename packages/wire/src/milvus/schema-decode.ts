@@ -5,8 +5,7 @@ import type { Limits } from "@elanus/model/limits";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import {
   type CollectionSchema,
-  DataType,
-  DYNAMIC_FIELD_NAME,
+  dynamicField,
   FIRST_USER_FIELD_ID,
   type FieldSchema,
   isVector,
@@ -35,22 +34,6 @@ export function toCollectionSchema(
   if (message.enableDynamicField) fields.push(dynamicField((FIRST_USER_FIELD_ID + fields.length) as FieldId));
   const { description, enableDynamicField: dynamicFieldEnabled } = message;
   return succeed({ name, description, fields, dynamicFieldEnabled, version: 0 });
-}
-
-export function dynamicField(id: FieldId): FieldSchema {
-  return {
-    id,
-    name: DYNAMIC_FIELD_NAME,
-    description: "dynamic schema",
-    type: DataType.json,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: true,
-    dynamic: true,
-    typeParams: {},
-  };
 }
 
 function unsupported(message: schema.CollectionSchema): DbError | undefined {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { CollectionId, ChannelName, FieldId, PartitionId } from "@elanus/model/id";
 import { defaultLimits } from "@elanus/model/limits";
 import { invariant, type Outcome } from "@elanus/model/outcome";
-import { DataType, type CollectionSchema, type FieldSchema } from "@elanus/model/schema";
+import { plainField, DataType, type CollectionSchema, type FieldSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import { firstDatabase } from "../store.ts";
 import { alterAlias, createAlias, dropAlias } from "./alias-ddl.ts";
@@ -101,20 +101,7 @@ class NaiveCatalog {
 }
 
 function field(name: string, type: DataType, more: Partial<FieldSchema>): FieldSchema {
-  return {
-    id: 0 as FieldId,
-    name,
-    description: "",
-    type,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: false,
-    dynamic: false,
-    typeParams: {},
-    ...more,
-  };
+  return plainField({ id: 0 as FieldId, name, type, ...more });
 }
 
 function schemaOf(dim: number): CollectionSchema {

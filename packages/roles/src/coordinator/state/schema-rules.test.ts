@@ -1,24 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { FieldId } from "@elanus/model/id";
 import { defaultLimits } from "@elanus/model/limits";
-import { DataType, type CollectionSchema, type FieldSchema } from "@elanus/model/schema";
+import { plainField, DataType, type CollectionSchema, type FieldSchema } from "@elanus/model/schema";
 import { checkSchema } from "./schema-rules.ts";
 
 function field(name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
-  return {
-    id: 0 as FieldId,
-    name,
-    description: "",
-    type,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: false,
-    dynamic: false,
-    typeParams: {},
-    ...more,
-  };
+  return plainField({ id: 0 as FieldId, name, type, ...more });
 }
 const id = field("id", DataType.int64, { primaryKey: true });
 const vector = field("v", DataType.floatVector, { dim: 4 });

@@ -8,7 +8,7 @@ import type { Limits } from "@elanus/model/limits";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import {
   DataType,
-  DYNAMIC_FIELD_NAME,
+  dynamicField,
   FIRST_USER_FIELD_ID,
   isVector,
   type CollectionSchema,
@@ -57,23 +57,6 @@ export function checkSchema(schema: CollectionSchema, limits: Limits): Outcome<C
   if (!schema.dynamicFieldEnabled) return succeed({ ...schema, fields: numbered });
   const id = (FIRST_USER_FIELD_ID + numbered.length) as FieldId;
   return succeed({ ...schema, fields: [...numbered, dynamicField(id)] });
-}
-
-/** The hidden JSON column of a dynamic collection. */
-export function dynamicField(id: FieldId): FieldSchema {
-  return {
-    id,
-    name: DYNAMIC_FIELD_NAME,
-    description: "dynamic schema",
-    type: DataType.json,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: true,
-    dynamic: true,
-    typeParams: {},
-  };
 }
 
 function countError(fields: readonly FieldSchema[], limits: Limits): DbError | undefined {

@@ -1,23 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { FieldId } from "@elanus/model/id";
-import { DataType, type CollectionSchema, type FieldSchema } from "@elanus/model/schema";
+import { plainField, DataType, type CollectionSchema, type FieldSchema } from "@elanus/model/schema";
 import { countColumn, resolveOutput } from "./output-fields.ts";
 
 function field(id: number, name: string, type: DataType, more: Partial<FieldSchema> = {}): FieldSchema {
-  return {
-    id: id as FieldId,
-    name,
-    description: "",
-    type,
-    primaryKey: false,
-    autoId: false,
-    partitionKey: false,
-    clusteringKey: false,
-    nullable: false,
-    dynamic: false,
-    typeParams: {},
-    ...more,
-  };
+  return plainField({ id: id as FieldId, name, type, ...more });
 }
 const fixed = [
   field(100, "id", DataType.int64, { primaryKey: true }),
