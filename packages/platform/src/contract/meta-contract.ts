@@ -69,6 +69,17 @@ export function metaContract(name: string, make: () => Promise<MetaUnderTest>): 
       await store.close();
     });
 
+    test("a condition can ask for any value", async () => {
+      const { store } = await make();
+      const ops = [{ kind: "put" as const, key: "b", value: bytesOf("x") }];
+      expect(await valueOf(store.transact([{ key: "a", value: "any" }], ops))).toBe(false);
+      expect(await valueOf(store.get("b"))).toBeUndefined();
+      await put(store, { a: "" });
+      expect(await valueOf(store.transact([{ key: "a", value: "any" }], ops))).toBe(true);
+      expect(await read(store, "b")).toBe("x");
+      await store.close();
+    });
+
     test("of racing conditional writes exactly one wins", async () => {
       const { store } = await make();
       const racers = Array.from({ length: 20 }, (_, index) =>

@@ -5,10 +5,10 @@ export type MetaOp =
   | { readonly kind: "put"; readonly key: string; readonly value: Uint8Array }
   | { readonly kind: "delete"; readonly key: string };
 
-/** The key must hold exactly this value, or be absent when undefined. */
+/** What the key must hold: exactly this value, any value at all, or none when undefined. */
 export interface MetaCondition {
   readonly key: string;
-  readonly value: Uint8Array | undefined;
+  readonly value: Uint8Array | "any" | undefined;
 }
 
 export interface MetaStore {

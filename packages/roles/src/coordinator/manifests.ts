@@ -14,7 +14,7 @@ import { Serial } from "../serial.ts";
 import { channelOf, type CollectionRecord } from "./state/catalog.ts";
 import { committed, emptyManifest, manifestKey, objectsOf, withIndexState } from "./state/manifest.ts";
 import { encodeRecord } from "./state/record-text.ts";
-import { manifestPointerKey, type CoordinatorStore } from "./store.ts";
+import { collectionKey, manifestPointerKey, type CoordinatorStore } from "./store.ts";
 
 interface ManifestPointer {
   readonly version: number;
@@ -126,7 +126,7 @@ export class ManifestBook {
     try {
       for (const key of keys) {
         if (!this.#deleting.has(key) && !(await this.#isGone(key))) continue;
-        return fail({ kind: "internal", message: `object ${key} was collected as garbage` });
+        return fail({ kind: "objectCollected", key });
       }
       return await task();
     } finally {
@@ -241,7 +241,11 @@ export class ManifestBook {
     if (!stored.ok) return stored;
     const pointer: ManifestPointer = { version: manifest.version, key };
     const pointerKey = manifestPointerKey(manifest.shard);
-    const conditions: MetaCondition[] = [{ key: pointerKey, value: old === undefined ? undefined : encodeRecord(old) }];
+    const conditions: MetaCondition[] = [
+      { key: pointerKey, value: old === undefined ? undefined : encodeRecord(old) },
+      // A first pointer that comes after the drop of its collection would stay for ever.
+      { key: collectionKey(collection), value: "any" },
+    ];
     const owner = fencedBy === undefined ? undefined : this.#owners.get(fencedBy);
     if (owner !== undefined) conditions.push({ key: `channel/${fencedBy}`, value: encodeRecord(owner) });
     const done = await this.#store.transact(

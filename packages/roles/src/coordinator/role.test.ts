@@ -382,10 +382,25 @@ describe("manifests", () => {
     const old = { ...add(started, segment(6n)), term: (term - 1) as Term };
     expect(await coordinator.commitManifest(old)).toMatchObject({ ok: false, error: { kind: "fenced" } });
     const gone = { shard, term, add: [segment(7n)], remove: [99n as SegmentId], deletes: [] };
-    expect((await coordinator.commitManifest(gone)).ok).toBe(false);
+    expect(await coordinator.commitManifest(gone)).toMatchObject({ ok: false, error: { kind: "overtaken" } });
     const back = { ...add(started, segment(8n)), checkpoint: { position: 6n as LogPosition, at: 8n as Timestamp } };
     expect((await coordinator.commitManifest(back)).ok).toBe(false);
     expect(must(await coordinator.manifest(shard)).version).toBe(1);
+    await started.stop();
+  });
+
+  it("do not outlive their collection: a commit that the drop overtakes is refused and leaves no pointer", async () => {
+    const kept = stores();
+    const started = await claimed(kept);
+    const { coordinator } = started;
+    const commit = add(started, segment(5n, { partition: await partitionOf(coordinator) }));
+    const { put } = kept.objects;
+    kept.objects.put = async (...call) => {
+      must(await coordinator.dropCollection(ref));
+      return put.apply(kept.objects, call);
+    };
+    expect((await coordinator.commitManifest(commit)).ok).toBe(false);
+    expect(must(await kept.meta.list("manifest/"))).toEqual([]);
     await started.stop();
   });
 

@@ -3,7 +3,7 @@
  * at its start, so a predecessor that still lives can change nothing any more.
  */
 import type { DatabaseInfo } from "@elanus/model/catalog";
-import type { ShardId } from "@elanus/model/id";
+import type { CollectionId, ShardId } from "@elanus/model/id";
 import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { MetaCondition, MetaOp, MetaStore } from "@elanus/platform/ports/meta";
@@ -116,8 +116,8 @@ export function changeOps(change: Change, intent: LogIntent | undefined, version
   return [
     ...(change.removeDatabases ?? []).map((id) => remove(`${DATABASES}${id}`)),
     ...(change.putDatabases ?? []).map((database) => put(`${DATABASES}${database.id}`, database)),
-    ...(change.removeCollections ?? []).map((id) => remove(`${COLLECTIONS}${id}`)),
-    ...(change.putCollections ?? []).map((record) => put(`${COLLECTIONS}${record.id}`, record)),
+    ...(change.removeCollections ?? []).map((id) => remove(collectionKey(id))),
+    ...(change.putCollections ?? []).map((record) => put(collectionKey(record.id), record)),
     ...(intent === undefined ? [] : [put(intentKey(intent.sequence), intent)]),
     put(VERSION_KEY, version),
   ];
@@ -129,6 +129,10 @@ function put(key: string, value: unknown): MetaOp {
 
 function remove(key: string): MetaOp {
   return { kind: "delete", key };
+}
+
+export function collectionKey(id: CollectionId): string {
+  return `${COLLECTIONS}${id}`;
 }
 
 export function intentKey(sequence: number): string {

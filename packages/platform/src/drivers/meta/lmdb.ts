@@ -4,7 +4,7 @@ import { type Outcome, succeed } from "@elanus/model/outcome";
 import { open, type RootDatabase } from "lmdb";
 import type { MetaCondition, MetaOp, MetaStore } from "../../ports/meta.ts";
 import { ioFailure } from "../io-error.ts";
-import { type MetaPair, sameBytes } from "./table.ts";
+import { type MetaPair, meets } from "./table.ts";
 
 type Database = RootDatabase<Buffer, Buffer>;
 
@@ -57,12 +57,13 @@ class LmdbMeta implements MetaStore {
 
   async transact(conditions: readonly MetaCondition[], ops: readonly MetaOp[]): Promise<Outcome<boolean>> {
     try {
-      const held = await this.#database.transaction(() => {
-        if (!conditions.every(({ key, value }) => sameBytes(this.#database.get(Buffer.from(key)), value))) return false;
+      const done = await this.#database.transaction(() => {
+        const held = conditions.every((condition) => meets(this.#database.get(Buffer.from(condition.key)), condition));
+        if (!held) return false;
         for (const op of ops) this.#apply(op);
         return true;
       });
-      return succeed(held);
+      return succeed(done);
     } catch (error) {
       return ioFailure(error, "write the catalog");
     }

@@ -24,7 +24,7 @@ export class MetaTable {
   }
 
   holds(conditions: readonly MetaCondition[]): boolean {
-    return conditions.every(({ key, value }) => sameBytes(this.#values.get(key), value));
+    return conditions.every((condition) => meets(this.#values.get(condition.key), condition));
   }
 
   apply(ops: readonly MetaOp[]): void {
@@ -35,7 +35,8 @@ export class MetaTable {
   }
 }
 
-export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return Buffer.compare(a, b) === 0;
+/** Whether what a key holds is what the condition asks for. */
+export function meets(found: Uint8Array | undefined, { value }: MetaCondition): boolean {
+  if (found === undefined || value === undefined) return found === value;
+  return value === "any" || Buffer.compare(found, value) === 0;
 }
