@@ -43,6 +43,10 @@ export type DbError =
   | { readonly kind: "ioFailed"; readonly message: string }
   /** This node no longer owns the log it tried to append to. The caller looks the owner up again. */
   | { readonly kind: "fenced"; readonly channel: string }
+  /** Another commit came first. The caller looks at what it made and does its own again. */
+  | { readonly kind: "overtaken"; readonly message: string }
+  /** An object waited so long for the commit that names it that it was collected as garbage. */
+  | { readonly kind: "objectCollected"; readonly key: string }
   | { readonly kind: "deadlineExceeded"; readonly message: string }
   | { readonly kind: "cancelled"; readonly message: string }
   | { readonly kind: "internal"; readonly message: string };

@@ -101,8 +101,8 @@ async function commitManifest(
   const { coordinator } = context.world.peers;
   const committed = await coordinator.commitManifest(commit);
   if (committed.ok || committed.error.kind === "fenced") return committed;
-  // Files that waited too long for their commit may have been collected as garbage: write them again.
-  if (committed.error.kind === "internal") task.generation.written.clear();
+  // Files that waited too long for their commit are written again.
+  if (committed.error.kind === "objectCollected") task.generation.written.clear();
   return adoptAfterRefusal(context, shard, task.generation, committed.error);
 }
 

@@ -105,7 +105,8 @@ export class Housekeeping {
     for (let failures = 1; ; failures += 1) {
       const sealed = await sealShard(this.#context, channel, shard);
       if (sealed.ok || sealed.error.kind === "fenced" || this.#context.stopping) return sealed;
-      this.#context.world.telemetry.log("warn", "flush failed", { shard: shard.id, error: sealed.error });
+      const level = sealed.error.kind === "overtaken" ? "debug" : "warn";
+      this.#context.world.telemetry.log(level, "flush failed", { shard: shard.id, error: sealed.error });
       if (failures >= FLUSH_FAILURES_MAX) return sealed;
       await this.#context.sleepBeforeRetry(failures);
     }

@@ -61,6 +61,8 @@ const rules: Readonly<Record<DbErrorKind, Rule>> = {
   fileCorrupt: { code: 1009 },
   ioFailed: { code: 1001 },
   fenced: { code: 507, retriable: true },
+  overtaken: { code: 1, retriable: true },
+  objectCollected: { code: 1, retriable: true },
   deadlineExceeded: { code: 10_001 },
   cancelled: { code: 10_000 },
   internal: { code: 5 },
@@ -210,7 +212,10 @@ function parameterReason(e: DbError): string | undefined {
 function stateReason(e: DbError): string {
   switch (e.kind) {
     case "notReady":
+    case "overtaken":
       return sentinel(e.message, "service not ready");
+    case "objectCollected":
+      return sentinel(`object ${e.key} was collected as garbage`, "service not ready");
     case "overloaded":
       return sentinel(e.what, "rate limit exceeded");
     case "rateLimited":

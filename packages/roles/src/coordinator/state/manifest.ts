@@ -128,5 +128,5 @@ export function manifestKey(collection: CollectionId, shard: ShardId, version: n
 }
 
 function refuse(shard: ShardId, why: string): ReturnType<typeof fail> {
-  return fail({ kind: "internal", message: `manifest commit of ${shard} refused: ${why}` });
+  return fail({ kind: "overtaken", message: `manifest commit of ${shard} refused: ${why}` });
 }
