@@ -6,7 +6,7 @@ import type { IndexBuildState, SealedSegmentMeta, SegmentFile, ShardManifest } f
 import type { BuildId, CollectionId, NodeId, SegmentId, ShardId } from "@elanus/model/id";
 import { describeError } from "@elanus/model/error";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
-import { timestampOf } from "@elanus/model/time";
+import { timestampOf, type Timestamp } from "@elanus/model/time";
 import type { World } from "@elanus/platform/ports/world";
 import type { LoadTask } from "./loading.ts";
 import type { ManifestBook } from "./manifests.ts";
@@ -42,7 +42,7 @@ const COMPACTIONS_KEPT_MAX = 1_000;
 export class JobRunner {
   readonly #parts: JobParts;
   readonly #attempts = new Map<string, Extract<IndexBuildState, { kind: "building" | "failed" }>>();
-  readonly #deadSince = new Map<SegmentId, number>();
+  readonly #deadSince = new Map<SegmentId, Timestamp>();
   readonly #manual = new Map<bigint, ManualCompaction>();
   /** Manifests that a streaming node has not taken over yet. */
   readonly #unheard = new Set<ShardId>();
@@ -209,17 +209,16 @@ export class JobRunner {
 
   async #compactionStep(): Promise<boolean> {
     const { catalog, manifests, world } = this.#parts;
-    const nowMs = world.clock.nowMs();
     const shards = [...catalog().collections.values()]
       .filter((record) => record.properties["collection.autocompaction.enabled"] !== "false")
       .flatMap((record) => manifests.ofCollection(record));
-    this.#noteDead(shards, nowMs);
+    this.#noteDead(shards);
     const open = shards.map((manifest) => ({
       ...manifest,
       segments: manifest.segments.filter((segment) => !this.#given.has(String(segment.id))),
     }));
-    const { segmentBytesMax, retentionMs } = world.limits;
-    const plan = nextCompaction(open, { segmentBytesMax, retentionMs }, this.#deadSince, nowMs);
+    const { segmentBytesMax } = world.limits;
+    const plan = nextCompaction(open, { segmentBytesMax, dropBefore: this.#dropBefore() }, this.#deadSince);
     if (plan === undefined) return false;
     const done = await this.#compactWithRetries(plan);
     for (const source of plan.sources) {
@@ -229,12 +228,13 @@ export class JobRunner {
     return true;
   }
 
-  #noteDead(manifests: readonly ShardManifest[], nowMs: number): void {
+  #noteDead(manifests: readonly ShardManifest[]): void {
     const segments = manifests.flatMap((manifest) => manifest.segments);
     const present = new Set(segments.map((segment) => segment.id));
     for (const id of this.#deadSince.keys()) if (!present.has(id)) this.#deadSince.delete(id);
     for (const segment of segments) {
-      if (hasManyDead(segment) && !this.#deadSince.has(segment.id)) this.#deadSince.set(segment.id, nowMs);
+      if (hasManyDead(segment) && !this.#deadSince.has(segment.id))
+        this.#deadSince.set(segment.id, this.#parts.oracle.last);
     }
   }
 
@@ -246,7 +246,11 @@ export class JobRunner {
       const done = await this.#compactOnce(plan.shard, sources);
       if (done.ok) return done;
       const { telemetry } = this.#parts.world;
-      telemetry.log("warn", "compaction failed", { shard: plan.shard, attempt, error: done.error });
+      telemetry.log(done.error.kind === "overtaken" ? "debug" : "warn", "compaction failed", {
+        shard: plan.shard,
+        attempt,
+        error: done.error,
+      });
       if (attempt >= COMPACTION_TRIES_MAX) return done;
     }
   }
@@ -258,8 +262,8 @@ export class JobRunner {
     const id = await oracle.allocateIds(1);
     if (!id.ok) return id;
     const target = id.value.first as SegmentId;
-    const dropBefore = timestampOf(Math.max(0, world.clock.nowMs() - world.limits.retentionMs));
-    const merged = await world.peers.dataNode().compact({ target, schema: record.schema, sources, dropBefore });
+    const job = { target, schema: record.schema, sources, dropBefore: this.#dropBefore() };
+    const merged = await world.peers.dataNode().compact(job);
     if (!merged.ok) return merged;
     const commit = {
       shard,
@@ -271,6 +275,12 @@ export class JobRunner {
     if (!done.ok) return done;
     await this.announce(done.value);
     return succeed(target);
+  }
+
+  /** By the clock alone: the oracle may be ahead of it, and then tombstones are kept for longer. */
+  #dropBefore(): Timestamp {
+    const { clock, limits } = this.#parts.world;
+    return timestampOf(Math.max(0, clock.nowMs() - limits.retentionMs));
   }
 
   #ownerOf(shard: ShardId): CollectionRecord | undefined {

@@ -61,6 +61,11 @@ export class OracleTask {
     });
   }
 
+  /** The newest timestamp handed out. */
+  get last(): Timestamp {
+    return this.#oracle.last;
+  }
+
   /** A fresh timestamp. */
   async now(): Promise<Outcome<Timestamp>> {
     const range = await this.allocateTimestamps(1);

@@ -5,7 +5,7 @@ import type { Timestamp } from "@elanus/model/time";
 import { fullCompaction, nextCompaction } from "./compaction.ts";
 
 const MiB = 1024 * 1024;
-const policy = { segmentBytesMax: 512 * MiB, retentionMs: 1_000 };
+const policy = { segmentBytesMax: 512 * MiB, dropBefore: 1_000n as Timestamp };
 
 function segment(
   id: number,
@@ -29,10 +29,9 @@ function manifest(...segments: readonly SealedSegmentMeta[]): ShardManifest {
 
 function planned(
   segments: readonly SealedSegmentMeta[],
-  deadSince: ReadonlyMap<SegmentId, number> = new Map(),
-  nowMs = 0,
+  deadSince: ReadonlyMap<SegmentId, Timestamp> = new Map(),
 ): unknown {
-  return nextCompaction([manifest(...segments)], policy, deadSince, nowMs)?.sources.map((source) => Number(source.id));
+  return nextCompaction([manifest(...segments)], policy, deadSince)?.sources.map((source) => Number(source.id));
 }
 
 describe("automatic compaction", () => {
@@ -51,10 +50,11 @@ describe("automatic compaction", () => {
 
   it("rewrites a segment of tombstones once they are old enough to be dropped", () => {
     const dead = segment(1, 100 * MiB, { deleted: 30 });
-    expect(planned([dead], new Map([[dead.id, 0]]), 999)).toBeUndefined();
-    expect(planned([dead], new Map([[dead.id, 0]]), 1_000)).toEqual([1]);
+    expect(planned([dead])).toBeUndefined();
+    expect(planned([dead], new Map([[dead.id, 1_001n as Timestamp]]))).toBeUndefined();
+    expect(planned([dead], new Map([[dead.id, 1_000n as Timestamp]]))).toEqual([1]);
     const fewer = segment(2, 100 * MiB, { deleted: 10 });
-    expect(planned([fewer], new Map([[fewer.id, 0]]), 9_999)).toBeUndefined();
+    expect(planned([fewer], new Map([[fewer.id, 0n as Timestamp]]))).toBeUndefined();
   });
 });
 

@@ -5,6 +5,7 @@
 import type { SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
 import type { PartitionId, SegmentId, ShardId } from "@elanus/model/id";
 import { invariant } from "@elanus/model/outcome";
+import type { Timestamp } from "@elanus/model/time";
 
 export interface CompactionPlan {
   readonly shard: ShardId;
@@ -15,7 +16,8 @@ export interface CompactionPlan {
 export interface CompactionPolicy {
   /** A merged segment stays within it. */
   readonly segmentBytesMax: number;
-  readonly retentionMs: number;
+  /** What died at or before this may be dropped. */
+  readonly dropBefore: Timestamp;
 }
 
 /** Segments of one tier that are merged together. */
@@ -24,8 +26,8 @@ const TIER_BYTES_MIN = 1024 * 1024;
 /** Share of dead rows from which a rewrite pays. */
 const DELETED_SHARE_MIN = 0.2;
 
-/** When each segment was first seen with many dead rows; younger tombstones could not be dropped yet. */
-export type DeadSince = ReadonlyMap<SegmentId, number>;
+/** For each segment with many dead rows a moment by which they were dead. */
+export type DeadSince = ReadonlyMap<SegmentId, Timestamp>;
 
 export function hasManyDead(segment: SealedSegmentMeta): boolean {
   return segment.rowCount > 0 && segment.deletedCount / segment.rowCount >= DELETED_SHARE_MIN;
@@ -35,11 +37,11 @@ export function nextCompaction(
   manifests: Iterable<ShardManifest>,
   policy: CompactionPolicy,
   deadSince: DeadSince,
-  nowMs: number,
 ): CompactionPlan | undefined {
   for (const manifest of manifests) {
     for (const [partition, segments] of byPartition(manifest.segments)) {
-      const sources = tierToMerge(segments, policy.segmentBytesMax) ?? deadToDrop(segments, policy, deadSince, nowMs);
+      const sources =
+        tierToMerge(segments, policy.segmentBytesMax) ?? deadToDrop(segments, policy.dropBefore, deadSince);
       if (sources !== undefined) return { shard: manifest.shard, partition, sources };
     }
   }
@@ -87,13 +89,12 @@ function tierOf(bytes: number): number {
 
 function deadToDrop(
   segments: readonly SealedSegmentMeta[],
-  policy: CompactionPolicy,
+  dropBefore: Timestamp,
   deadSince: DeadSince,
-  nowMs: number,
 ): SealedSegmentMeta[] | undefined {
   const ripe = segments.find((segment) => {
     const since = deadSince.get(segment.id);
-    return hasManyDead(segment) && since !== undefined && nowMs - since >= policy.retentionMs;
+    return hasManyDead(segment) && since !== undefined && since <= dropBefore;
   });
   return ripe === undefined ? undefined : [ripe];
 }
