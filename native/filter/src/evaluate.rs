@@ -10,6 +10,7 @@ use crate::program::Program;
 use crate::source::{BytesSlice, ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};
 use elanus_rows::column::Bits;
 use elanus_rows::error::Result;
+use std::ops::Range;
 
 /// Bits outside the wanted rows mean nothing; `yes` and `unknown` never share a bit.
 pub(crate) struct Truth {
@@ -102,25 +103,54 @@ impl<'a> Evaluation<'a> {
         Ok(result)
     }
 
+    /// Every answer comes from an index.
+    pub fn reads_nothing(&self) -> bool {
+        !self.read.contains(&true)
+    }
+
     fn evaluate_run(&self, run: usize, first_row: usize, rows: usize, result: &mut Bits) -> Result<()> {
         // A run whose rows are all ruled out is not even read.
         if !self.any_candidate(first_row, rows) {
             return Ok(());
         }
-        let fields = self.program.fields.iter().zip(&self.read);
-        let column = |(&field, &read): (&u32, &bool)| if read { self.source.column(run, field) } else { Ok(None) };
-        let columns = fields.map(column).collect::<Result<Vec<_>>>()?;
+        let columns = self.columns(run)?;
         for start in (0..rows).step_by(CHUNK_ROWS) {
             let chunk = Chunk { columns: &columns, start, rows: CHUNK_ROWS.min(rows - start) };
             let wanted = self.wanted(first_row + start, chunk.rows);
-            if wanted.iter().all(|&word| word == 0) {
-                continue;
-            }
-            let truth = self.evaluate(&self.program.root, &chunk, &wanted);
-            let yes = zip(&truth.yes, &wanted, |yes, wanted| yes & wanted);
+            let yes = self.passing(&chunk, &wanted);
             write_words(result.words_mut(), first_row + start, chunk.rows, &yes);
         }
         Ok(())
+    }
+
+    /// Rows that pass and rows that were tried in some stretches of a run. Each begins at a multiple of 64 and has
+    /// at most `CHUNK_ROWS` rows.
+    pub fn count(&self, run: usize, first_row: usize, stretches: &[Range<usize>]) -> Result<(usize, usize)> {
+        let columns = self.columns(run)?;
+        let ones = |words: &Words| words.iter().map(|word| word.count_ones() as usize).sum::<usize>();
+        let (mut passed, mut tried) = (0, 0);
+        for stretch in stretches {
+            let chunk = Chunk { columns: &columns, start: stretch.start, rows: stretch.len() };
+            let wanted = self.wanted(first_row + stretch.start, stretch.len());
+            passed += ones(&self.passing(&chunk, &wanted));
+            tried += ones(&wanted);
+        }
+        Ok((passed, tried))
+    }
+
+    /// By slot: the columns of a run that some node reads.
+    fn columns(&self, run: usize) -> Result<Vec<Option<ColumnView<'_>>>> {
+        let fields = self.program.fields.iter().zip(&self.read);
+        let column = |(&field, &read): (&u32, &bool)| if read { self.source.column(run, field) } else { Ok(None) };
+        fields.map(column).collect()
+    }
+
+    fn passing(&self, chunk: &Chunk<'_>, wanted: &Words) -> Words {
+        if wanted.iter().all(|&word| word == 0) {
+            return [0; CHUNK_WORDS];
+        }
+        let truth = self.evaluate(&self.program.root, chunk, wanted);
+        zip(&truth.yes, wanted, |yes, wanted| yes & wanted)
     }
 
     fn any_candidate(&self, first_row: usize, rows: usize) -> bool {

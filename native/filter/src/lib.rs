@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod decode;
+mod estimate;
 mod evaluate;
 mod index_answers;
 mod json;
@@ -18,5 +19,6 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use estimate::Estimate;
 pub use program::{KeyList, KeyRestriction, Program};
 pub use source::{BytesSlice, ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};

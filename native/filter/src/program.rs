@@ -1,6 +1,7 @@
 //! A filter, decoded and checked against the schema.
 
 use crate::decode::decode_node;
+use crate::estimate::{Estimate, estimate};
 use crate::evaluate::Evaluation;
 use crate::node::{Leaf, Node, Source, Test};
 use crate::numbers::IntTest;
@@ -77,6 +78,22 @@ impl Program {
         candidates: Option<&Bits>,
     ) -> Result<Bits> {
         Evaluation::new(self, source, indexes, candidates).run()
+    }
+}
+
+impl Program {
+    /// How many rows would pass, judged from a few thousand of them: those of `candidates` only, when given. Exact when
+    /// the source is small or indexes know the answer.
+    ///
+    /// # Errors
+    /// A column cannot be read.
+    pub fn estimate(
+        &self,
+        source: &dyn ColumnSource,
+        indexes: Option<&dyn ScalarIndexes>,
+        candidates: Option<&Bits>,
+    ) -> Result<Estimate> {
+        estimate(&Evaluation::new(self, source, indexes, candidates), source)
     }
 }
 

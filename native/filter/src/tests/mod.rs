@@ -43,6 +43,18 @@ proptest! {
     }
 
     #[test]
+    fn an_estimate_of_few_rows_is_exact(
+        node in expression(),
+        rows in proptest::collection::vec(row(), 0..90),
+        cuts in proptest::collection::vec(any::<usize>(), 0..3),
+    ) {
+        let program = Program::decode(&schema(), &encode(&node)).unwrap();
+        let passed = (0..rows.len()).filter(|&i| truth(&node, &rows[i]) == Some(true)).count();
+        let estimate = program.estimate(&Runs::new(&rows, &cuts), None, None).unwrap();
+        prop_assert_eq!((estimate.passed, estimate.tried, estimate.exact), (passed, rows.len(), true));
+    }
+
+    #[test]
     fn damaged_programs_are_refused_or_run(
         node in expression(),
         damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
@@ -163,4 +175,30 @@ fn keys_are_read_off() {
     assert!(!keys(&both).unwrap().exact);
     assert!(keys(&Node::Not(Box::new(ids.clone()))).is_none());
     assert!(keys(&Node::Or(vec![ids, Node::Constant(false)])).is_none());
+}
+
+/// A column of running numbers, of which a share passes: in one stretch, scattered, and periodic in the block size.
+#[test]
+fn an_estimate_of_many_rows_is_near() {
+    let rows = 40_000;
+    let row = |id: usize| -> Row {
+        (0..FIELDS.len()).map(|i| if i == 0 { Value::from(id as i64) } else { Value::Null }).collect()
+    };
+    let all: Vec<Row> = (0..rows).map(row).collect();
+    let id = || Operand::Column(ID);
+    let remainder = |by: i64| Operand::Arithmetic(Box::new(id()), 4, by.into());
+    for (node, share) in [
+        (Node::Compare(1, id(), 4_000.into()), 0.1),
+        (Node::Compare(1, remainder(100), 5.into()), 0.05),
+        (Node::Compare(1, remainder(640), 64.into()), 0.1),
+        (Node::Compare(1, id(), 0.into()), 0.0),
+    ] {
+        let program = Program::decode(&schema(), &encode(&node)).unwrap();
+        for cuts in [&[][..], &[123, 20_001]] {
+            let estimate = program.estimate(&Runs::new(&all, cuts), None, None).unwrap();
+            assert!(!estimate.exact && estimate.tried < rows / 4, "{estimate:?}");
+            assert!((estimate.fraction() - share).abs() < 0.05, "{node:?}: {} for {share}", estimate.fraction());
+            assert!(estimate.fraction() > 0.0);
+        }
+    }
 }
