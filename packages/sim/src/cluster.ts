@@ -19,6 +19,7 @@ import { type Mutation, override } from "./mutation.ts";
 import { Network } from "./network.ts";
 import { EPOCH_MS, SimProcess } from "./process.ts";
 import { SeededRandom } from "./random.ts";
+import type { RoleGate } from "./role-gate.ts";
 import { startRoles } from "./roles.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { type DiskFaults, type Stores, noDiskFaults, openStores, processDisk, remoteStores } from "./storage.ts";
@@ -102,7 +103,7 @@ export class Cluster {
     if (old !== undefined) this.#zombies.push(old);
     this.#incarnations += 1;
     const process = new SimProcess(spec.name, this.config.scheduler);
-    const incarnation: Incarnation = { process, services: { stops: [] }, isReady: false };
+    const incarnation: Incarnation = { process, services: { stops: [], gates: new Map() }, isReady: false };
     this.#running.set(spec.name, incarnation);
     this.config.scheduler.trace(`start ${spec.name}`);
     const random = this.config.random.fork(`process ${this.#incarnations}`);
@@ -151,7 +152,10 @@ export class Cluster {
   }
 
   thawAll(): void {
-    for (const { process } of this.#running.values()) process.thaw();
+    for (const { process, services } of this.#running.values()) {
+      for (const gate of services.gates.values()) gate.thaw();
+      process.thaw();
+    }
     for (const { process } of this.#zombies) process.thaw();
   }
 
@@ -162,6 +166,11 @@ export class Cluster {
     if (!pairs?.ok) return [];
     const text = pairs.value.map(({ value }) => new TextDecoder().decode(value)).join("\n");
     return [...new Set(text.match(/manifests\/[\w/.-]+/g))];
+  }
+
+  /** The running roles of this name. */
+  gatesOf(role: RoleName): readonly RoleGate[] {
+    return [...this.#running.values()].flatMap(({ services }) => services.gates.get(role) ?? []);
   }
 
   get processes(): readonly SimProcess[] {
@@ -196,6 +205,7 @@ export class Cluster {
         const engine = { addon: this.#addon, pool: this.#pool };
         const coordinator = this.#coordinatorConfig();
         const started = await startRoles(spec, {
+          process,
           world,
           services,
           engine,

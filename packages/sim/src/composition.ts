@@ -5,6 +5,7 @@ import type { ProxyContract } from "@elanus/model/contract/proxy";
 import type { QueryNodeContract } from "@elanus/model/contract/query-node";
 import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
 import type { NodeId } from "@elanus/model/id";
+import type { RoleGate } from "./role-gate.ts";
 import type { Stores } from "./storage.ts";
 
 export type Composition = "standalone" | "three";
@@ -19,6 +20,7 @@ export interface Services {
   queryNode?: QueryNodeContract;
   dataNode?: DataNodeContract;
   proxy?: ProxyContract;
+  readonly gates: Map<RoleName, RoleGate>;
   /** Ends the roles in order. */
   stops: (() => Promise<void>)[];
 }

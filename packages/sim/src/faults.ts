@@ -1,6 +1,6 @@
 /** What goes wrong: kinds of faults, chosen a few per seed (swarm), each an episode that begins and ends. */
 import type { Cluster } from "./cluster.ts";
-import type { Composition, ProcessSpec } from "./composition.ts";
+import type { Composition, ProcessSpec, RoleName } from "./composition.ts";
 import type { CrashMode } from "./disk.ts";
 import type { SeededRandom } from "./random.ts";
 
@@ -12,6 +12,7 @@ export type FaultKind =
   | "readersCrash"
   | "zombie"
   | "freeze"
+  | "roleFreeze"
   | "slowProcess"
   | "clockJump"
   | "clockDrift"
@@ -32,6 +33,7 @@ const EVERYWHERE: readonly FaultKind[] = [
   "doubleCrash",
   "cleanRestart",
   "freeze",
+  "roleFreeze",
   "slowProcess",
   "clockJump",
   "clockDrift",
@@ -48,6 +50,10 @@ const KINDS: Readonly<Record<Composition, readonly FaultKind[]>> = {
   three: [...EVERYWHERE, "readersCrash", "zombie", "messageDrop", "partition", "oneWayCut", "flapping"],
 };
 
+const ROLES: readonly RoleName[] = ["coordinator", "queryNode", "dataNode", "streamingNode", "proxy"];
+/** Longer than any lease: answers (4 s), pins (5 s), garbage (6 s), retention (8 s), DDL entries (10 s). */
+const ROLE_FREEZE_MS_MIN = 10_500;
+
 const POWER_CUTS: readonly CrashMode[] = ["dropped", "torn", "reordered"];
 
 /** Three to nine kinds for this seed. */
@@ -58,10 +64,12 @@ export function chooseFaults(composition: Composition, random: SeededRandom): re
 export class FaultPlan {
   readonly kinds: readonly FaultKind[];
   /** How often each kind was met. */
-  readonly met: Map<FaultKind, number> = new Map();
+  readonly met: Map<string, number> = new Map();
   readonly #cluster: Cluster;
   readonly #random: SeededRandom;
   #isOver = false;
+  /** Moment until which a role is frozen. */
+  #frozenUntilMs = 0;
 
   constructor(cluster: Cluster, kinds: readonly FaultKind[], random: SeededRandom) {
     this.#cluster = cluster;
@@ -79,17 +87,22 @@ export class FaultPlan {
       await this.#sleep(100 + this.#random.next() * 1_200);
       if (this.#isOver) return;
       const kind = this.#random.pick(this.kinds);
-      this.met.set(kind, (this.met.get(kind) ?? 0) + 1);
+      this.#count(kind);
       this.#cluster.config.scheduler.trace(`fault ${kind}`);
       this.#cluster.onLog?.("faults", "info", kind, undefined);
       await this.#episode(kind);
     }
   }
 
-  /** Everything is mended and every process is up or starting. */
-  stop(): void {
+  /** Everything is mended and every process is up or starting; a frozen role had its whole time before. */
+  async stop(): Promise<void> {
     this.#isOver = true;
+    if (this.#frozenForMs > 0) await this.#sleep(this.#frozenForMs);
     this.#mend();
+  }
+
+  #count(name: string): void {
+    this.met.set(name, (this.met.get(name) ?? 0) + 1);
   }
 
   #mend(): void {
@@ -110,7 +123,7 @@ export class FaultPlan {
   async #episode(kind: FaultKind): Promise<void> {
     const random = this.#random;
     const undo = this.#begin(kind, random);
-    await this.#sleep(30 + random.next() * random.next() * 4_000);
+    await this.#sleep(Math.max(30 + random.next() * random.next() * 4_000, this.#frozenForMs));
     if (this.#isOver) return;
     undo();
     this.#cluster.startAll();
@@ -141,6 +154,8 @@ export class FaultPlan {
         process?.freeze();
         return () => process?.thaw();
       }
+      case "roleFreeze":
+        return this.#roleFreeze(random);
       case "slowProcess":
       case "clockJump":
       case "clockDrift":
@@ -212,6 +227,17 @@ export class FaultPlan {
     return () => this.#cluster.thawAll();
   }
 
+  /** One role stands still for longer than its leases, and the rest of its process goes on. */
+  #roleFreeze(random: SeededRandom): () => void {
+    const role = random.pick(ROLES);
+    const gate = this.#anyOf(this.#cluster.gatesOf(role));
+    if (gate === undefined) return () => {};
+    this.#count(`${role} frozen`);
+    this.#frozenUntilMs = this.#cluster.config.scheduler.nowMs + ROLE_FREEZE_MS_MIN + random.next() * 4_000;
+    gate.freeze();
+    return () => gate.thaw();
+  }
+
   #bendTime(kind: FaultKind, random: SeededRandom): () => void {
     const process = this.#anyOf(this.#cluster.processes);
     if (process === undefined) return () => {};
@@ -251,6 +277,10 @@ export class FaultPlan {
       isDone = true;
       network.heal();
     };
+  }
+
+  get #frozenForMs(): number {
+    return this.#frozenUntilMs - this.#cluster.config.scheduler.nowMs;
   }
 
   #anyProcess(): ProcessSpec | undefined {

@@ -315,6 +315,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     }),
   },
   {
+    name: "a commit takes objects that were collected while its role stood still",
+    breaks: ["I13", "I1", "I15"],
+    composition: "standalone",
+    faults: ["roleFreeze"],
+    plant: () => ({
+      objects: (objects) =>
+        override(objects, {
+          list: async (prefix) => (isObjectKey(prefix) ? succeed([prefix]) : objects.list(prefix)),
+        }),
+    }),
+  },
+  {
     name: "a failed log is never opened again",
     breaks: ["I15"],
     composition: "standalone",
@@ -342,6 +354,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   },
 ];
+
+/** The coordinator lists by a whole key to see whether an object is still there. */
+function isObjectKey(prefix: string): boolean {
+  return prefix.includes(".");
+}
 
 function early(at: Timestamp): Timestamp {
   return timestampOf(physicalMsOf(at) - 2_000);

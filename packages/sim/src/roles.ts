@@ -13,8 +13,11 @@ import { startStreamingNode } from "@elanus/roles/streaming-node/role";
 import type { NativeEngine } from "@elanus/segment/native-engine";
 import type { ProcessSpec, RoleName, Services } from "./composition.ts";
 import type { Mutation } from "./mutation.ts";
+import type { SimProcess } from "./process.ts";
+import { RoleGate } from "./role-gate.ts";
 
 export interface RoleSetup {
+  readonly process: SimProcess;
   /** `peers` undefined: all roles are in this process. */
   readonly world: Omit<World, "peers"> & { readonly peers: Peers | undefined };
   readonly services: Services;
@@ -41,34 +44,42 @@ async function startRole(
   setup: RoleSetup & { readonly world: World },
   direct: DirectPeers | undefined,
 ): Promise<Outcome<void>> {
-  const { world, services, engine, mutation } = setup;
+  const { services, engine, mutation } = setup;
   const { node } = spec;
+  const gate = new RoleGate(setup.process);
+  services.gates.set(role, gate);
+  const world = gate.world(setup.world);
   if (role === "coordinator") {
     const started = await startCoordinator(world, setup.coordinator);
     if (!started.ok) return started;
     services.stops.push(() => started.value.stop());
-    services.coordinator = mutation.coordinator?.(started.value.contract) ?? started.value.contract;
+    const contract = gate.contract(started.value.contract);
+    services.coordinator = mutation.coordinator?.(contract) ?? contract;
     direct?.setCoordinator(services.coordinator);
   } else if (role === "queryNode") {
     const started = startQueryNode(world, { node, engine });
     services.stops.push(() => started.stop());
-    services.queryNode = mutation.queryNode?.(started.contract) ?? started.contract;
+    const contract = gate.contract(started.contract);
+    services.queryNode = mutation.queryNode?.(contract) ?? contract;
     direct?.addQueryNode(node, services.queryNode);
   } else if (role === "dataNode") {
     const started = startDataNode(world, { node, engine });
     services.stops.push(() => started.stop());
-    services.dataNode = mutation.dataNode?.(started.contract) ?? started.contract;
+    const contract = gate.contract(started.contract);
+    services.dataNode = mutation.dataNode?.(contract) ?? contract;
     direct?.setDataNode(services.dataNode);
   } else if (role === "streamingNode") {
     const started = startStreamingNode(world, { node, engine });
     services.stops.push(() => started.stop());
-    services.streamingNode = mutation.streamingNode?.(started.contract) ?? started.contract;
+    const contract = gate.contract(started.contract);
+    services.streamingNode = mutation.streamingNode?.(contract) ?? contract;
     direct?.addStreamingNode(node, services.streamingNode);
     return started.ready;
   } else {
     const started = startProxy(world, { ...defaultProxy, engine });
     services.stops.push(() => started.stop());
-    services.proxy = mutation.proxy?.(started.contract) ?? started.contract;
+    const contract = gate.contract(started.contract);
+    services.proxy = mutation.proxy?.(contract) ?? contract;
   }
   return succeed(undefined);
 }

@@ -35,7 +35,7 @@ export interface SeedResult {
   readonly traceHash: number;
   readonly events: number;
   readonly simulatedMs: number;
-  readonly faults: ReadonlyMap<FaultKind, number>;
+  readonly faults: ReadonlyMap<string, number>;
   readonly answers: ReadonlyMap<string, number>;
 }
 
@@ -43,7 +43,8 @@ const COLLECTION = "docs";
 const SESSIONS = 3;
 const KEYS = 14;
 const PREPARE_MS_MAX = 30_000;
-const WORK_MS_MAX = 120_000;
+const WORK_MS_MAX = 300_000;
+const MEND_MS_MAX = 15_000;
 const RECOVER_MS_MAX = 10_000;
 const LOAD_MS_MAX = 60_000;
 const AUDIT_MS_MAX = 240_000;
@@ -102,7 +103,7 @@ class SeedRun {
     if (await this.#phase("prepare", PREPARE_MS_MAX, () => this.#prepare())) {
       const faults = this.#plan.run();
       await this.#phase("work", WORK_MS_MAX, () => this.#work());
-      this.#plan.stop();
+      await this.#phase("mend", MEND_MS_MAX, () => this.#plan.stop());
       void faults;
       await this.#phase("audit", AUDIT_MS_MAX, () => this.#audit());
     }
