@@ -190,6 +190,7 @@ fn search_target(
         radius: if target.index.is_none() { outer_bound(request, larger, bound) } else { request.radius },
         range_filter: inner_bound(request, larger),
         params: &target.params,
+        trace: None,
     };
     let done = match target.index.and_then(Attached::vector) {
         Some(Index::Dense(index)) => index.search(&target.vectors, &query, &mut out),

@@ -81,7 +81,7 @@ impl Trial<'_> {
         let allowed_count =
             self.allowed.as_ref().map_or(0, |words| words.iter().map(|w| w.count_ones() as usize).sum());
         let allowed = self.allowed.as_deref();
-        Query { vector, top_k: TOP_K, allowed, allowed_count, radius: None, range_filter: None, params }
+        Query { vector, top_k: TOP_K, allowed, allowed_count, radius: None, range_filter: None, params, trace: None }
     }
 
     fn exact(&self) -> Vec<Vec<Hit>> {

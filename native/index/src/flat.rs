@@ -28,6 +28,10 @@ pub fn search(rows: &dyn VectorRows, metric: Metric, query: &Query<'_>, out: &mu
         None => scan.over(0..count),
         Some(words) => scan.over(BitsetView::new(words).iter().take_while(|&row| row < count)),
     }
+    query.note(|stats| {
+        stats.plans.push("exact scan");
+        stats.compared_rows(query.allowed.map_or(rows.len(), |_| query.allowed_count), query.vector.len());
+    });
     scan.top.finish(direction, out);
     Ok(())
 }

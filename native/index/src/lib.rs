@@ -15,6 +15,7 @@ pub mod storage;
 #[cfg(test)]
 mod testing;
 mod top_k;
+pub mod trace;
 pub mod vector;
 
 use thiserror::Error;

@@ -140,7 +140,7 @@ pub(crate) fn bits(count: usize, keep: impl Fn(usize) -> bool) -> (Vec<u64>, usi
 }
 
 pub(crate) fn query<'a>(vector: &'a [u8], top_k: usize, params: &'a SearchParams) -> Query<'a> {
-    Query { vector, top_k, allowed: None, allowed_count: 0, radius: None, range_filter: None, params }
+    Query { vector, top_k, allowed: None, allowed_count: 0, radius: None, range_filter: None, params, trace: None }
 }
 
 /// Hits must be in order, without repetition, inside the filter, and with the scores that the definition gives.

@@ -4,6 +4,7 @@ pub use elanus_kernels::{Element, Metric};
 
 use crate::IndexError;
 pub use crate::params::SearchParams;
+use crate::trace::{SearchStats, Trace};
 
 /// The rows of one vector field of one segment, by row number. Rows are little-endian bytes without alignment.
 /// Null rows have no vector: `row` gives an empty slice and no search returns them.
@@ -46,6 +47,18 @@ pub struct Query<'a> {
     /// … and not better than `range_filter`.
     pub range_filter: Option<f32>,
     pub params: &'a SearchParams,
+    /// Set when the search is to be explained.
+    pub trace: Option<&'a Trace>,
+}
+
+impl Query<'_> {
+    /// Notes work of this search, if anybody wants to know.
+    #[inline]
+    pub fn note(&self, write: impl FnOnce(&mut SearchStats)) {
+        if let Some(trace) = self.trace {
+            trace.note(write);
+        }
+    }
 }
 
 /// A hit: score in the metric's own direction and meaning (L2 is squared), row number.

@@ -10,6 +10,7 @@ mod codes;
 mod copies;
 mod file;
 mod order;
+mod plan;
 mod search;
 mod space;
 mod walk;

@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use elanus_kernels::memory::prefetch;
 use elanus_kernels::{BitsetView, Scorer};
 
-use super::codes::CodeQuery;
+use super::codes::{CodeQuery, stride};
 use super::copies::NodeRows;
 use super::file::Hnsw;
+use super::plan::{Plan, Situation};
 use super::space::{RowSpace, Space};
 use super::walk::{NONE, Scratch, descend, walk, walk_two_hops};
 use crate::IndexError;
@@ -35,54 +36,13 @@ const RANGE_EF: usize = 512;
 const SCAN_AHEAD: usize = 8;
 /// More candidates than asked for, because codes confuse near neighbours.
 const SPARE_CANDIDATES: usize = 24;
-/// So many exact comparisons cost less than anything else.
-const EXACT_ROWS: usize = 2_000;
-/// Costs below are in comparisons of one code read out of order, and were measured on real embeddings (384
-/// dimensions): a walk for each place in its beam, and a walk that reaches over what is not allowed.
-const WALK_COST: f32 = 60.0;
-const TWO_HOPS_COST: f32 = 200.0;
-/// Bytes of a row whose exact comparison costs as much as a code's.
-const ROW_COST_BYTES: f32 = 400.0;
-
-/// How a query is answered.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Plan {
-    /// Every allowed row is compared.
-    Exact,
-    /// The codes of all allowed rows are compared.
-    Scan { width: usize },
-    /// All nodes are walked, allowed ones are kept.
-    Through { width: usize },
-    /// Allowed nodes are walked, others are reached over.
-    TwoHops { width: usize },
-}
-
 impl Hnsw {
     /// The cheapest way by estimate. `compared`: how many candidates will be compared with their rows.
     fn plan(&self, query: &Query<'_>, ef: usize, compared: usize) -> Plan {
         let rows = self.node_rows().count();
         let allowed = query.allowed.map_or(rows, |_| query.allowed_count.min(rows));
-        if allowed <= EXACT_ROWS || query.top_k.saturating_mul(2) >= allowed {
-            return Plan::Exact;
-        }
-        let share = allowed as f32 / rows.max(1) as f32;
-        let row_cost = (self.element.row_bytes(self.encoder.dim) as f32 / ROW_COST_BYTES).max(0.5);
-        let walk_cost = if self.graph.codes { 1.0 } else { row_cost };
-        let width = (ef as f32 / share) as usize;
-        let mut best = (allowed as f32 * row_cost, Plan::Exact);
-        let mut consider = |cost: f32, plan: Plan| {
-            if cost < best.0 {
-                best = (cost, plan);
-            }
-        };
-        if self.graph.codes && compared < allowed {
-            consider(allowed as f32 + compared as f32 * row_cost, Plan::Scan { width: compared });
-        }
-        consider(width as f32 * WALK_COST * walk_cost, Plan::Through { width });
-        if query.allowed.is_some() {
-            consider(ef as f32 * TWO_HOPS_COST * walk_cost, Plan::TwoHops { width: ef });
-        }
-        best.1
+        let row_bytes = self.element.row_bytes(self.encoder.dim);
+        Situation { rows, allowed, row_bytes, codes: self.graph.codes, ef, compared }.plan(query)
     }
 
     fn check_rows(&self, rows: &dyn VectorRows) -> Result<(), IndexError> {
@@ -205,6 +165,25 @@ impl Hnsw {
         node
     }
 
+    /// `walked`: nodes that a walk compared; `reranked`: rows compared after that.
+    fn note_work(&self, query: &Query<'_>, plan: Plan, walked: usize, reranked: usize) {
+        query.note(|stats| {
+            let row_bytes = query.vector.len();
+            let compared = match plan {
+                Plan::Scan { .. } => query.allowed.map_or(self.graph.nodes, |_| query.allowed_count),
+                _ => walked,
+            };
+            stats.visited += compared as u64;
+            if self.graph.codes {
+                stats.compared_codes(compared, stride(self.encoder.dim));
+                stats.reranked += reranked as u64;
+            } else {
+                stats.compared_rows(compared, row_bytes);
+            }
+            stats.compared_rows(reranked, row_bytes);
+        });
+    }
+
     fn exact(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
         flat::search(rows, self.metric, query, out)
     }
@@ -235,6 +214,7 @@ impl Hnsw {
             if plan == Plan::Exact {
                 return self.exact(rows, query, out);
             }
+            query.note(|stats| stats.plans.push(plan.name()));
             let full = self.candidates(rows, query, plan, workspace);
             let mut rerank = Rerank {
                 rows,
@@ -248,6 +228,7 @@ impl Hnsw {
             };
             let candidates = workspace.candidates.get(..compared).unwrap_or(&workspace.candidates);
             rerank.compare(&scorer, candidates);
+            self.note_work(query, plan, workspace.scratch.compared, candidates.len());
             if rerank.found >= query.top_k {
                 rerank.top.finish(direction, out);
                 return Ok(());
@@ -342,10 +323,11 @@ impl VectorIndex for Hnsw {
 
 #[cfg(test)]
 mod tests {
-    use super::{Plan, Workspace};
+    use super::Workspace;
     use crate::catalog::{Rows, build, open_file};
     use crate::flat;
     use crate::hnsw::Hnsw;
+    use crate::hnsw::plan::Plan;
     use crate::progress::Progress;
     use crate::storage::Storage;
     use crate::testing::{TestRows, assert_sound, bits, clustered, query, recall};

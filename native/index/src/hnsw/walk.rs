@@ -26,12 +26,15 @@ pub(crate) struct Scratch {
     near: Vec<u32>,
     hops: Vec<u32>,
     second: Vec<u32>,
+    /// Nodes compared with the query since the walk began.
+    pub compared: usize,
 }
 
 impl Scratch {
     /// Prepares for a walk of at most `width` nodes kept.
     pub(crate) fn start(&mut self, nodes: usize, width: usize) {
         self.visited.reset(nodes);
+        self.compared = 0;
         self.beam.reset(width);
     }
 
@@ -57,6 +60,7 @@ pub(crate) fn walk<S: Space, L: Links>(
         links.collect(node, &mut scratch.near);
         let visited = &mut scratch.visited;
         scratch.near.retain(|&neighbour| visited.insert(neighbour));
+        scratch.compared += scratch.near.len();
         if let Some(next) = scratch.beam.peek() {
             links.prefetch(next);
         }
@@ -76,7 +80,7 @@ pub(crate) fn walk_two_hops<S: Space, L: Links>(
     allowed: impl Fn(u32) -> bool,
 ) {
     while let Some(node) = scratch.beam.next() {
-        let Scratch { visited, beam, near, hops, second } = scratch;
+        let Scratch { visited, beam, near, hops, second, compared } = scratch;
         near.clear();
         hops.clear();
         second.clear();
@@ -99,6 +103,7 @@ pub(crate) fn walk_two_hops<S: Space, L: Links>(
             links.collect(hop, second);
             near.extend(second.iter().filter(|&&beyond| allowed(beyond) && visited.insert(beyond)));
         }
+        *compared += if near.is_empty() { hops.len() } else { near.len() };
         if near.is_empty() {
             compare(space, links, query, hops, beam, |_| true);
         } else {
