@@ -6,6 +6,7 @@
 
 mod failure;
 mod hits;
+mod listener;
 mod numbers;
 mod pool;
 mod process;

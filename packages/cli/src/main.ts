@@ -15,6 +15,9 @@ program
   .option("--metrics-port <number>", "health, metrics, status (ELANUS_METRICS_PORT; default 9091)")
   .option("--host <address>", "address to listen on (ELANUS_HOST; default 127.0.0.1)")
   .option("--insecure", "allow an address other than loopback without authentication")
+  .option("--transport <name>", "native or node: who frames HTTP/2 and gRPC (ELANUS_TRANSPORT; default native)")
+  .option("--tls-cert <file>", "PEM certificate and chain; the port then speaks TLS only (ELANUS_TLS_CERT)")
+  .option("--tls-key <file>", "PEM private key (ELANUS_TLS_KEY)")
   .option("--threads <number>", "native threads (ELANUS_THREADS; default: all cores)")
   .option("--log-level <level>", "debug, info, warn, error or silent (ELANUS_LOG_LEVEL; default info)")
   .action(async (options: Record<string, string | boolean | undefined>) => {

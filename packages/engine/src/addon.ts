@@ -9,6 +9,8 @@
  *
  * `Native<T>` is a value when the pool has no threads (simulation) and a promise otherwise: always `await`.
  */
+import type { OpenNativeListener } from "@elanus/platform/ports/native-listener";
+
 export type Native<T> = T | Promise<T>;
 
 export interface Addon {
@@ -64,6 +66,7 @@ export interface Addon {
     progress: NativeProgress,
   ): Native<Uint8Array>;
   Progress: new () => NativeProgress;
+  Listener: OpenNativeListener;
 
   /** Merges hits of disjoint rows: best `topK` per query. */
   reduceHits(parts: readonly Uint8Array[], topK: number, metric: string): Uint8Array;

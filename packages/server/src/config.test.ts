@@ -31,6 +31,8 @@ describe("readConfig", () => {
     [{ port: "abc" }, "port (ELANUS_PORT)"],
     [{ logLevel: "loud" }, "logLevel"],
     [{ threads: "0" }, "threads"],
+    [{ transport: "pigeon" }, "transport (ELANUS_TRANSPORT)"],
+    [{ tlsCert: "cert.pem" }, "--tls-key"],
   ])("names the option that is wrong: %j", (input, words) => {
     expect(readConfig(input, {})).toMatchObject({
       ok: false,

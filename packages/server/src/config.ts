@@ -18,6 +18,11 @@ export interface Config {
   readonly host: string;
   /** Allows an address other than loopback without authentication. */
   readonly insecure: boolean;
+  /** Who frames HTTP/2 and gRPC: the native engine, or Node. */
+  readonly transport: "native" | "node";
+  /** PEM files, both or none: with them the front door speaks TLS only. */
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
   /** Native threads for searches and builds. */
   readonly threads: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
@@ -36,6 +41,9 @@ export const environmentNames = {
   metricsPort: "ELANUS_METRICS_PORT",
   host: "ELANUS_HOST",
   insecure: "ELANUS_INSECURE",
+  transport: "ELANUS_TRANSPORT",
+  tlsCert: "ELANUS_TLS_CERT",
+  tlsKey: "ELANUS_TLS_KEY",
   threads: "ELANUS_THREADS",
   logLevel: "ELANUS_LOG_LEVEL",
   reportedVersion: "ELANUS_REPORTED_VERSION",
@@ -55,6 +63,9 @@ const schema = z.object({
   metricsPort: portNumber.default(9_091),
   host: z.string().min(1).default("127.0.0.1"),
   insecure: flag.default(false),
+  transport: z.enum(["native", "node"]).default("node"),
+  tlsCert: z.string().min(1).optional(),
+  tlsKey: z.string().min(1).optional(),
   threads: z.coerce.number().int().min(1).max(1_024).optional(),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   reportedVersion: z
@@ -80,6 +91,9 @@ export function readConfig(input: ConfigInput, environment: NodeJS.ProcessEnv): 
   const values = parsed.data;
   const refusal = refuseOpenAddress(values.host, values.insecure);
   if (refusal !== undefined) return fail({ kind: "invalidParameter", message: refusal });
+  if ((values.tlsCert === undefined) !== (values.tlsKey === undefined)) {
+    return fail({ kind: "invalidParameter", message: "TLS needs both files: --tls-cert and --tls-key" });
+  }
   return succeed(
     Object.freeze({
       data: values.data,
@@ -87,6 +101,9 @@ export function readConfig(input: ConfigInput, environment: NodeJS.ProcessEnv): 
       metricsPort: values.metricsPort,
       host: values.host,
       insecure: values.insecure,
+      transport: values.transport,
+      tlsCert: values.tlsCert,
+      tlsKey: values.tlsKey,
       threads: values.threads ?? availableParallelism(),
       logLevel: values.logLevel,
       reportedVersion: values.reportedVersion,

@@ -1,7 +1,10 @@
 /** A standalone server: the database, its front door and its metrics port. */
+import { readFileSync } from "node:fs";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
+import { loadAddon } from "@elanus/engine/load";
 import { nodeTransport } from "@elanus/platform/drivers/transport/http2";
-import type { Listener, TransportHandlers } from "@elanus/platform/ports/transport";
+import { nativeTransport } from "@elanus/platform/drivers/transport/native";
+import type { Listener, TlsFiles, Transport, TransportHandlers } from "@elanus/platform/ports/transport";
 import { createWire } from "@elanus/wire/wire";
 import type { Config } from "./config.ts";
 import { type Monitor, startMonitor } from "./monitor.ts";
@@ -16,6 +19,8 @@ export interface RunningServer {
 }
 
 const graceMs = 1_000;
+/** A thread of the front door serves as many requests as the searches of several cores can answer. */
+const CORES_PER_DOOR_THREAD = 8;
 
 /** Both ports of an open database. */
 export interface Doors {
@@ -47,12 +52,15 @@ export async function startServer(config: Config): Promise<Outcome<RunningServer
 }
 
 export async function openDoors(config: Config, database: Database, wire: TransportHandlers): Promise<Outcome<Doors>> {
-  const listener = await nodeTransport({ clock: database.world.clock }).listen(
+  const tls = readTls(config);
+  if (!tls.ok) return tls;
+  const listener = await transportOf(config, database).listen(
     {
       host: config.host,
       port: config.port,
       requestBytesMax: config.limits.requestBytesMax,
       responseBytesMax: config.limits.responseBytesMax,
+      ...(tls.value === undefined ? {} : { tls: tls.value }),
     },
     wire,
   );
@@ -70,6 +78,23 @@ export async function openDoors(config: Config, database: Database, wire: Transp
     await monitor.value.close();
   };
   return succeed({ port: listener.value.port, metricsPort: monitor.value.port, close });
+}
+
+function transportOf(config: Config, database: Database): Transport {
+  const { clock } = database.world;
+  if (config.transport === "node") return nodeTransport({ clock });
+  const threads = Math.ceil(config.threads / CORES_PER_DOOR_THREAD);
+  return nativeTransport({ clock, NativeListener: loadAddon().Listener, threads });
+}
+
+function readTls({ tlsCert, tlsKey }: Config): Outcome<TlsFiles | undefined> {
+  if (tlsCert === undefined || tlsKey === undefined) return succeed(undefined);
+  try {
+    return succeed({ certificate: readFileSync(tlsCert), key: readFileSync(tlsKey) });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return fail({ kind: "ioFailed", message: `cannot read the TLS certificate or key: ${reason}` });
+  }
 }
 
 export function wireOf(config: Config, database: Database): TransportHandlers {

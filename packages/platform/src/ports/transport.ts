@@ -15,7 +15,7 @@ export interface RpcRequest {
   readonly path: string;
   /** Values as sent: binary metadata is not decoded. */
   readonly metadata: Metadata;
-  /** The message, decompressed, without the gRPC frame. */
+  /** The message, decompressed, without the gRPC frame. Gone once the handler has answered: copy what must stay. */
   readonly body: Uint8Array;
   /** Absolute, by the world's clock; undefined when the caller set none. */
   readonly deadlineMs: number | undefined;
@@ -40,6 +40,7 @@ export interface HttpRequest {
   readonly path: string;
   readonly query: string;
   readonly headers: Metadata;
+  /** As of `RpcRequest`. */
   readonly body: Uint8Array;
   readonly signal: AbortSignal;
 }
@@ -66,6 +67,15 @@ export interface ListenOptions {
   readonly responseBytesMax: number;
   /** Bytes of large requests received or worked on at once; more wait unread. Default 512 MiB. */
   readonly inFlightBytesMax?: number;
+  /** With it the port speaks TLS only. */
+  readonly tls?: TlsFiles;
+}
+
+/** PEM. */
+export interface TlsFiles {
+  /** The certificate and its chain. */
+  readonly certificate: Uint8Array;
+  readonly key: Uint8Array;
 }
 
 export interface Listener {

@@ -1,16 +1,12 @@
 /** One gRPC call on one HTTP/2 stream: frame in, handler, frame and trailers out. */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { gunzip } from "node:zlib";
 import type { ListenOptions, Metadata, RpcAnswer, RpcRequest, TransportHandlers } from "../../ports/transport.ts";
 import type { Clock } from "../../ports/world.ts";
 import { type FrameProblem, framed, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
 import type { InboundBudget, Share } from "./inbound-budget.ts";
-import { encodeStatusMessage, parseTimeoutMs } from "./grpc-text.ts";
+import { encodeStatusMessage, GrpcStatus, parseTimeoutMs } from "./grpc-text.ts";
+import { decompress } from "./gzip.ts";
 
-const DEADLINE_EXCEEDED = 4;
-const RESOURCE_EXHAUSTED = 8;
-const UNIMPLEMENTED = 12;
-const INTERNAL = 13;
 /** Longer timers overflow; a caller that waits longer has no deadline. */
 const TIMER_MS_MAX = 2_147_483_647;
 /** Smaller requests are not counted against the budget. */
@@ -63,7 +59,7 @@ export class GrpcCall {
       if (this.#answered) return;
       const message = assembler.finish();
       if (message.kind !== "message") this.#refuse(message);
-      else if (message.compressed) this.#decompress(message.bytes);
+      else if (message.compressed) void this.#decompress(message.bytes);
       else void this.#run(message.bytes);
     });
   }
@@ -75,18 +71,11 @@ export class GrpcCall {
     this.#share = this.#budget.ask(bytes, () => this.#stream.resume());
   }
 
-  #decompress(bytes: Uint8Array): void {
+  async #decompress(bytes: Uint8Array): Promise<void> {
     const encoding = text(this.#headers["grpc-encoding"]);
-    if (encoding !== "gzip") {
-      this.#answer(failed(UNIMPLEMENTED, `grpc: Decompressor is not installed for grpc-encoding "${encoding ?? ""}"`));
-      return;
-    }
-    gunzip(bytes, { maxOutputLength: this.#options.requestBytesMax }, (error, plain) => {
-      if (error === null) void this.#run(plain);
-      else if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") {
-        this.#refuse({ kind: "tooLarge", bytes: this.#options.requestBytesMax + 1 });
-      } else this.#refuse({ kind: "malformed", message: `failed to decompress the message: ${error.message}` });
-    });
+    const message = await decompress(encoding, bytes, this.#options.requestBytesMax);
+    if (message.kind === "plain") await this.#run(message.bytes);
+    else this.#answer(failed(message.status, message.message));
   }
 
   async #run(body: Uint8Array): Promise<void> {
@@ -94,19 +83,21 @@ export class GrpcCall {
       this.#request.body = body;
       this.#answer(await this.#handlers.rpc(this.#request));
     } catch (error) {
-      this.#answer(failed(INTERNAL, error instanceof Error ? error.message : String(error)));
+      this.#answer(failed(GrpcStatus.internal, error instanceof Error ? error.message : String(error)));
     }
   }
 
   #refuse(problem: FrameProblem): void {
     const max = this.#options.requestBytesMax;
-    if (problem.kind === "malformed") this.#answer(failed(INTERNAL, problem.message));
+    if (problem.kind === "malformed") this.#answer(failed(GrpcStatus.internal, problem.message));
     else
-      this.#answer(failed(RESOURCE_EXHAUSTED, `grpc: received message larger than max (${problem.bytes} vs. ${max})`));
+      this.#answer(
+        failed(GrpcStatus.resourceExhausted, `grpc: received message larger than max (${problem.bytes} vs. ${max})`),
+      );
   }
 
   #expire(): void {
-    this.#answer(failed(DEADLINE_EXCEEDED, "context deadline exceeded"));
+    this.#answer(failed(GrpcStatus.deadlineExceeded, "context deadline exceeded"));
     this.#request.abort();
   }
 
@@ -125,7 +116,10 @@ export class GrpcCall {
     else if (answer.body.length > this.#options.responseBytesMax) {
       const max = this.#options.responseBytesMax;
       this.#sendFailure(
-        failed(RESOURCE_EXHAUSTED, `grpc: trying to send message larger than max (${answer.body.length} vs. ${max})`),
+        failed(
+          GrpcStatus.resourceExhausted,
+          `grpc: trying to send message larger than max (${answer.body.length} vs. ${max})`,
+        ),
       );
     } else this.#sendMessage(answer);
   }

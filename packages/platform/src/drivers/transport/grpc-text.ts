@@ -1,5 +1,8 @@
 /** The textual corners of gRPC over HTTP/2: status messages and timeouts in headers. */
 
+/** Status numbers that a transport gives by itself. */
+export const GrpcStatus = { deadlineExceeded: 4, resourceExhausted: 8, unimplemented: 12, internal: 13 } as const;
+
 const utf8 = new TextEncoder();
 
 /** Percent-encodes what may not stand in a header: everything but printable ASCII, and `%` itself. */

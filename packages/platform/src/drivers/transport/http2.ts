@@ -5,12 +5,13 @@
 import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
+import { createSecureContext, createServer as createTlsServer } from "node:tls";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
-import type { Listener, ListenOptions, Transport, TransportHandlers } from "../../ports/transport.ts";
+import type { Listener, ListenOptions, TlsFiles, Transport, TransportHandlers } from "../../ports/transport.ts";
 import type { Clock } from "../../ports/world.ts";
 import { type Door, GrpcCall } from "./grpc-call.ts";
 import { exchangeHttp1, exchangeHttp2 } from "./http-exchange.ts";
-import { InboundBudget } from "./inbound-budget.ts";
+import { InboundBudget, inFlightBytesMax } from "./inbound-budget.ts";
 import { splitProtocol } from "./protocol-split.ts";
 
 /** One stream may send this much before it must wait for us; large inserts then run at line speed. */
@@ -20,10 +21,10 @@ const FRAME_BYTES_MAX = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024;
 /** Megabytes of buffered frames a connection may hold; Node's default of 10 cuts off large requests. */
 const SESSION_MEMORY_MB = 1_024;
-const IN_FLIGHT_BYTES_DEFAULT = 512 * 1024 * 1024;
 const IDLE_MS_MAX = 300_000;
 /** HTTP/1.1 headers that take longer are given up. */
 const HEADERS_MS_MAX = 5_000;
+const HANDSHAKE_MS_MAX = 10_000;
 const PING_AFTER_MS = 60_000;
 const PING_ANSWER_MS_MAX = 10_000;
 const HEADER_BYTES_MAX = 64 * 1024;
@@ -34,7 +35,12 @@ export interface NodeTransportOptions {
 }
 
 export function nodeTransport({ clock }: NodeTransportOptions): Transport {
-  return { listen: (options, handlers) => new Http2Listener(options, handlers, clock).open() };
+  return {
+    listen: async (options, handlers) => {
+      const problem = tlsProblem(options.tls);
+      return problem === undefined ? new Http2Listener(options, handlers, clock).open() : problem;
+    },
+  };
 }
 
 class Http2Listener implements Listener {
@@ -69,7 +75,7 @@ class Http2Listener implements Listener {
     });
     this.#http1.on("clientError", (_error, socket) => socket.destroy());
     this.#http2 = this.#createHttp2({ options, handlers, clock, budget: new InboundBudget(inFlightBytesMax(options)) });
-    this.#net = createNetServer({ noDelay: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
+    this.#net = this.#createServer((socket) => this.#accept(socket));
   }
 
   open(): Promise<Outcome<Listener>> {
@@ -97,6 +103,23 @@ class Http2Listener implements Listener {
     }, graceMs);
     await closed;
     clearTimeout(timer);
+  }
+
+  #createServer(accept: (socket: Socket) => void): NetServer {
+    const { tls } = this.#options;
+    if (tls === undefined) return createNetServer({ noDelay: true, pauseOnConnect: false }, accept);
+    const server = createTlsServer(
+      {
+        cert: Buffer.from(tls.certificate),
+        key: Buffer.from(tls.key),
+        ALPNProtocols: ["h2", "http/1.1"],
+        handshakeTimeout: HANDSHAKE_MS_MAX,
+        noDelay: true,
+      },
+      accept,
+    );
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    return server;
   }
 
   #accept(socket: Socket): void {
@@ -157,8 +180,15 @@ function probe(session: ServerHttp2Session): void {
   if (!sent) clearTimeout(timer);
 }
 
-function inFlightBytesMax(options: ListenOptions): number {
-  return options.inFlightBytesMax ?? Math.max(IN_FLIGHT_BYTES_DEFAULT, options.requestBytesMax);
+function tlsProblem(tls: TlsFiles | undefined): Outcome<never> | undefined {
+  if (tls === undefined) return undefined;
+  try {
+    createSecureContext({ cert: Buffer.from(tls.certificate), key: Buffer.from(tls.key) });
+    return undefined;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return fail({ kind: "ioFailed", message: `the TLS certificate or key cannot be used: ${why}` });
+  }
 }
 
 function isGrpc(contentType: string | undefined): boolean {

@@ -2,6 +2,15 @@
  * Bounds the bytes of large requests that are being received or worked on. A request that does not fit waits its
  * turn unread, so HTTP/2's flow control slows its sender down: pressure instead of memory.
  */
+import type { ListenOptions } from "../../ports/transport.ts";
+
+const IN_FLIGHT_BYTES_DEFAULT = 512 * 1024 * 1024;
+
+/** The budget of a listener: what was asked for, else room for one request of any size. */
+export function inFlightBytesMax(options: ListenOptions): number {
+  return options.inFlightBytesMax ?? Math.max(IN_FLIGHT_BYTES_DEFAULT, options.requestBytesMax);
+}
+
 export class InboundBudget {
   readonly #bytesMax: number;
   #taken = 0;

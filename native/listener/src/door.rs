@@ -1,0 +1,94 @@
+//! What all connections of a listener share: its limits, its mailbox, and who waits for which answer.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::answer::Answer;
+use crate::mailbox::{CallId, Event, Mailbox, Request};
+
+pub(crate) struct Door {
+    pub(crate) request_bytes_max: usize,
+    pub(crate) response_bytes_max: usize,
+    /// Room for large requests, in units of [`ROOM_UNIT`] bytes, first come, first served.
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room_units: u32,
+    pub(crate) mailbox: Mailbox,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<CallId, oneshot::Sender<Answer>>>,
+}
+
+/// Bytes of the budget are counted in these.
+pub(crate) const ROOM_UNIT: usize = 1_024;
+
+/// A caller that waits for its answer or holds its stream open. Dropped while it does, it has left, and that is told.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    door: Arc<Door>,
+    id: CallId,
+}
+
+impl Door {
+    pub(crate) fn new(limits: Limits, mailbox: Mailbox) -> Arc<Self> {
+        let room_units = limits.in_flight_bytes_max.div_ceil(ROOM_UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        let room_units = u32::try_from(room_units).unwrap_or(u32::MAX);
+        Arc::new(Self {
+            request_bytes_max: limits.request_bytes_max,
+            response_bytes_max: limits.response_bytes_max,
+            room: Arc::new(Semaphore::new(room_units as usize)),
+            room_units,
+            mailbox,
+            next: AtomicU64::new(1),
+            waiting: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// Hands a request over and waits for its answer. Dropped before that, it tells that the caller has left.
+    pub(crate) async fn ask(self: &Arc<Self>, make: impl FnOnce(CallId) -> Request) -> (Option<Answer>, Presence) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
+        let presence = Presence { door: Arc::clone(self), id };
+        self.mailbox.put(Event::Request(make(id)));
+        (receiver.await.ok(), presence)
+    }
+
+    /// Gives an answer to whoever still waits for it.
+    pub(crate) fn answer(&self, id: CallId, answer: Answer) {
+        if let Some(sender) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
+            // A caller that left this very moment needs none.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+/// In bytes.
+pub(crate) struct Limits {
+    pub request_bytes_max: usize,
+    pub response_bytes_max: usize,
+    pub in_flight_bytes_max: usize,
+}
+
+impl Presence {
+    /// The answer is complete: leaving is no news any more.
+    pub(crate) fn settle(mut self) {
+        self.id = 0;
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if self.id != 0 {
+            self.door.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+            self.door.mailbox.put(Event::Left(self.id));
+        }
+    }
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").finish_non_exhaustive()
+    }
+}
