@@ -57,3 +57,21 @@ pub fn to_f32(element: Element, row: &[u8], out: &mut [f32]) {
         }
     }
 }
+
+/// Fills `row` with the values as 16-bit floats of `element`, to the nearest; beyond the largest finite one, that one.
+///
+/// # Panics
+/// `element` has not 16 bits.
+pub fn from_f32(element: Element, values: &[f32], row: &mut [u8]) {
+    for (&value, two) in values.iter().zip(row.chunks_exact_mut(2)) {
+        let bits = match element {
+            Element::F16 => half::f16::from_f32(value.clamp(-65_504.0, 65_504.0)).to_bits(),
+            Element::Bf16 => {
+                let most = half::bf16::MAX.to_f32();
+                half::bf16::from_f32(value.clamp(-most, most)).to_bits()
+            }
+            other => unreachable!("{other:?} has not 16 bits"),
+        };
+        two.copy_from_slice(&bits.to_le_bytes());
+    }
+}

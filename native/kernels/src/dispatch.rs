@@ -78,6 +78,14 @@ enum Level {
     Avx512,
 }
 
+/// The levels that kernels of whole blocks are written for.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum X86 {
+    Avx2,
+    Avx512,
+}
+
 /// Proof that this processor has an instruction level: a value can only come from having asked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Level);
@@ -110,6 +118,7 @@ impl Isa {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512vnni")
+                && is_x86_feature_detected!("avx512vbmi")
                 && is_x86_feature_detected!("avx512vpopcntdq");
             if avx2 && avx512 {
                 levels.push(Self(Level::Avx512));
@@ -122,6 +131,18 @@ impl Isa {
         levels.push(Self(Level::Neon));
         levels.push(Self::scalar());
         levels
+    }
+
+    /// The level on x86-64; the scalar one and other processors have none.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(clippy::unused_self))]
+    pub(crate) fn x86(self) -> Option<X86> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Some(X86::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Some(X86::Avx512),
+            _ => None,
+        }
     }
 
     #[must_use]

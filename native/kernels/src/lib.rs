@@ -10,7 +10,9 @@ pub mod checksum;
 pub mod decode;
 pub mod dispatch;
 pub mod memory;
+pub mod panel;
 pub mod scalar;
+pub mod scan;
 
 #[cfg(target_arch = "aarch64")]
 mod arm;

@@ -1,4 +1,4 @@
-//! AVX-512 (F, BW, DQ, VL, VNNI, VPOPCNTDQ: Ice Lake, Zen 4 and later).
+//! AVX-512 (F, BW, DQ, VL, VNNI, VBMI, VPOPCNTDQ: Ice Lake, Zen 4 and later).
 //!
 //! One generic body serves one row and four rows with the same order of additions, so a score does not depend on
 //! the path that computed it. Half and bfloat rows are widened to `f32` before any arithmetic, as the contract asks;
