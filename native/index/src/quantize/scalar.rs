@@ -14,7 +14,7 @@ const TIGHTEST: f32 = 0.35;
 /// Scratch of an encoder.
 #[derive(Default)]
 pub(super) struct Work {
-    levels: Vec<u16>,
+    tried: Vec<u16>,
     /// Levels of the best grid.
     best: Vec<u16>,
     pub rotated: Vec<f32>,
@@ -106,19 +106,19 @@ pub(super) fn middle(bits: u32) -> f32 {
 pub(super) fn fit(residual: &[f32], bits: u32, work: &mut Work) -> OnGrid {
     let largest = residual.iter().fold(0f32, |most, value| most.max(value.abs()));
     work.best.clear();
-    work.levels.clear();
+    work.tried.clear();
     work.best.resize(residual.len(), 0);
-    work.levels.resize(residual.len(), 0);
+    work.tried.resize(residual.len(), 0);
     let usable = largest.is_finite() && largest > 0.0;
     let mut best = OnGrid { along: 0.0, square: 0.0 };
     let first = if bits == 1 || bits == 8 { GRIDS } else { 1 };
     for grid in first..=GRIDS {
         let cut = largest * (TIGHTEST + (1.0 - TIGHTEST) * grid as f32 / GRIDS as f32);
         let inverse = if usable { middle(bits) / cut } else { 0.0 };
-        let own = on_grid(residual, bits, inverse, &mut work.levels);
+        let own = on_grid(residual, bits, inverse, &mut work.tried);
         if best.square == 0.0 || own.along * own.along * best.square > best.along * best.along * own.square {
             best = own;
-            std::mem::swap(&mut work.best, &mut work.levels);
+            std::mem::swap(&mut work.best, &mut work.tried);
         }
     }
     if usable { best } else { OnGrid { along: 0.0, square: 0.0 } }

@@ -118,7 +118,7 @@ fn rabitq_is_unbiased() {
     let rows = vectors(2_000, 5);
     let query = vectors(1, 6);
     let quantizer = trained(Kind::RaBitQ { bits: 1 }, Form::NegativeDot, &rows);
-    let records = encoded(&quantizer, &rows, &vec![0.0; DIM]);
+    let records = encoded(&quantizer, &rows, &[0.0; DIM]);
     let estimate = quantizer.record_query(&query, 0.0);
     let (mut error, mut spread) = (0f64, 0f64);
     for (row, record) in rows.chunks(DIM).zip(records.chunks(quantizer.record_bytes())) {
@@ -134,7 +134,7 @@ fn parallel_weights_turn_errors_across_the_vector() {
     let along = |weight: f32| {
         let kind = Kind::Product { splits: 24, steps: 1, bits: 4, parallel_weight: weight };
         let quantizer = trained(kind, Form::NegativeDot, &rows);
-        let records = encoded(&quantizer, &rows, &vec![0.0; DIM]);
+        let records = encoded(&quantizer, &rows, &[0.0; DIM]);
         let mut decoded = vec![0f32; DIM];
         let error = |(row, record): (&[f32], &[u8])| {
             quantizer.decode(record, &mut decoded);
@@ -150,7 +150,7 @@ fn zero_vectors_and_small_samples_work() {
     for (kind, _) in KINDS {
         let rows = vec![0f32; DIM * 3];
         let quantizer = trained(kind, Form::SquaredDistance, &rows);
-        let records = encoded(&quantizer, &rows, &vec![0.0; DIM]);
+        let records = encoded(&quantizer, &rows, &[0.0; DIM]);
         let query = vectors(1, 9);
         let key = quantizer.record_query(&query, dot(&query, &query)).key(&records[..quantizer.record_bytes()]);
         assert!((key - dot(&query, &query)).abs() < 1e-3 * key, "{kind:?} {key}");

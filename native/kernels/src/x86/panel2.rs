@@ -18,18 +18,18 @@ fn tile<const R: usize>(panel: &[f32], rows: &[f32], dim: usize, out: &mut [f32]
             // SAFETY: the assertion above covers all 64 values of dimension `d`.
             let lanes: [__m256; PARTS] =
                 std::array::from_fn(|part| unsafe { _mm256_loadu_ps(panel.as_ptr().add(d * PANEL + from + part * 8)) });
-            for r in 0..R {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: as above, for element `d` of row `r`.
                 let value = _mm256_set1_ps(unsafe { *rows.get_unchecked(r * dim + d) });
-                for part in 0..PARTS {
-                    sums[r][part] = _mm256_fmadd_ps(value, lanes[part], sums[r][part]);
+                for (sum, lane) in sums.iter_mut().zip(lanes) {
+                    *sum = _mm256_fmadd_ps(value, lane, *sum);
                 }
             }
         }
-        for r in 0..R {
-            for part in 0..PARTS {
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (part, sum) in sums.into_iter().enumerate() {
                 // SAFETY: as above, for line `r` of the answer.
-                unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(r * PANEL + from + part * 8), sums[r][part]) };
+                unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(r * PANEL + from + part * 8), sum) };
             }
         }
     }
