@@ -7,8 +7,9 @@
 //! key = base(query, centre) + bias(code) + scale(code) · rate · (sum(code, query) − excess)
 //! ```
 //!
-//! where `sum` alone looks at the symbols. For squared distance |q − x|² that is base = |q − c|² and bias = |r̂|² + 2 c·r̂,
-//! for the negative dot product base = −q·c and bias = 0; so one prepared query serves all centres.
+//! where `sum` alone looks at the symbols. For squared distance |q − x|² that is base = |q − c|² and
+//! bias = |r̂|² + 2 c·r̂, for the negative dot product base = −q·c and bias = 0; so one prepared query serves all
+//! centres.
 //!
 //! `scalar` has some bits a dimension, `rabitq` the same after a rotation and with an unbiased estimate, `product`
 //! codebooks, `halves` 16-bit floats. `record` compares one code, `blocks` 64 at a time, `kmeans` trains.
