@@ -53,6 +53,11 @@ export type DbError =
 
 export type DbErrorKind = DbError["kind"];
 
+/** The caller's arguments are wrong. */
+export function invalid(message: string): DbError {
+  return { kind: "invalidParameter", message };
+}
+
 /** Carries a `DbError` through code that must throw (streams, callbacks of libraries). */
 export class DbFailure extends Error {
   readonly error: DbError;

@@ -4,6 +4,7 @@ import type { Node, Operand, Term } from "./program.ts";
 import { classOf, literalTypeName, typeName, typeNameOf } from "./program.ts";
 import { FilterRefusal } from "./syntax.ts";
 import type { Literal } from "./syntax.ts";
+import { FILTER_FUNCTIONS } from "@elanus/model/names";
 import { DataType } from "@elanus/model/schema";
 
 export interface CheckedArgument {
@@ -36,13 +37,7 @@ const CONTAINS: ReadonlyMap<string, "one" | "all" | "any"> = new Map([
   ["array_contains_any", "any"],
 ]);
 
-const BUILTINS: ReadonlySet<string> = new Set([
-  ...CONTAINS.keys(),
-  "array_length",
-  "text_match",
-  "phrase_match",
-  "random_sample",
-]);
+const BUILTINS: ReadonlySet<string> = new Set(FILTER_FUNCTIONS);
 
 /** Constructs whose arguments are only parsed: they are not part of this version. */
 export function notYet(name: string): string | undefined {

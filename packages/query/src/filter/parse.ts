@@ -1,6 +1,7 @@
 /** Filter text to an `Expression`: syntax only, names and types come later. */
 import { EmbeddedActionsParser } from "chevrotain";
 import type { ILexingError, IRecognitionException, IToken } from "chevrotain";
+import { FILTER_FUNCTIONS } from "@elanus/model/names";
 import { arrange } from "./precedence.ts";
 import type { Item } from "./precedence.ts";
 import { fitsInt64, floatOf, integerOf, rawTextOf, textOf } from "./literals.ts";
@@ -9,20 +10,7 @@ import type { Argument, Bracket, Expression, Literal } from "./syntax.ts";
 import * as t from "./tokens.ts";
 
 /** Words that name predicates and cannot be field names, in their two spellings. */
-const RESERVED: ReadonlySet<string> = new Set(
-  [
-    "text_match",
-    "phrase_match",
-    "random_sample",
-    "json_contains",
-    "json_contains_all",
-    "json_contains_any",
-    "array_contains",
-    "array_contains_all",
-    "array_contains_any",
-    "array_length",
-  ].flatMap((name) => [name, name.toUpperCase()]),
-);
+const RESERVED: ReadonlySet<string> = new Set(FILTER_FUNCTIONS.flatMap((name) => [name, name.toUpperCase()]));
 
 /** @throws FilterRefusal when the text is not an expression. */
 export function parseExpression(text: string): Expression {

@@ -27,6 +27,7 @@ import type {
   SegmentId,
   ShardId,
 } from "@elanus/model/id";
+import { aliasNameError, collectionNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { RunningRole, World } from "@elanus/platform/ports/world";
@@ -52,7 +53,6 @@ import {
 import { alterDatabase, createDatabase, dropDatabase } from "./state/database-ddl.ts";
 import { createIndex, describeIndexes, dropIndex } from "./state/index-ddl.ts";
 import { load, loadProgress, release } from "./state/load-ddl.ts";
-import { aliasNameError, collectionNameError } from "./state/names.ts";
 import { createPartition, dropPartition } from "./state/partition-ddl.ts";
 import { channelsByLoad, queryNodeOf } from "./state/placement.ts";
 import { CoordinatorStore } from "./store.ts";

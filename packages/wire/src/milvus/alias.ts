@@ -1,14 +1,14 @@
 /** Aliases. */
-import { succeed } from "@elanus/model/outcome";
+import { aliasNameError } from "@elanus/model/names";
+import { fail, succeed } from "@elanus/model/outcome";
 import type * as common from "../gen/common.ts";
 import type * as milvus from "../gen/milvus.ts";
 import { databaseOf, type Handler, refOf } from "./call.ts";
-import { checkAliasName } from "./names.ts";
 import { success } from "./status.ts";
 
 export const createAlias: Handler<milvus.CreateAliasRequest, common.Status> = async (request, call) => {
-  const checked = checkAliasName(request.alias);
-  if (!checked.ok) return checked;
+  const bad = aliasNameError(request.alias);
+  if (bad !== undefined) return fail(bad);
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const created = await call.env.proxy.catalog.createAlias(ref.value, request.alias);
@@ -17,15 +17,15 @@ export const createAlias: Handler<milvus.CreateAliasRequest, common.Status> = as
 
 /** Dropping what is not there succeeds. */
 export const dropAlias: Handler<milvus.DropAliasRequest, common.Status> = async (request, call) => {
-  const checked = checkAliasName(request.alias);
-  if (!checked.ok) return checked;
+  const bad = aliasNameError(request.alias);
+  if (bad !== undefined) return fail(bad);
   const dropped = await call.env.proxy.catalog.dropAlias(databaseOf(call, request.dbName), request.alias);
   return dropped.ok || dropped.error.kind === "aliasNotFound" ? succeed(success) : dropped;
 };
 
 export const alterAlias: Handler<milvus.AlterAliasRequest, common.Status> = async (request, call) => {
-  const checked = checkAliasName(request.alias);
-  if (!checked.ok) return checked;
+  const bad = aliasNameError(request.alias);
+  if (bad !== undefined) return fail(bad);
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const altered = await call.env.proxy.catalog.alterAlias(ref.value, request.alias);
@@ -36,8 +36,8 @@ export const describeAlias: Handler<milvus.DescribeAliasRequest, milvus.Describe
   request,
   call,
 ) => {
-  const checked = checkAliasName(request.alias);
-  if (!checked.ok) return checked;
+  const bad = aliasNameError(request.alias);
+  if (bad !== undefined) return fail(bad);
   const dbName = databaseOf(call, request.dbName);
   const found = await call.env.proxy.catalog.describeAlias(dbName, request.alias);
   return found.ok

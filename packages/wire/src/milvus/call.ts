@@ -2,11 +2,11 @@
 import type { ProxyContract } from "@elanus/model/contract/proxy";
 import type { CollectionRef } from "@elanus/model/contract/coordinator";
 import type { Limits } from "@elanus/model/limits";
-import { type Outcome, succeed } from "@elanus/model/outcome";
+import { collectionNameError } from "@elanus/model/names";
+import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { Metadata } from "@elanus/platform/ports/transport";
 import type { Clock, Telemetry } from "@elanus/platform/ports/world";
 import type { Init } from "../protobuf/runtime.ts";
-import { checkCollectionName } from "./names.ts";
 
 /** What all calls share. */
 export interface Environment {
@@ -41,6 +41,6 @@ export function databaseOf(call: Call, named: string): string {
 }
 
 export function refOf(call: Call, database: string, collection: string): Outcome<CollectionRef> {
-  const checked = checkCollectionName(collection);
-  return checked.ok ? succeed({ database: databaseOf(call, database), name: collection }) : checked;
+  const bad = collectionNameError(collection);
+  return bad === undefined ? succeed({ database: databaseOf(call, database), name: collection }) : fail(bad);
 }

@@ -2,6 +2,7 @@
 import type { CollectionInfo } from "@elanus/model/catalog";
 import type { DbError } from "@elanus/model/error";
 import type { CollectionId } from "@elanus/model/id";
+import { collectionNameError } from "@elanus/model/names";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type * as common from "../gen/common.ts";
 import type * as milvus from "../gen/milvus.ts";
@@ -11,7 +12,6 @@ import { type Call, databaseOf, type Handler, refOf } from "./call.ts";
 import { levelOf } from "./consistency.ts";
 import { utcOf } from "./connect.ts";
 import { type KeyValues, toRecord } from "./key-values.ts";
-import { checkCollectionName } from "./names.ts";
 import { collectionPropertyProblem } from "./properties.ts";
 import { toCollectionSchema } from "./schema-decode.ts";
 import { describedCollection } from "./schema-encode.ts";
@@ -30,7 +30,7 @@ export const createCollection: Handler<milvus.CreateCollectionRequest, common.St
   }
   const message = decodeSchema(request.schema);
   if (!message.ok) return message;
-  const schema = toCollectionSchema(message.value, request.collectionName, limits);
+  const schema = toCollectionSchema(message.value, request.collectionName);
   if (!schema.ok) return schema;
   const keyed = schema.value.fields.some((f) => f.partitionKey);
   const partitions = partitionCount(request.numPartitions, keyed, limits.partitionsMax);
@@ -103,8 +103,8 @@ async function describeOne(
   const { catalog } = call.env.proxy;
   const byId = name === "" && id !== 0n;
   if (!byId) {
-    const checked = checkCollectionName(name);
-    if (!checked.ok) return checked;
+    const bad = collectionNameError(name);
+    if (bad !== undefined) return fail(bad);
   }
   const found = byId
     ? await catalog.describeCollectionById(id as CollectionId)
@@ -191,8 +191,8 @@ function propertyChange(set: KeyValues, remove: readonly string[]): Outcome<Read
 }
 
 export const renameCollection: Handler<milvus.RenameCollectionRequest, common.Status> = async (request, call) => {
-  const checked = checkCollectionName(request.newName);
-  if (!checked.ok) return checked;
+  const bad = collectionNameError(request.newName);
+  if (bad !== undefined) return fail(bad);
   const database = databaseOf(call, request.dbName);
   const target = request.newDBName === "" ? database : request.newDBName;
   if (request.oldName === request.newName && target === database) {

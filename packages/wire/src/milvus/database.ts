@@ -1,16 +1,16 @@
 /** Databases. */
+import { databaseNameError } from "@elanus/model/names";
 import { fail, succeed } from "@elanus/model/outcome";
 import type * as common from "../gen/common.ts";
 import type * as milvus from "../gen/milvus.ts";
 import { DEFAULT_DATABASE, type Handler } from "./call.ts";
 import { toPairs, toRecord } from "./key-values.ts";
-import { checkDatabaseName } from "./names.ts";
 import { success } from "./status.ts";
 
 export const createDatabase: Handler<milvus.CreateDatabaseRequest, common.Status> = async (request, call) => {
   const name = request.dbName.trim();
-  const checked = checkDatabaseName(name);
-  if (!checked.ok) return checked;
+  const bad = databaseNameError(name);
+  if (bad !== undefined) return fail(bad);
   const created = await call.env.proxy.catalog.createDatabase(name, toRecord(request.properties));
   return created.ok ? succeed(success) : created;
 };
@@ -18,8 +18,8 @@ export const createDatabase: Handler<milvus.CreateDatabaseRequest, common.Status
 /** Dropping what is not there succeeds. */
 export const dropDatabase: Handler<milvus.DropDatabaseRequest, common.Status> = async (request, call) => {
   const name = request.dbName.trim();
-  const checked = checkDatabaseName(name);
-  if (!checked.ok) return checked;
+  const bad = databaseNameError(name);
+  if (bad !== undefined) return fail(bad);
   if (name === DEFAULT_DATABASE) return fail({ kind: "invalidParameter", message: "can not drop default database" });
   const dropped = await call.env.proxy.catalog.dropDatabase(name);
   return dropped.ok || dropped.error.kind === "databaseNotFound" ? succeed(success) : dropped;

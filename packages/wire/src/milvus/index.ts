@@ -1,6 +1,7 @@
 /** Indexes. What an index type accepts is the proxy's knowledge; here parameters are only taken apart. */
 import type { CollectionInfo, Metric } from "@elanus/model/catalog";
 import type { IndexProgress } from "@elanus/model/contract/coordinator";
+import { indexNameError } from "@elanus/model/names";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type * as common from "../gen/common.ts";
@@ -9,7 +10,6 @@ import type * as milvus from "../gen/milvus.ts";
 import type { Init } from "../protobuf/runtime.ts";
 import { type Call, type Handler, refOf } from "./call.ts";
 import type { KeyValues } from "./key-values.ts";
-import { checkIndexName } from "./names.ts";
 import { success } from "./status.ts";
 
 const PARAMETER_BYTES_MAX = 100 * 1024;
@@ -17,8 +17,8 @@ const PARAMETER_BYTES_MAX = 100 * 1024;
 export const createIndex: Handler<milvus.CreateIndexRequest, common.Status> = async (request, call) => {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
-  const name = checkIndexName(request.indexName);
-  if (!name.ok) return name;
+  const bad = indexNameError(request.indexName);
+  if (bad !== undefined) return fail(bad);
   const params = flatten(request.extraParams);
   if (!params.ok) return params;
   const { index_type: type = "", metric_type: metric, ...rest } = params.value;

@@ -1,12 +1,12 @@
 /** Partitions. */
 import type { CollectionInfo, PartitionInfo } from "@elanus/model/catalog";
 import type { CollectionId } from "@elanus/model/id";
+import { partitionNameError } from "@elanus/model/names";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type * as common from "../gen/common.ts";
 import type * as milvus from "../gen/milvus.ts";
 import { type Call, type Handler, refOf } from "./call.ts";
 import { utcOf } from "./connect.ts";
-import { checkPartitionName } from "./names.ts";
 import { success } from "./status.ts";
 
 const IN_MEMORY = 1;
@@ -15,8 +15,8 @@ export const createPartition: Handler<milvus.CreatePartitionRequest, common.Stat
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const name = request.partitionName.trim();
-  const checked = checkPartitionName(name);
-  if (!checked.ok) return checked;
+  const bad = partitionNameError(name);
+  if (bad !== undefined) return fail(bad);
   const created = await call.env.proxy.catalog.createPartition(ref.value, name);
   return created.ok ? succeed(success) : created;
 };
@@ -26,8 +26,8 @@ export const dropPartition: Handler<milvus.DropPartitionRequest, common.Status> 
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const name = request.partitionName.trim();
-  const checked = checkPartitionName(name);
-  if (!checked.ok) return checked;
+  const bad = partitionNameError(name);
+  if (bad !== undefined) return fail(bad);
   const dropped = await call.env.proxy.catalog.dropPartition(ref.value, name);
   return dropped.ok || dropped.error.kind === "partitionNotFound" ? succeed(success) : dropped;
 };
@@ -36,8 +36,8 @@ export const hasPartition: Handler<milvus.HasPartitionRequest, milvus.BoolRespon
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
   const name = request.partitionName.trim();
-  const checked = checkPartitionName(name);
-  if (!checked.ok) return checked;
+  const bad = partitionNameError(name);
+  if (bad !== undefined) return fail(bad);
   const found = await call.env.proxy.catalog.describeCollection(ref.value);
   if (!found.ok) return found;
   return succeed({ status: success, value: found.value.partitions.some((p) => p.name === name) });
@@ -94,8 +94,8 @@ export const getPartitionStatistics: Handler<
 > = async (request, call) => {
   const ref = refOf(call, request.dbName, request.collectionName);
   if (!ref.ok) return ref;
-  const checked = checkPartitionName(request.partitionName);
-  if (!checked.ok) return checked;
+  const bad = partitionNameError(request.partitionName);
+  if (bad !== undefined) return fail(bad);
   const rows = await call.env.proxy.rowCount(ref.value, request.partitionName);
   return rows.ok ? succeed({ status: success, stats: [{ key: "row_count", value: String(rows.value) }] }) : rows;
 };

@@ -167,7 +167,6 @@ describe("collections", () => {
     ],
     [{ dimension: 8, vectorFieldType: "BinaryVector", metricType: "L2" }, "does not support metric type"],
     [{ dimension: 4, idType: "Float" }, "idType can only be [Int64, VarChar], default: Int64"],
-    [{ dimension: 4, idType: "VarChar" }, "type param(max_length) should be specified"],
     [{ dimension: 4, consistencyLevel: "x" }, "consistencyLevel can only be"],
     [
       { dimension: 4, consistencyLevel: "Strong", params: { consistencyLevel: "Session" } },

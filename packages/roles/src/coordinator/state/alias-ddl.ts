@@ -1,8 +1,8 @@
 /** Decisions on aliases. Names of aliases and collections share one space in a database. */
 import type { CollectionRef } from "@elanus/model/contract/coordinator";
+import { aliasNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { collectionMissing, NO_CHANGE, type Catalog, type Change, type CollectionRecord } from "./catalog.ts";
-import { aliasNameError } from "./names.ts";
 
 export function createAlias(catalog: Catalog, ref: CollectionRef, alias: string): Outcome<Change> {
   const target = aliasTarget(catalog, ref, alias);

@@ -1,9 +1,10 @@
 /** Decisions on collections: create, drop, rename, alter. */
 import type { PartitionInfo, Properties } from "@elanus/model/catalog";
-import type { DbError } from "@elanus/model/error";
+import { invalid, type DbError } from "@elanus/model/error";
 import type { CollectionRef, CreateCollection } from "@elanus/model/contract/coordinator";
 import { shardIdOf, type ChannelName, type CollectionId, type PartitionId, type ShardId } from "@elanus/model/id";
 import type { Limits } from "@elanus/model/limits";
+import { collectionNameError } from "@elanus/model/names";
 import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
 import { encodeSchema, type CollectionSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
@@ -18,7 +19,6 @@ import {
   type CollectionRecord,
   type DdlEntry,
 } from "./catalog.ts";
-import { collectionNameError, invalid } from "./names.ts";
 import {
   collectionPropertyError,
   CONSISTENCY_KEY,

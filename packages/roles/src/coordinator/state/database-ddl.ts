@@ -1,10 +1,11 @@
 /** Decisions on databases. */
 import type { DatabaseInfo, Properties } from "@elanus/model/catalog";
 import type { DatabaseId } from "@elanus/model/id";
+import { invalid } from "@elanus/model/error";
+import { databaseNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import { DEFAULT_DATABASE, NO_CHANGE, type Catalog, type Change } from "./catalog.ts";
-import { databaseNameError, invalid } from "./names.ts";
 import { databasePropertyError } from "./properties.ts";
 
 export interface DatabaseRequest {

@@ -2,12 +2,13 @@
 import type { IndexInfo, ShardManifest } from "@elanus/model/catalog";
 import type { CollectionRef, CreateIndex, IndexProgress } from "@elanus/model/contract/coordinator";
 import type { IndexId } from "@elanus/model/id";
+import { invalid } from "@elanus/model/error";
+import { indexNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { DataType, isVector, type FieldSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import { indexNamed, NO_CHANGE, type Catalog, type Change, type CollectionRecord } from "./catalog.ts";
 import { indexStateOf, type Attempts } from "./index-jobs.ts";
-import { indexNameError, invalid } from "./names.ts";
 
 /** Settings of how an index is held; two indexes that differ only here are the same. */
 const HOLDING_KEYS: ReadonlySet<string> = new Set([

@@ -1,6 +1,7 @@
 /** Decisions on loading and releasing. */
 import type { CollectionRef, LoadProgress } from "@elanus/model/contract/coordinator";
 import type { PartitionId } from "@elanus/model/id";
+import { invalid } from "@elanus/model/error";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { isVector } from "@elanus/model/schema";
 import {
@@ -13,7 +14,6 @@ import {
   type CollectionRecord,
   type LoadWish,
 } from "./catalog.ts";
-import { invalid } from "./names.ts";
 
 export function load(catalog: Catalog, ref: CollectionRef, names: "all" | readonly string[]): Outcome<Change> {
   const found = catalog.resolve(ref);

@@ -1,6 +1,8 @@
 /** Decisions on partitions. */
 import type { CollectionRef } from "@elanus/model/contract/coordinator";
 import type { PartitionId } from "@elanus/model/id";
+import { invalid } from "@elanus/model/error";
+import { partitionNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import {
@@ -13,7 +15,6 @@ import {
   type Change,
   type DdlEntry,
 } from "./catalog.ts";
-import { invalid, partitionNameError } from "./names.ts";
 
 export interface PartitionRequest {
   readonly ref: CollectionRef;

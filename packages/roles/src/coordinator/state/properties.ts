@@ -1,9 +1,8 @@
 /** Checks of collection and database properties (text to text); unknown keys are stored and echoed. */
 import type { Properties } from "@elanus/model/catalog";
-import type { DbError } from "@elanus/model/error";
+import { invalid, type DbError } from "@elanus/model/error";
 import type { CollectionSchema } from "@elanus/model/schema";
 import type { ConsistencyLevel } from "@elanus/model/time";
-import { invalid } from "./names.ts";
 
 export const TTL_KEY = "collection.ttl.seconds";
 export const TIMEZONE_KEY = "timezone";

@@ -39,12 +39,33 @@ describe("schema rules", () => {
       "the data type of primary key should be Int64 or VarChar",
     ],
     ["null key", [{ ...id, nullable: true }, vector], "primary field not support null"],
+    ["default of the key", [{ ...id, defaultValue: 1n }, vector], "primary field not support default_value"],
+    [
+      "key for partitions",
+      [{ ...id, partitionKey: true }, vector],
+      "the partition key field must not be primary field",
+    ],
+    [
+      "clustering by JSON",
+      [id, vector, field("j", DataType.json, { clusteringKey: true })],
+      "data type JSON of field j can not be a clustering key",
+    ],
+    [
+      "two clustering keys",
+      [id, vector, ...["a", "b"].map((name) => field(name, DataType.int8, { clusteringKey: true }))],
+      "there are more than one clustering key, field name = a, b",
+    ],
     ["auto id elsewhere", [id, vector, field("n", DataType.int64, { autoId: true })], "field name = n"],
     ["no vector", [id], "schema does not contain vector field"],
     ["same name", [id, vector, field("v", DataType.int8)], "duplicated field name v"],
     ["dim 1", [id, { ...vector, dim: 1 }], "invalid dimension: 1. should be in range 2 ~ 32768"],
     ["dim too big", [id, { ...vector, dim: 32_769 }], "invalid dimension: 32769 of field v. float vector dimension"],
     ["dim missing", [id, field("v", DataType.floatVector)], "dimension is not defined in field type params"],
+    [
+      "dim of letters",
+      [id, field("v", DataType.floatVector, { typeParams: { dim: "x" } })],
+      "invalid dimension: x. should be an integer, field v",
+    ],
     [
       "binary dim",
       [id, field("v", DataType.binaryVector, { dim: 12 })],
@@ -58,7 +79,7 @@ describe("schema rules", () => {
     [
       "no length",
       [id, vector, field("t", DataType.varChar)],
-      "type param(max_length) should be specified for the field(t)",
+      "type param(max_length) should be specified for the field(t) of collection c",
     ],
     [
       "length",
@@ -68,7 +89,12 @@ describe("schema rules", () => {
     [
       "capacity",
       [id, vector, field("a", DataType.array, { elementType: DataType.int8, capacityMax: 0 })],
-      "should be in (0, 4096]",
+      "the maximum capacity specified for a Array should be in (0, 4096], but got 0 instead",
+    ],
+    [
+      "capacity of letters",
+      [id, vector, field("a", DataType.array, { elementType: DataType.int8, typeParams: { max_capacity: "x" } })],
+      "the value for max_capacity of field a must be an integer",
     ],
     [
       "element",
@@ -84,6 +110,21 @@ describe("schema rules", () => {
       "default type",
       [id, vector, field("n", DataType.int8, { defaultValue: "x" })],
       "type (Int8) of field (n) is not equal",
+    ],
+    [
+      "default out of range",
+      [id, vector, field("n", DataType.int8, { defaultValue: 128n })],
+      "[-128, 127] is the range of field (n), but the default_value is 128",
+    ],
+    [
+      "default too long",
+      [id, vector, field("t", DataType.varChar, { lengthMax: 1, defaultValue: "ä" })],
+      "the length (2) of string exceeds max length (1)",
+    ],
+    [
+      "default that is no number",
+      [id, vector, field("f", DataType.float, { defaultValue: Number.NaN })],
+      "value 'NaN' is not a number or infinity",
     ],
     [
       "partition key null",

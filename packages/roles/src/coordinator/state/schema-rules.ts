@@ -2,9 +2,10 @@
  * Checks a new collection's schema and gives its fields their ids: 100, 101, … in request order, `$meta`
  * last. Limits and texts: contract/grpc.md 4.1, 4.2, 4.5, 4.12.
  */
-import type { DbError } from "@elanus/model/error";
+import { invalid, type DbError } from "@elanus/model/error";
 import type { FieldId } from "@elanus/model/id";
 import type { Limits } from "@elanus/model/limits";
+import { fieldNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import {
   DataType,
@@ -14,7 +15,6 @@ import {
   type CollectionSchema,
   type FieldSchema,
 } from "@elanus/model/schema";
-import { fieldNameError, invalid } from "./names.ts";
 
 const LENGTH_MAX = 65_535;
 const CAPACITY_MAX = 4_096;
@@ -47,10 +47,10 @@ export function checkSchema(schema: CollectionSchema, limits: Limits): Outcome<C
   const fields = schema.fields.filter((field) => !field.dynamic);
   const bad =
     countError(fields, limits) ??
+    firstError(fields, (field) => fieldError(field, schema.name)) ??
     uniqueError(fields) ??
-    primaryKeyError(fields) ??
-    roleError(fields) ??
-    firstError(fields, fieldError) ??
+    keyError(fields) ??
+    vectorsError(fields, limits) ??
     descriptionError(schema);
   if (bad !== undefined) return fail(bad);
   const numbered = fields.map((field, at) => ({ ...field, id: (FIRST_USER_FIELD_ID + at) as FieldId }));
@@ -60,9 +60,11 @@ export function checkSchema(schema: CollectionSchema, limits: Limits): Outcome<C
 }
 
 function countError(fields: readonly FieldSchema[], limits: Limits): DbError | undefined {
-  if (fields.length > limits.fieldsMax) {
-    return invalid(`maximum field's number should be limited to ${limits.fieldsMax}`);
-  }
+  if (fields.length <= limits.fieldsMax) return undefined;
+  return invalid(`maximum field's number should be limited to ${limits.fieldsMax}`);
+}
+
+function vectorsError(fields: readonly FieldSchema[], limits: Limits): DbError | undefined {
   const vectors = fields.filter((field) => isVector(field.type)).length;
   if (vectors > limits.vectorFieldsMax) {
     return invalid(`maximum vector field's number should be limited to ${limits.vectorFieldsMax}`);
@@ -79,51 +81,68 @@ function uniqueError(fields: readonly FieldSchema[]): DbError | undefined {
   return undefined;
 }
 
-function primaryKeyError(fields: readonly FieldSchema[]): DbError | undefined {
-  const keys = fields.filter((field) => field.primaryKey);
-  const [key, second] = keys;
-  if (key === undefined) return invalid("primary key is not specified");
-  if (second !== undefined) {
-    return invalid(`there are more than one primary key, field name = ${key.name}, ${second.name}`);
-  }
-  if (key.type !== DataType.int64 && key.type !== DataType.varChar) {
-    return invalid("the data type of primary key should be Int64 or VarChar");
-  }
-  if (key.nullable) return invalid("primary field not support null");
-  if (key.defaultValue !== undefined) return invalid("primary field not support default_value");
-  const wrongAuto = fields.find((field) => field.autoId && !field.primaryKey);
-  if (wrongAuto === undefined) return undefined;
-  return invalid(`only primary field can speficy AutoID with true, field name = ${wrongAuto.name}`);
+/** At most one of each kind of key, and a primary one. */
+function keyError(fields: readonly FieldSchema[]): DbError | undefined {
+  const doubled = (kind: string, keys: readonly FieldSchema[]): DbError | undefined => {
+    const [first, second] = keys;
+    if (first === undefined || second === undefined) return undefined;
+    return invalid(`there are more than one ${kind} key, field name = ${first.name}, ${second.name}`);
+  };
+  const primary = fields.filter((field) => field.primaryKey);
+  if (primary.length === 0) return invalid("primary key is not specified");
+  return (
+    doubled("primary", primary) ??
+    doubled(
+      "partition",
+      fields.filter((field) => field.partitionKey),
+    ) ??
+    doubled(
+      "clustering",
+      fields.filter((field) => field.clusteringKey),
+    )
+  );
 }
 
-function roleError(fields: readonly FieldSchema[]): DbError | undefined {
-  const partitions = fields.filter((field) => field.partitionKey);
-  const [partition, second] = partitions;
-  if (partition !== undefined && second !== undefined) {
-    return invalid(`there are more than one partition key, field name = ${partition.name}, ${second.name}`);
-  }
-  if (partition !== undefined) {
-    if (partition.primaryKey) return invalid("the partition key field must not be primary field");
-    if (partition.type !== DataType.int64 && partition.type !== DataType.varChar) {
-      return invalid("the data type of partition key should be Int64 or VarChar");
-    }
-    if (partition.nullable) return invalid("partition key field not support nullable");
-  }
-  const clustering = fields.filter((field) => field.clusteringKey);
-  if (clustering.length > 1) {
-    return invalid(`there are more than one clustering key, field name = ${clustering.map((f) => f.name).join(", ")}`);
-  }
-  const wrong = clustering.find((field) => !CLUSTERING_TYPES.has(field.type));
-  return wrong === undefined ? undefined : invalid(`clustering key field ${wrong.name} has an unsupported data type`);
-}
-
-function fieldError(field: FieldSchema): DbError | undefined {
+/** `collection` is for messages only. */
+function fieldError(field: FieldSchema, collection: string): DbError | undefined {
   const name = fieldNameError(field.name);
   if (name !== undefined) return name;
   if (!Object.values(DataType).includes(field.type)) {
     return invalid(`data type ${field.type} is not valid`);
   }
-  return vectorError(field) ?? lengthError(field) ?? arrayError(field) ?? defaultError(field);
+  return (
+    elementError(field) ??
+    roleError(field) ??
+    vectorError(field) ??
+    lengthError(field, collection) ??
+    capacityError(field, collection) ??
+    defaultError(field)
+  );
+}
+
+function elementError(field: FieldSchema): DbError | undefined {
+  if (field.type !== DataType.array) return undefined;
+  if (field.elementType !== undefined && ELEMENT_TYPES.has(field.elementType)) return undefined;
+  return invalid(`element type ${typeName(field.elementType)} is not supported`);
+}
+
+/** What a field may be besides data. */
+function roleError(field: FieldSchema): DbError | undefined {
+  const isIntegerOrText = field.type === DataType.int64 || field.type === DataType.varChar;
+  if (field.primaryKey) {
+    if (!isIntegerOrText) return invalid("the data type of primary key should be Int64 or VarChar");
+    if (field.nullable) return invalid("primary field not support null");
+    if (field.defaultValue !== undefined) return invalid("primary field not support default_value");
+    if (field.partitionKey) return invalid("the partition key field must not be primary field");
+  } else if (field.autoId) {
+    return invalid(`only primary field can speficy AutoID with true, field name = ${field.name}`);
+  }
+  if (field.partitionKey) {
+    if (!isIntegerOrText) return invalid("the data type of partition key should be Int64 or VarChar");
+    if (field.nullable) return invalid("partition key field not support nullable");
+  }
+  if (!field.clusteringKey || CLUSTERING_TYPES.has(field.type)) return undefined;
+  return invalid(`data type ${typeName(field.type)} of field ${field.name} can not be a clustering key`);
 }
 
 function vectorError(field: FieldSchema): DbError | undefined {
@@ -134,10 +153,12 @@ function vectorError(field: FieldSchema): DbError | undefined {
       : invalid(`dim should not be specified for sparse vector field ${field.name}`);
   }
   if (!isVector(field.type)) return undefined;
-  if (text !== undefined && !/^-?\d+$/.test(text.trim())) return invalid(`invalid dimension: ${text}`);
-  const dim = field.dim ?? (text === undefined ? undefined : Number(text));
-  if (dim === undefined)
-    return invalid("dimension is not defined in field type params, check type param `dim` for vector field");
+  const { dim } = field;
+  if (dim === undefined) {
+    if (text !== undefined) return invalid(`invalid dimension: ${text}. should be an integer, field ${field.name}`);
+    const what = "dimension is not defined in field type params";
+    return invalid(`${what}, check type param \`dim\` for vector field ${field.name}`);
+  }
   if (field.type === DataType.binaryVector) return binaryDimError(field, dim);
   if (!Number.isInteger(dim) || dim <= 1) {
     return invalid(`invalid dimension: ${dim}. should be in range 2 ~ ${DIM_MAX}`);
@@ -157,7 +178,7 @@ function binaryDimError(field: FieldSchema, dim: number): DbError | undefined {
   return invalid(`${head}binary vector dimension should be in range 8 ~ ${BINARY_DIM_MAX}`);
 }
 
-function lengthError(field: FieldSchema): DbError | undefined {
+function lengthError(field: FieldSchema, collection: string): DbError | undefined {
   const isText =
     field.type === DataType.varChar || (field.type === DataType.array && field.elementType === DataType.varChar);
   if (!isText) return undefined;
@@ -166,7 +187,7 @@ function lengthError(field: FieldSchema): DbError | undefined {
     if (text !== undefined) return invalid(`the value for max_length of field ${field.name} must be an integer`);
     return {
       kind: "missingParameter",
-      message: `type param(max_length) should be specified for the field(${field.name})`,
+      message: `type param(max_length) should be specified for the field(${field.name}) of collection ${collection}`,
     };
   }
   if (field.lengthMax > 0 && field.lengthMax <= LENGTH_MAX && Number.isInteger(field.lengthMax)) return undefined;
@@ -176,19 +197,21 @@ function lengthError(field: FieldSchema): DbError | undefined {
   );
 }
 
-function arrayError(field: FieldSchema): DbError | undefined {
+function capacityError(field: FieldSchema, collection: string): DbError | undefined {
   if (field.type !== DataType.array) return undefined;
-  if (field.elementType === undefined || !ELEMENT_TYPES.has(field.elementType)) {
-    return invalid(`element type ${typeName(field.elementType)} is not supported`);
-  }
   if (field.capacityMax === undefined) {
     const text = field.typeParams["max_capacity"];
     if (text !== undefined) return invalid(`the value for max_capacity of field ${field.name} must be an integer`);
-    return invalid(`type param(max_capacity) should be specified for array field ${field.name}`);
+    return {
+      kind: "missingParameter",
+      message: `type param(max_capacity) should be specified for array field(${field.name}) of collection ${collection}`,
+    };
   }
   if (Number.isInteger(field.capacityMax) && field.capacityMax > 0 && field.capacityMax <= CAPACITY_MAX)
     return undefined;
-  return invalid(`the maximum capacity specified for a Array should be in (0, ${CAPACITY_MAX}]`);
+  return invalid(
+    `the maximum capacity specified for a Array should be in (0, ${CAPACITY_MAX}], but got ${field.capacityMax} instead`,
+  );
 }
 
 function defaultError(field: FieldSchema): DbError | undefined {
@@ -209,21 +232,26 @@ function defaultError(field: FieldSchema): DbError | undefined {
         `the type(${typeof value}) of default_value`,
     );
   }
-  if (typeof value === "string" && new TextEncoder().encode(value).length > (field.lengthMax ?? LENGTH_MAX)) {
-    return invalid(
-      `the length (${value.length}) of string exceeds max length (${field.lengthMax}) of field ${field.name}`,
-    );
-  }
-  return integerRangeError(field, value);
+  return typeof value === "string" ? textDefaultError(field, value) : numberDefaultError(field, value);
 }
 
-function integerRangeError(field: FieldSchema, value: FieldSchema["defaultValue"]): DbError | undefined {
+function textDefaultError(field: FieldSchema, value: string): DbError | undefined {
+  const bytes = new TextEncoder().encode(value).length;
+  if (bytes <= (field.lengthMax ?? LENGTH_MAX)) return undefined;
+  return {
+    kind: "invalidParameter",
+    message: `the length (${bytes}) of string exceeds max length (${field.lengthMax})`,
+    expected: "valid length string",
+    actual: "string length exceeds max length",
+  };
+}
+
+function numberDefaultError(field: FieldSchema, value: FieldSchema["defaultValue"]): DbError | undefined {
   const bits =
     field.type === DataType.int8 ? 8 : field.type === DataType.int16 ? 16 : field.type === DataType.int32 ? 32 : 64;
   if (typeof value === "bigint" && BigInt.asIntN(bits, value) !== value) {
-    return invalid(
-      `[${value}] is out of range of ${typeName(field.type)} for the default value of field ${field.name}`,
-    );
+    const end = 1n << BigInt(bits - 1);
+    return invalid(`[${-end}, ${end - 1n}] is the range of field (${field.name}), but the default_value is ${value}`);
   }
   if (typeof value === "number" && !Number.isFinite(value)) {
     return invalid(`value '${value}' is not a number or infinity`);

@@ -47,7 +47,11 @@ describe("names", () => {
 
   it("fields cannot take words of the filter language or system names", () => {
     expectText(fieldNameError("in"), "Invalid field name: in. in is keyword in milvus.");
-    expect(fieldNameError("RowID")).toMatchObject({ kind: "fieldNameInvalid" });
+    expect(fieldNameError("RowID")).toMatchObject({
+      kind: "fieldNameInvalid",
+      message: "Invalid field name: RowID. RowID is a reserved field name.",
+    });
+    expectText(fieldNameError("ARRAY_LENGTH"), "ARRAY_LENGTH is keyword in milvus.");
     expect(fieldNameError("income")).toBeUndefined();
   });
 

@@ -1,25 +1,13 @@
-/** Rules for names of databases, collections, aliases, partitions, fields and indexes, with the refusals' texts. */
-import type { DbError } from "@elanus/model/error";
+/** Rules for names of databases, collections, aliases, partitions, fields and indexes, with Milvus's refusals. */
+import { type DbError, invalid } from "./error.ts";
 
 const NAME_BYTES_MAX = 255;
 const FIRST = /^[A-Za-z_]/;
 const WORD = /^[A-Za-z0-9_]*$/;
 const encoder = new TextEncoder();
 
-/** Words of the filter language that cannot name a field. */
-const KEYWORDS: ReadonlySet<string> = new Set([
-  "in",
-  "not",
-  "like",
-  "and",
-  "or",
-  "is",
-  "null",
-  "true",
-  "false",
-  "exists",
-  "isnull",
-  "isnotnull",
+/** Functions of the filter language that are words of its grammar, in lower case; upper case is the same word. */
+export const FILTER_FUNCTIONS: readonly string[] = [
   "json_contains",
   "json_contains_all",
   "json_contains_any",
@@ -29,7 +17,24 @@ const KEYWORDS: ReadonlySet<string> = new Set([
   "array_length",
   "text_match",
   "phrase_match",
-]);
+  "random_sample",
+];
+const OPERATORS = ["in", "not", "exists", "like", "and", "or", "is", "null", "true", "false", "isnull", "isnotnull"];
+const GEOMETRY = [
+  "st_equals",
+  "st_touches",
+  "st_overlaps",
+  "st_crosses",
+  "st_contains",
+  "st_intersects",
+  "st_within",
+  "st_dwithin",
+  "st_isvalid",
+];
+/** A filter could not ask for a field of such a name. */
+const KEYWORDS: ReadonlySet<string> = new Set(
+  [...OPERATORS, ...FILTER_FUNCTIONS, ...GEOMETRY].flatMap((word) => [word, word.toUpperCase()]),
+);
 const RESERVED: ReadonlySet<string> = new Set(["RowID", "Timestamp", "$meta", "$namespace_id", "__virtual_pk__"]);
 
 export function collectionNameError(name: string): DbError | undefined {
@@ -87,15 +92,15 @@ export function fieldNameError(name: string): DbError | undefined {
   if (byteLength(name) > NAME_BYTES_MAX) {
     return refuse(`${head}The length of a field name must be less than 255 characters.`);
   }
-  if (RESERVED.has(name)) return refuse(`${head}${name} is a system field name.`);
   if (!FIRST.test(name)) return refuse(`${head}The first character of a field name must be an underscore or letter.`);
   if (!WORD.test(name)) {
     return refuse(`${head}Field name can only contain numbers, letters, and underscores.`);
   }
-  if (KEYWORDS.has(name.toLowerCase())) return refuse(`${head}${name} is keyword in milvus.`);
-  return undefined;
+  if (KEYWORDS.has(name)) return refuse(`${head}${name} is keyword in milvus.`);
+  return RESERVED.has(name) ? refuse(`${head}${name} is a reserved field name.`) : undefined;
 }
 
+/** Empty is allowed: the field's name is taken then. */
 export function indexNameError(name: string): DbError | undefined {
   const head = `Invalid index name: ${name}. `;
   if (byteLength(name) > NAME_BYTES_MAX)
@@ -107,10 +112,6 @@ export function indexNameError(name: string): DbError | undefined {
     return invalid(`${head}Index name can only contain numbers, letters, and underscores.`);
   }
   return undefined;
-}
-
-export function invalid(message: string): DbError {
-  return { kind: "invalidParameter", message };
 }
 
 function byteLength(text: string): number {
