@@ -12,7 +12,6 @@ import { type Call, databaseOf, type Handler, refOf } from "./call.ts";
 import { levelOf } from "./consistency.ts";
 import { utcOf } from "./connect.ts";
 import { type KeyValues, toRecord } from "./key-values.ts";
-import { collectionPropertyProblem } from "./properties.ts";
 import { toCollectionSchema } from "./schema-decode.ts";
 import { describedCollection } from "./schema-encode.ts";
 import { failureStatus, statusOf, success } from "./status.ts";
@@ -37,16 +36,13 @@ export const createCollection: Handler<milvus.CreateCollectionRequest, common.St
   if (!partitions.ok) return partitions;
   const consistency = levelOf(request.consistencyLevel);
   if (consistency === undefined) return invalid(`invalid consistency level: ${request.consistencyLevel}`);
-  const properties = toRecord(request.properties);
-  const problem = collectionPropertyProblem(properties, schema.value);
-  if (problem !== undefined) return fail(problem);
   const created = await proxy.catalog.createCollection({
     ...ref.value,
     schema: schema.value,
     shards: request.shardsNum === 0 ? SHARDS_DEFAULT : request.shardsNum,
     ...(partitions.value === undefined ? {} : { partitions: partitions.value }),
     consistency,
-    properties,
+    properties: toRecord(request.properties),
   });
   return created.ok ? succeed(success) : created;
 };
@@ -176,10 +172,6 @@ export const alterCollection: Handler<milvus.AlterCollectionRequest, common.Stat
   if (!ref.ok) return ref;
   const change = propertyChange(request.properties, request.deleteKeys);
   if (!change.ok) return change;
-  const found = await call.env.proxy.catalog.describeCollection(ref.value);
-  if (!found.ok) return found;
-  const problem = collectionPropertyProblem(change.value, found.value.schema);
-  if (problem !== undefined) return fail(problem);
   const altered = await call.env.proxy.catalog.alterCollection(ref.value, change.value, request.deleteKeys);
   return altered.ok ? succeed(success) : altered;
 };

@@ -19,12 +19,6 @@ export function toPairs(record: Readonly<Record<string, string>>): common.KeyVal
   return Object.entries(record).map(([key, value]) => ({ key, value }));
 }
 
-/** What Go's ParseBool accepts. */
-export function parseBool(text: string): boolean | undefined {
-  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
-  return /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
-}
-
 export function parseInteger(text: string): number | undefined {
   if (!/^[+-]?\d{1,15}$/.test(text)) return undefined;
   return Number(text);

@@ -19,6 +19,10 @@ function params(entries: Readonly<Record<string, string>>): { key: string; value
   return Object.entries(entries).map(([name, value]) => ({ key: name, value }));
 }
 
+function textOf(name: string, max_length: string): Field {
+  return { name, dataType: 21, typeParams: params({ max_length }) };
+}
+
 const refused: readonly (readonly [string, Field])[] = [
   ["data type None is not valid", { name: "a" }],
   ["string data type not supported yet, please use VarChar type instead", { name: "a", dataType: 20 }],
@@ -45,12 +49,7 @@ describe("refused schemas", () => {
 });
 
 test("fields get ids in order; sizes are numbers, or stay texts where they are none", () => {
-  const text = (name: string, max_length: string): Field => ({
-    name,
-    dataType: 21,
-    typeParams: params({ max_length }),
-  });
-  const answer = read([key, vector, { ...text("s", "10"), nullable: true }, text("t", "x")], {
+  const answer = read([key, vector, { ...textOf("s", "10"), nullable: true }, textOf("t", "x")], {
     enableDynamicField: true,
   });
   if (!answer.ok) throw new Error(reasonOf(answer.error));

@@ -1,4 +1,4 @@
-/** One field of a new collection, from Milvus's message to the model's. What a field may be is the coordinator's matter. */
+/** One field of a new collection, from Milvus's message to the model's. The coordinator checks it. */
 import { type DbError, invalid } from "@elanus/model/error";
 import type { FieldId } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";

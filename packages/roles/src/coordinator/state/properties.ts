@@ -58,7 +58,7 @@ export function collectionPropertyError(properties: Properties, schema: Collecti
 function ttlError(properties: Properties): DbError | undefined {
   const text = properties[TTL_KEY];
   if (text === undefined) return undefined;
-  if (!/^-?\d+$/.test(text)) return invalid(`collection TTL is not a valid integer: ${text}`);
+  if (!/^-?\d+$/.test(text)) return invalid(`collection TTL is not an integer: ${text}`);
   const seconds = BigInt(text);
   if (seconds >= -1n && seconds <= TTL_SECONDS_MAX) return undefined;
   return invalid(`collection TTL is out of range, expect [-1, ${TTL_SECONDS_MAX}], got ${text}`);
@@ -78,8 +78,8 @@ function booleanError(properties: Properties): DbError | undefined {
   for (const key of BOOLEAN_KEYS) {
     const text = properties[key];
     if (text !== undefined && parseBool(text) === undefined) {
-      const what = key === DYNAMIC_KEY ? "invalid dynamic schema property value" : `invalid ${key} value`;
-      return invalid(`${what}: ${text}`);
+      if (key === DYNAMIC_KEY) return invalid(`invalid dynamic schema property value: ${text}`);
+      return invalid(`invalid ${key} value: ${text}, expected: true, false`);
     }
   }
   return undefined;
@@ -100,7 +100,8 @@ function partitionKeyError(properties: Properties, schema: CollectionSchema): Db
   if (!isolated || schema.fields.some((field) => field.partitionKey)) return undefined;
   return {
     kind: "illegalSchema",
-    message: "partition key isolation mode is enabled but no partition key field is set",
+    message:
+      "partition key isolation mode is enabled but no partition key field is set. Please set the partition key first",
   };
 }
 

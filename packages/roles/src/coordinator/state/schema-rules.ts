@@ -83,24 +83,22 @@ function uniqueError(fields: readonly FieldSchema[]): DbError | undefined {
 
 /** At most one of each kind of key, and a primary one. */
 function keyError(fields: readonly FieldSchema[]): DbError | undefined {
-  const doubled = (kind: string, keys: readonly FieldSchema[]): DbError | undefined => {
-    const [first, second] = keys;
-    if (first === undefined || second === undefined) return undefined;
-    return invalid(`there are more than one ${kind} key, field name = ${first.name}, ${second.name}`);
-  };
-  const primary = fields.filter((field) => field.primaryKey);
-  if (primary.length === 0) return invalid("primary key is not specified");
+  if (!fields.some((field) => field.primaryKey)) return invalid("primary key is not specified");
   return (
-    doubled("primary", primary) ??
-    doubled(
-      "partition",
-      fields.filter((field) => field.partitionKey),
-    ) ??
-    doubled(
-      "clustering",
-      fields.filter((field) => field.clusteringKey),
-    )
+    doubledKey("primary", fields, (field) => field.primaryKey) ??
+    doubledKey("partition", fields, (field) => field.partitionKey) ??
+    doubledKey("clustering", fields, (field) => field.clusteringKey)
   );
+}
+
+function doubledKey(
+  kind: string,
+  fields: readonly FieldSchema[],
+  isKey: (field: FieldSchema) => boolean,
+): DbError | undefined {
+  const [first, second] = fields.filter(isKey);
+  if (first === undefined || second === undefined) return undefined;
+  return invalid(`there are more than one ${kind} key, field name = ${first.name}, ${second.name}`);
 }
 
 /** `collection` is for messages only. */
@@ -199,18 +197,18 @@ function lengthError(field: FieldSchema, collection: string): DbError | undefine
 
 function capacityError(field: FieldSchema, collection: string): DbError | undefined {
   if (field.type !== DataType.array) return undefined;
-  if (field.capacityMax === undefined) {
+  const { name, capacityMax: capacity } = field;
+  if (capacity === undefined) {
     const text = field.typeParams["max_capacity"];
-    if (text !== undefined) return invalid(`the value for max_capacity of field ${field.name} must be an integer`);
+    if (text !== undefined) return invalid(`the value for max_capacity of field ${name} must be an integer`);
     return {
       kind: "missingParameter",
-      message: `type param(max_capacity) should be specified for array field(${field.name}) of collection ${collection}`,
+      message: `type param(max_capacity) should be specified for array field(${name}) of collection ${collection}`,
     };
   }
-  if (Number.isInteger(field.capacityMax) && field.capacityMax > 0 && field.capacityMax <= CAPACITY_MAX)
-    return undefined;
+  if (Number.isInteger(capacity) && capacity > 0 && capacity <= CAPACITY_MAX) return undefined;
   return invalid(
-    `the maximum capacity specified for a Array should be in (0, ${CAPACITY_MAX}], but got ${field.capacityMax} instead`,
+    `the maximum capacity specified for a Array should be in (0, ${CAPACITY_MAX}], but got ${capacity} instead`,
   );
 }
 
