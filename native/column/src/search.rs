@@ -163,7 +163,7 @@ fn index_for(segment: &Segment, request: &SearchRequest<'_>) -> Option<Arc<Attac
         attached.field == request.field
             && match attached.vector() {
                 Some(Index::Dense(index)) => Metric::from_name(request.metric) == Some(index.metric()),
-                Some(Index::Sparse(_)) => true,
+                Some(Index::Sparse(index)) => Metric::from_name(request.metric) == Some(index.metric()),
                 None => false,
             }
     })
@@ -195,7 +195,7 @@ fn search_target(
     let done = match target.index.and_then(Attached::vector) {
         Some(Index::Dense(index)) => index.search(&target.vectors, &query, &mut out),
         Some(Index::Sparse(index)) => index.search(&query, &mut out),
-        None if sparse => sparse::exact(&target.vectors, &query, &mut out),
+        None if sparse => sparse::exact(&target.vectors, metric, &query, &mut out),
         None => flat::search(&target.vectors, metric, &query, &mut out),
     };
     let file = || format!("index of segment {}", target.segment);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::binary::{BinaryIvf, MinHashLsh};
 use crate::format::{self, File};
 use crate::hnsw::{self, Hnsw};
 use crate::ivf::{self, Ivf};
@@ -125,15 +126,17 @@ pub fn build(
     threads: usize,
 ) -> Result<Vec<u8>, IndexError> {
     progress.check()?;
-    let metric = metric_for(metric, rows)?;
     let real_type = real_type(index_type, rows)?;
+    let metric = metric_for(metric, real_type, rows)?;
     let params = if index_type == "AUTOINDEX" { AUTOINDEX_PARAMS } else { params };
     let params = Params::parse(params)?;
     let meta = Meta::of(real_type, metric, rows);
     match (real_type, rows) {
         ("HNSW", Rows::Dense(rows)) => hnsw::build_file(&meta, metric, &params, rows, progress, threads),
+        ("BIN_IVF_FLAT", Rows::Dense(rows)) => BinaryIvf::build_file(&meta, metric, &params, rows, progress, threads),
+        ("MINHASH_LSH", Rows::Dense(rows)) => MinHashLsh::build_file(&meta, &params, rows, progress),
         ("IVF_FLAT", Rows::Dense(rows)) => ivf::build_file(&meta, metric, &params, rows, progress, threads),
-        (_, Rows::Sparse(rows)) => sparse::build_file(&meta, &params, rows, progress),
+        (_, Rows::Sparse(rows)) => sparse::build_file(&meta, metric, &params, rows, progress, threads),
         _ => {
             let file = format::write(&[("meta", &meta.encode())]);
             progress.advance(1.0);
@@ -142,11 +145,14 @@ pub fn build(
     }
 }
 
-fn metric_for(name: &str, rows: Rows<'_>) -> Result<Metric, IndexError> {
-    let supported: &[Metric] = match rows {
-        Rows::Sparse(_) => &[Metric::Ip],
-        Rows::Dense(rows) if rows.element() == Element::Bit => &[Metric::Hamming, Metric::Jaccard],
-        Rows::Dense(_) => &[Metric::Cosine, Metric::L2, Metric::Ip],
+fn metric_for(name: &str, real_type: &str, rows: Rows<'_>) -> Result<Metric, IndexError> {
+    use Metric::{Bm25, Cosine, Hamming, Ip, Jaccard, L2, MhJaccard, Substructure, Superstructure};
+    let supported: &[Metric] = match (rows, real_type) {
+        (Rows::Sparse(_), _) => &[Ip, Bm25],
+        (_, "MINHASH_LSH") => &[MhJaccard],
+        (_, "BIN_FLAT") => &[Hamming, Jaccard, Substructure, Superstructure, MhJaccard],
+        (Rows::Dense(rows), _) if rows.element() == Element::Bit => &[Hamming, Jaccard],
+        (Rows::Dense(_), _) => &[Cosine, L2, Ip],
     };
     if name.is_empty() {
         return Ok(supported[0]);
@@ -166,9 +172,13 @@ fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
             ("SPARSE_INVERTED_INDEX", "SPARSE_INVERTED_INDEX"),
             ("SPARSE_WAND", "SPARSE_INVERTED_INDEX"),
         ],
-        Rows::Dense(rows) if rows.element() == Element::Bit => {
-            &[("AUTOINDEX", "BIN_FLAT"), ("BIN_FLAT", "BIN_FLAT"), ("HNSW", "HNSW")]
-        }
+        Rows::Dense(rows) if rows.element() == Element::Bit => &[
+            ("AUTOINDEX", "BIN_FLAT"),
+            ("BIN_FLAT", "BIN_FLAT"),
+            ("BIN_IVF_FLAT", "BIN_IVF_FLAT"),
+            ("HNSW", "HNSW"),
+            ("MINHASH_LSH", "MINHASH_LSH"),
+        ],
         Rows::Dense(_) => &[("AUTOINDEX", "HNSW"), ("FLAT", "FLAT"), ("HNSW", "HNSW"), ("IVF_FLAT", "IVF_FLAT")],
     };
     let found = fitting.iter().find(|(own, _)| *own == name);
@@ -185,6 +195,8 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
     match meta.index_type.as_str() {
         "HNSW" => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
         "IVF_FLAT" => Ok(Index::Dense(Box::new(Ivf::open(file, &meta)?))),
+        "BIN_IVF_FLAT" => Ok(Index::Dense(Box::new(BinaryIvf::open(file, &meta)?))),
+        "MINHASH_LSH" => Ok(Index::Dense(Box::new(MinHashLsh::open(file, &meta)?))),
         "SPARSE_INVERTED_INDEX" => Ok(Index::Sparse(Box::new(Inverted::open(file, &meta)?))),
         "FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "FLAT", metric, rows: meta.rows }))),
         "BIN_FLAT" => Ok(Index::Dense(Box::new(Flat { type_name: "BIN_FLAT", metric, rows: meta.rows }))),

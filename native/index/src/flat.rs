@@ -12,7 +12,7 @@ use crate::vector::{Hit, Metric, Query, VectorRows};
 /// # Errors
 /// The metric does not fit the element, or the query has another size than the rows.
 pub fn search(rows: &dyn VectorRows, metric: Metric, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
-    let kernel = kernel_for(rows, metric, query.vector)?;
+    let kernel = kernel_for_query(rows, metric, query)?;
     let direction = Direction::of(metric);
     let mut scan = Scan {
         rows,
@@ -34,6 +34,17 @@ pub fn search(rows: &dyn VectorRows, metric: Metric, query: &Query<'_>, out: &mu
     });
     scan.top.finish(direction, out);
     Ok(())
+}
+
+/// As [`kernel_for`]; for MHJACCARD by the element width that the parameters tell.
+fn kernel_for_query(rows: &dyn VectorRows, metric: Metric, query: &Query<'_>) -> Result<DistanceKernel, IndexError> {
+    let kernel = kernel_for(rows, metric, query.vector)?;
+    let width = query.params.min_hash.element_bytes;
+    Ok(if metric == Metric::MhJaccard {
+        DistanceKernel::min_hash(width, Isa::detect()).unwrap_or(kernel)
+    } else {
+        kernel
+    })
 }
 
 /// The kernel of a metric over these rows, with the query's size checked.

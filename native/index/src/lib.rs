@@ -1,6 +1,7 @@
 //! Vector, sparse and scalar indexes; safe Rust.
 #![forbid(unsafe_code)]
 
+mod binary;
 pub mod catalog;
 pub mod flat;
 mod format;

@@ -4,13 +4,16 @@
 use serde_json::{Map, Value};
 
 use crate::IndexError;
+use crate::binary::MinHashParams;
+use crate::sparse::SparseParams;
 
 /// Checked search parameters; each index reads its own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchParams {
     pub ef: Option<usize>,
     pub nprobe: Option<usize>,
-    pub drop_ratio_search: Option<f32>,
+    pub sparse: SparseParams,
+    pub min_hash: MinHashParams,
     /// HNSW: return what the graph found even when that is fewer than k.
     pub disable_fallback_brute_force: bool,
 }
@@ -35,10 +38,13 @@ impl SearchParams {
                 search.nprobe = params.integer("nprobe", 1, 65_536)?;
             }
             "SPARSE_INVERTED_INDEX" | "SPARSE_WAND" => {
-                search.drop_ratio_search = params.number("drop_ratio_search", 0.0, 1.0)?;
-                if search.drop_ratio_search == Some(1.0) {
-                    return Err(out_of_range("drop_ratio_search", "1", "0", "1)"));
-                }
+                search.sparse = SparseParams::read(&params)?;
+            }
+            "BIN_FLAT" | "MINHASH_LSH" => search.min_hash = MinHashParams::read(&params)?,
+            // Rows without an index, of whatever kind.
+            "FLAT" => {
+                search.sparse = SparseParams::read(&params)?;
+                search.min_hash = MinHashParams::read(&params)?;
             }
             _ => {}
         }

@@ -109,6 +109,14 @@ pub(crate) fn score(metric: Metric, element: Element, dim: usize, a: &[u8], b: &
             let either = a.iter().zip(&b).filter(|(x, y)| **x + **y > 0.0).count();
             if either == 0 { 0.0 } else { 1.0 - dot(&a, &b) / either as f64 }
         }
+        Metric::Substructure => f64::from(u8::from(a.iter().zip(&b).any(|(x, y)| x < y))),
+        Metric::Superstructure => f64::from(u8::from(a.iter().zip(&b).any(|(x, y)| x > y))),
+        // Elements of one byte.
+        Metric::MhJaccard => {
+            let equal = a.chunks(8).zip(b.chunks(8)).filter(|(x, y)| x == y).count();
+            equal as f64 / (dim / 8) as f64
+        }
+        Metric::Bm25 => panic!("sparse"),
     }
 }
 
@@ -191,4 +199,14 @@ pub(crate) fn sparse(dice: &mut Dice, dimensions: usize, most: usize, signed: bo
         pairs.insert(dice.below(highest) as u32, value);
     }
     pairs.iter().flat_map(|(dimension, value)| [dimension.to_le_bytes(), value.to_le_bytes()]).flatten().collect()
+}
+
+/// How often a text of at most `most` words names which of `dimensions` words, common ones more often.
+pub(crate) fn words(dice: &mut Dice, dimensions: usize, most: usize) -> Vec<u8> {
+    let mut counts = std::collections::BTreeMap::new();
+    for _ in 0..dice.below(most + 1) {
+        let highest = dice.below(dimensions) + 1;
+        *counts.entry(dice.below(highest) as u32).or_insert(0f32) += 1.0;
+    }
+    counts.iter().flat_map(|(dimension, count)| [dimension.to_le_bytes(), count.to_le_bytes()]).flatten().collect()
 }

@@ -3,7 +3,9 @@
 pub use elanus_kernels::{Element, Metric};
 
 use crate::IndexError;
+pub use crate::binary::MinHashParams;
 pub use crate::params::SearchParams;
+pub use crate::sparse::SparseParams;
 use crate::trace::{SearchStats, Trace};
 
 /// The rows of one vector field of one segment, by row number. Rows are little-endian bytes without alignment.
@@ -93,10 +95,12 @@ pub trait SparseIndex: Send + Sync {
     /// As [`VectorIndex::search`]. Rows that share no dimension with the query never appear.
     ///
     /// # Errors
-    /// A malformed query vector.
+    /// A malformed query vector; parameters of BM25 that are missing or not those of the build.
     fn search(&self, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError>;
 
     fn type_name(&self) -> &'static str;
+
+    fn metric(&self) -> Metric;
 
     /// Rows of the segment it was built for, null ones among them.
     fn row_count(&self) -> usize;

@@ -39,20 +39,39 @@ pub enum Metric {
     Hamming,
     /// 1 − common bits / bits in either.
     Jaccard,
+    /// 0 when all bits of the row are in the query, else 1.
+    Substructure,
+    /// 0 when all bits of the query are in the row, else 1.
+    Superstructure,
+    /// Share of equal elements of two MinHash signatures.
+    MhJaccard,
+    /// Relevance of a text to words, over sparse vectors of word counts.
+    Bm25,
 }
 
 impl Metric {
+    const ALL: [Self; 9] = [
+        Self::L2,
+        Self::Ip,
+        Self::Cosine,
+        Self::Hamming,
+        Self::Jaccard,
+        Self::Substructure,
+        Self::Superstructure,
+        Self::MhJaccard,
+        Self::Bm25,
+    ];
+
     /// Similarities: the larger the better.
     #[must_use]
     pub fn larger_is_better(self) -> bool {
-        matches!(self, Self::Ip | Self::Cosine)
+        matches!(self, Self::Ip | Self::Cosine | Self::Bm25 | Self::MhJaccard)
     }
 
     /// By Milvus's name, in any case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::L2, Self::Ip, Self::Cosine, Self::Hamming, Self::Jaccard];
-        all.into_iter().find(|metric| metric.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|metric| metric.name().eq_ignore_ascii_case(name))
     }
 
     #[must_use]
@@ -63,6 +82,10 @@ impl Metric {
             Self::Cosine => "COSINE",
             Self::Hamming => "HAMMING",
             Self::Jaccard => "JACCARD",
+            Self::Substructure => "SUBSTRUCTURE",
+            Self::Superstructure => "SUPERSTRUCTURE",
+            Self::MhJaccard => "MHJACCARD",
+            Self::Bm25 => "BM25",
         }
     }
 }
@@ -177,7 +200,8 @@ pub struct DistanceKernel {
 }
 
 impl DistanceKernel {
-    /// `None` when the metric does not fit the element (bits: Hamming and Jaccard only, all others: the rest).
+    /// `None` when the metric does not fit the element: those of sets for bits, those of space for all others. For
+    /// MHJACCARD elements have one byte; [`Self::min_hash`] takes others.
     #[must_use]
     pub fn choose(metric: Metric, element: Element, isa: Isa) -> Option<Self> {
         let (one, four) = match isa.0 {
@@ -187,9 +211,32 @@ impl DistanceKernel {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => avx2_kernel(metric, element)?,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512_kernel(metric, element)?,
+            Level::Avx512 => match (metric, element) {
+                (Metric::Substructure, Element::Bit) => (crate::x86::avx512::substructure as DistanceFn, None),
+                (Metric::Superstructure, Element::Bit) => (crate::x86::avx512::superstructure as DistanceFn, None),
+                (Metric::MhJaccard, Element::Bit) => return Self::min_hash(1, isa),
+                _ => avx512_kernel(metric, element)?,
+            },
         };
         Some(Self { metric, element, one, four })
+    }
+
+    /// MHJACCARD over signatures whose elements have `width` bytes, 1..=32; `None` for another width.
+    #[must_use]
+    pub fn min_hash(width: usize, isa: Isa) -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let fast: Option<DistanceFn> = match width {
+            _ if isa.x86() != Some(X86::Avx512) => None,
+            1 => Some(crate::x86::avx512::mh_jaccard::<1>),
+            2 => Some(crate::x86::avx512::mh_jaccard::<2>),
+            4 => Some(crate::x86::avx512::mh_jaccard::<4>),
+            8 => Some(crate::x86::avx512::mh_jaccard::<8>),
+            _ => None,
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let (fast, _): (Option<DistanceFn>, Isa) = (None, isa);
+        let plain = *MH_JACCARD.get(width.checked_sub(1)?)?;
+        Some(Self { metric: Metric::MhJaccard, element: Element::Bit, one: fast.unwrap_or(plain), four: None })
     }
 
     /// Fixes the query.
@@ -264,6 +311,16 @@ pub fn code_dot(isa: Isa) -> CodeDotFn {
     }
 }
 
+/// By bytes of an element, from 1 on.
+static MH_JACCARD: [DistanceFn; 32] = {
+    use scalar::mh_jaccard as of;
+    [
+        of::<1>, of::<2>, of::<3>, of::<4>, of::<5>, of::<6>, of::<7>, of::<8>, of::<9>, of::<10>, of::<11>, of::<12>,
+        of::<13>, of::<14>, of::<15>, of::<16>, of::<17>, of::<18>, of::<19>, of::<20>, of::<21>, of::<22>, of::<23>,
+        of::<24>, of::<25>, of::<26>, of::<27>, of::<28>, of::<29>, of::<30>, of::<31>, of::<32>,
+    ]
+};
+
 fn scalar_kernel(metric: Metric, element: Element) -> Option<DistanceFn> {
     let kernel: DistanceFn = match (metric, element) {
         (Metric::Ip, Element::F32) => scalar::dot_f32,
@@ -280,6 +337,9 @@ fn scalar_kernel(metric: Metric, element: Element) -> Option<DistanceFn> {
         (Metric::Cosine, Element::I8) => scalar::dot_over_norm_i8,
         (Metric::Hamming, Element::Bit) => scalar::hamming,
         (Metric::Jaccard, Element::Bit) => scalar::jaccard,
+        (Metric::Substructure, Element::Bit) => scalar::substructure,
+        (Metric::Superstructure, Element::Bit) => scalar::superstructure,
+        (Metric::MhJaccard, Element::Bit) => scalar::mh_jaccard::<1>,
         _ => return None,
     };
     Some(kernel)
@@ -316,7 +376,7 @@ macro_rules! x86_table {
                 (Metric::Cosine, Element::I8) => (level::cosine_i8, None),
                 (Metric::Hamming, Element::Bit) => (level::hamming, None),
                 (Metric::Jaccard, Element::Bit) => (level::jaccard, None),
-                _ => return None,
+                _ => (scalar_kernel(metric, element)?, None),
             };
             Some((one, four))
         }

@@ -11,6 +11,7 @@ pub mod decode;
 pub mod dispatch;
 pub mod memory;
 pub mod panel;
+pub mod postings;
 pub mod scalar;
 pub mod scan;
 
@@ -23,3 +24,4 @@ pub use bits::BitsetView;
 pub use checksum::crc32c;
 pub use dispatch::{DistanceKernel, Element, Isa, Metric, Scorer};
 pub use memory::{AlignedBuf, FileLock, MappedFile, keep_freed_memory};
+pub use postings::PostingKernels;

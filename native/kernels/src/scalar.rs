@@ -110,3 +110,35 @@ pub fn jaccard(query: &[u8], row: &[u8]) -> f32 {
     }
     jaccard_of(both, either)
 }
+
+/// 0 when every bit of `part` is in `whole`, else 1.
+#[inline(always)]
+pub(crate) fn missing(part: &[u8], whole: &[u8]) -> f32 {
+    let inside = words(part, whole).all(|(x, y)| x & !y == 0);
+    if inside { 0.0 } else { 1.0 }
+}
+
+/// 0 when every bit of the row is in the query, else 1.
+#[must_use]
+pub fn substructure(query: &[u8], row: &[u8]) -> f32 {
+    missing(row, query)
+}
+
+/// 0 when every bit of the query is in the row, else 1.
+#[must_use]
+pub fn superstructure(query: &[u8], row: &[u8]) -> f32 {
+    missing(query, row)
+}
+
+/// Share of the elements of `WIDTH` bytes that are equal, of MinHash signatures; 0 when there are none. Bytes after the
+/// last whole element do not count.
+#[must_use]
+pub fn mh_jaccard<const WIDTH: usize>(query: &[u8], row: &[u8]) -> f32 {
+    let pairs = query.chunks_exact(WIDTH).zip(row.chunks_exact(WIDTH));
+    let all = pairs.len();
+    share(pairs.filter(|(x, y)| x == y).count(), all)
+}
+
+pub(crate) fn share(equal: usize, all: usize) -> f32 {
+    if all == 0 { 0.0 } else { equal as f32 / all as f32 }
+}

@@ -56,10 +56,19 @@ export interface IndexInfo {
   readonly createdAt: Timestamp;
 }
 
-export type Metric = "L2" | "IP" | "COSINE" | "HAMMING" | "JACCARD";
+export type Metric =
+  | "L2"
+  | "IP"
+  | "COSINE"
+  | "BM25"
+  | "HAMMING"
+  | "JACCARD"
+  | "SUBSTRUCTURE"
+  | "SUPERSTRUCTURE"
+  | "MHJACCARD";
 
 export function largerIsBetter(metric: Metric): boolean {
-  return metric === "IP" || metric === "COSINE";
+  return metric === "IP" || metric === "COSINE" || metric === "BM25" || metric === "MHJACCARD";
 }
 
 export type IndexBuildState =

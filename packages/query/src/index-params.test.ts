@@ -72,6 +72,24 @@ test("named indexes with defaults and numbers", () => {
     "IP",
     { inverted_index_algo: "DAAT_WAND" },
   ]);
+  expect(resolve("sparse", "SPARSE_INVERTED_INDEX", "IP", { inverted_index_algo: "block_max_wand" })).toEqual([
+    "SPARSE_INVERTED_INDEX",
+    "IP",
+    { inverted_index_algo: "BLOCK_MAX_WAND" },
+  ]);
+  expect(resolve("bin", "BIN_IVF_FLAT", "JACCARD")).toEqual(["BIN_IVF_FLAT", "JACCARD", { nlist: 128 }]);
+  expect(resolve("bin", "BIN_FLAT", "substructure")).toEqual(["BIN_FLAT", "SUBSTRUCTURE", {}]);
+  expect(resolve("bin", "BIN_FLAT", "MHJACCARD", { mh_element_bit_width: "32" })).toEqual([
+    "BIN_FLAT",
+    "MHJACCARD",
+    { mh_element_bit_width: 32 },
+  ]);
+  expect(resolve("bin", "MINHASH_LSH", "MHJACCARD", { mh_lsh_band: 4, with_raw_data: "true" })).toEqual([
+    "MINHASH_LSH",
+    "MHJACCARD",
+    { mh_element_bit_width: 8, mh_lsh_band: 4 },
+  ]);
+  expect(resolve("bin", "AUTOINDEX", "MHJACCARD")).toMatchObject({ 0: "MINHASH_LSH", 1: "MHJACCARD" });
   expect(resolve("a", "INVERTED")).toEqual(["INVERTED", {}]);
 });
 
@@ -83,6 +101,64 @@ test.each([
   ["v", "HNSW", undefined, {}, "metric type not set for vector index"],
   ["v", "HNSW", "HAMMING", {}, "float vector index does not support metric type: HAMMING"],
   ["bin", "BIN_FLAT", "L2", {}, "binary vector index does not support metric type: L2"],
+  ["sparse", "SPARSE_WAND", "BM25", {}, "only BM25 Function output field support BM25 metric type"],
+  [
+    "sparse",
+    "SPARSE_WAND",
+    "IP",
+    { inverted_index_algo: "x" },
+    "sparse inverted index algo x not found or not supported, " +
+      "supported: [TAAT_NAIVE DAAT_WAND DAAT_MAXSCORE BLOCK_MAX_MAXSCORE BLOCK_MAX_WAND SINDI]",
+  ],
+  [
+    "sparse",
+    "SPARSE_WAND",
+    "IP",
+    { quant_type: "u16" },
+    "quant_type for IP metric must be 'fp16' or 'fp32', got 'u16'",
+  ],
+  [
+    "sparse",
+    "SPARSE_WAND",
+    "IP",
+    { sindi_window_size: "1" },
+    "Out of range in json: param 'sindi_window_size' (1) should be in range [1024, 65535]",
+  ],
+  [
+    "bin",
+    "BIN_IVF_FLAT",
+    "MHJACCARD",
+    {},
+    "metric type MHJACCARD not found or not supported, supported: [HAMMING JACCARD]",
+  ],
+  [
+    "bin",
+    "BIN_IVF_FLAT",
+    "HAMMING",
+    { nlist: 0 },
+    "Out of range in json: param 'nlist' (0) should be in range [1, 65536]",
+  ],
+  [
+    "bin",
+    "MINHASH_LSH",
+    "MHJACCARD",
+    { mh_lsh_band: "0" },
+    "Out of range in json: param 'mh_lsh_band' (0) should be in range [1, 2147483647]",
+  ],
+  [
+    "bin",
+    "MINHASH_LSH",
+    "MHJACCARD",
+    { mh_element_bit_width: 12 },
+    "Out of range in json: param 'mh_element_bit_width' (12) should be in range [8, 256] and a multiple of 8",
+  ],
+  [
+    "bin",
+    "MINHASH_LSH",
+    "MHJACCARD",
+    { mh_lsh_code_in_mem: "maybe" },
+    "Type conflict in json: param 'mh_lsh_code_in_mem' (maybe) should be a boolean",
+  ],
   ["sparse", "SPARSE_WAND", "L2", {}, "only IP&BM25 is the supported metric type for sparse index"],
   ["v", "IVF_FLAT", "L2", { nlist: "0" }, "Out of range in json: param 'nlist' (0) should be in range [1, 65536]"],
   [

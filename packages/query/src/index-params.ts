@@ -5,17 +5,18 @@ import { fail, succeed } from "@elanus/model/outcome";
 import type { Failure, Outcome } from "@elanus/model/outcome";
 import { DataType, isVector } from "@elanus/model/schema";
 import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
+import { checkBinaryMetric, elementWidth, minHashParams } from "./binary-index-params.ts";
+import { integer, refuse, type Sent } from "./build-param.ts";
 import { typeName } from "./filter/program.ts";
+import { sparseParams } from "./sparse-index-params.ts";
 
-type Sent = Readonly<Record<string, string | number | boolean>>;
 type BuildParams = Record<string, string | number | boolean>;
 
 /** Keys that say how an index is loaded, not how it is built. */
 const LOAD_KEYS: readonly string[] = ["mmap.enabled", "indexoffsetcache.enabled", "warmup"];
 
 const DENSE_METRICS: readonly string[] = ["L2", "IP", "COSINE"];
-const BINARY_METRICS: readonly string[] = ["HAMMING", "JACCARD"];
-const BINARY_METRICS_LATER: readonly string[] = ["SUBSTRUCTURE", "SUPERSTRUCTURE", "MHJACCARD"];
+const BINARY_METRICS: readonly string[] = ["HAMMING", "JACCARD", "SUBSTRUCTURE", "SUPERSTRUCTURE", "MHJACCARD"];
 const SPARSE_METRICS: readonly string[] = ["IP"];
 
 type Family = "dense" | "int8" | "binary" | "sparse";
@@ -37,8 +38,8 @@ const VECTOR_TYPES: ReadonlyMap<string, { readonly families: readonly Family[]; 
   ["SCANN", { families: ["dense"], built: false }],
   ["DISKANN", { families: ["dense"], built: false }],
   ["AISAQ", { families: ["dense"], built: false }],
-  ["BIN_IVF_FLAT", { families: ["binary"], built: false }],
-  ["MINHASH_LSH", { families: ["binary"], built: false }],
+  ["BIN_IVF_FLAT", { families: ["binary"], built: true }],
+  ["MINHASH_LSH", { families: ["binary"], built: true }],
 ]);
 
 const SCALAR_TYPES: ReadonlySet<string> = new Set([
@@ -52,7 +53,6 @@ const SCALAR_TYPES: ReadonlySet<string> = new Set([
   "RTREE",
 ]);
 
-const SPARSE_ALGORITHMS = "TAAT_NAIVE DAAT_WAND DAAT_MAXSCORE BLOCK_MAX_MAXSCORE BLOCK_MAX_WAND SINDI";
 const INT_MAX = 2_147_483_647;
 
 /**
@@ -75,10 +75,6 @@ interface Resolved {
   readonly type: string;
   readonly metric?: Metric;
   readonly params: BuildParams;
-}
-
-function refuse(message: string): Failure {
-  return fail({ kind: "invalidParameter", message });
 }
 
 function notYet(what: string): Failure {
@@ -119,7 +115,7 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
   if (type === "" || type === "AUTOINDEX") {
     const extra = Object.keys(params).find((key) => !LOAD_KEYS.includes(key));
     if (extra !== undefined) return refuse("only metric type can be passed when use AutoIndex");
-    const automatic = automaticIndex(family);
+    const automatic = automaticIndex(family, metric);
     const checked = checkMetric(family, metric ?? automatic.metric);
     return checked.ok ? succeed({ ...automatic, metric: checked.value }) : checked;
   }
@@ -135,21 +131,25 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
   if (metric === undefined) return refuse("metric type not set for vector index");
   const checked = checkMetric(family, metric);
   if (!checked.ok) return checked;
+  const fits = family === "binary" ? checkBinaryMetric(type, metric) : succeed(undefined);
+  if (!fits.ok) return fits;
   const dimension = params["dim"];
   if (dimension !== undefined && field.dim !== undefined && String(dimension) !== String(field.dim)) {
     return refuse(`dimension mismatch, dimension in schema: ${field.dim}, dimension: ${dimension}`);
   }
   if (!known.built) return notYet(`type ${type}`);
-  const build = buildParams(type, params);
+  const build = buildParams(type, checked.value, params);
   return build.ok ? succeed({ type, metric: checked.value, params: build.value }) : build;
 }
 
-function automaticIndex(family: Family): Resolved & { readonly metric: Metric } {
+function automaticIndex(family: Family, metric: string | undefined): Resolved & { readonly metric: Metric } {
   switch (family) {
     case "sparse":
       return { type: "SPARSE_INVERTED_INDEX", metric: "IP", params: {} };
     case "binary":
-      return { type: "BIN_FLAT", metric: "HAMMING", params: {} };
+      return metric === "MHJACCARD"
+        ? { type: "MINHASH_LSH", metric, params: { mh_element_bit_width: 8, mh_lsh_band: 1 } }
+        : { type: "BIN_FLAT", metric: "HAMMING", params: {} };
     default:
       return { type: "HNSW", metric: "COSINE", params: { M: 18, efConstruction: 240 } };
   }
@@ -163,7 +163,6 @@ function checkMetric(family: Family, metric: string): Outcome<Metric> {
       return refuse("only IP&BM25 is the supported metric type for sparse index");
     case "binary":
       if (BINARY_METRICS.includes(metric)) return succeed(metric as Metric);
-      if (BINARY_METRICS_LATER.includes(metric)) return notYet(`metric ${metric}`);
       return refuse(`binary vector index does not support metric type: ${metric}`);
     default:
       if (DENSE_METRICS.includes(metric)) return succeed(metric as Metric);
@@ -171,7 +170,7 @@ function checkMetric(family: Family, metric: string): Outcome<Metric> {
   }
 }
 
-function buildParams(type: string, sent: Sent): Outcome<BuildParams> {
+function buildParams(type: string, metric: Metric, sent: Sent): Outcome<BuildParams> {
   switch (type) {
     case "HNSW": {
       if (/^true$/i.test(String(sent["refine"] ?? "false"))) return refuse("refine is not supported for this index");
@@ -180,56 +179,21 @@ function buildParams(type: string, sent: Sent): Outcome<BuildParams> {
       const width = integer(sent, "efConstruction", [1, INT_MAX], 360);
       return width.ok ? succeed({ M: links.value, efConstruction: width.value }) : width;
     }
+    case "BIN_IVF_FLAT":
     case "IVF_FLAT": {
       const lists = integer(sent, "nlist", [1, 65_536], 128);
       return lists.ok ? succeed({ nlist: lists.value }) : lists;
     }
     case "SPARSE_INVERTED_INDEX":
     case "SPARSE_WAND":
-      return sparseParams(type, sent);
+      return sparseParams(type, metric, sent);
+    case "BIN_FLAT":
+      return elementWidth(metric, sent);
+    case "MINHASH_LSH":
+      return minHashParams(sent);
     default:
       return succeed({});
   }
-}
-
-function sparseParams(type: string, sent: Sent): Outcome<BuildParams> {
-  const preset = type === "SPARSE_WAND" ? "DAAT_WAND" : "DAAT_MAXSCORE";
-  const algorithm = String(sent["inverted_index_algo"] ?? preset).toUpperCase();
-  if (!SPARSE_ALGORITHMS.split(" ").includes(algorithm)) {
-    return refuse(
-      `sparse inverted index algo ${sent["inverted_index_algo"]} not found or not supported, ` +
-        `supported: [${SPARSE_ALGORITHMS}]`,
-    );
-  }
-  const drop = sent["drop_ratio_build"];
-  if (drop !== undefined) {
-    const ratio = Number(drop);
-    if (String(drop).trim() === "" || Number.isNaN(ratio)) {
-      return refuse(`invalid float value, key: 'drop_ratio_build', value: '${drop}'`);
-    }
-    if (ratio < 0 || ratio >= 1) return outOfRange("drop_ratio_build", drop, "[0, 1)");
-  }
-  return succeed({ inverted_index_algo: algorithm });
-}
-
-function outOfRange(key: string, value: string | number | boolean, range: string): Failure {
-  return refuse(`Out of range in json: param '${key}' (${value}) should be in range ${range}`);
-}
-
-function integer(sent: Sent, key: string, [low, high]: readonly [number, number], preset: number): Outcome<number> {
-  const value = sent[key];
-  if (value === undefined) return succeed(preset);
-  const text = String(value).trim();
-  if (!/^[+-]?\d+$/.test(text)) {
-    const numeric = text !== "" && !Number.isNaN(Number(text));
-    if (numeric || value === true || value === false) {
-      return refuse(`Type conflict in json: param '${key}' (${text}) should be integer`);
-    }
-    return refuse(`invalid integer value, key: '${key}', value: '${text}'`);
-  }
-  const number = Number(text);
-  if (Math.abs(number) > INT_MAX) return refuse(`integer value out of range, key: '${key}', value: '${text}'`);
-  return number < low || number > high ? outOfRange(key, number, `[${low}, ${high}]`) : succeed(number);
 }
 
 const NUMBERS: readonly DataType[] = [

@@ -7,10 +7,10 @@ use crate::IndexError;
 use crate::format::{self, File};
 use crate::progress::Progress;
 use crate::storage::Storage;
-use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse};
-use crate::vector::{Element, SearchParams};
+use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse, words};
+use crate::vector::{Element, SearchParams, SparseParams, VectorRows};
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 28] = [
     "meta",
     "graph",
     "mean",
@@ -26,6 +26,19 @@ const SECTIONS: [&str; 15] = [
     "starts",
     "dimensions",
     "values",
+    "sparse",
+    "places",
+    "scales",
+    "leasts",
+    "lows",
+    "highs",
+    "short_codes",
+    "cell_codes",
+    "cell_starts",
+    "window_starts",
+    "lengths",
+    "minhash",
+    "hashes",
 ];
 
 fn dense_files(rows: &TestRows) -> Vec<Vec<u8>> {
@@ -35,17 +48,28 @@ fn dense_files(rows: &TestRows) -> Vec<Vec<u8>> {
     vec![build("FLAT", ""), build("IVF_FLAT", r#"{"nlist": 4}"#), build("HNSW", r#"{"M": 4, "efConstruction": 20}"#)]
 }
 
-fn sparse_file() -> Vec<u8> {
+const BINARY: [&str; 2] = ["BIN_IVF_FLAT", "MINHASH_LSH"];
+
+fn binary_file(index_type: &str) -> Vec<u8> {
+    let rows = clustered(Element::Bit, 120, 64, 5, 2);
+    let params = r#"{"nlist": 3, "mh_lsh_band": 4}"#;
+    build(index_type, "", params, Rows::Dense(&rows), &Progress::default(), 1).expect("built")
+}
+
+fn sparse_file(metric: &str) -> Vec<u8> {
     let mut dice = Dice::new(3);
-    let rows = TestSparse((0..100).map(|_| sparse(&mut dice, 40, 6, true)).collect());
-    build("SPARSE_INVERTED_INDEX", "IP", "", Rows::Sparse(&rows), &Progress::default(), 1).expect("built")
+    let row = |dice: &mut Dice| if metric == "IP" { sparse(dice, 40, 6, true) } else { words(dice, 40, 6) };
+    let rows = TestSparse((0..100).map(|_| row(&mut dice)).collect());
+    build("SPARSE_INVERTED_INDEX", metric, "", Rows::Sparse(&rows), &Progress::default(), 1).expect("built")
 }
 
 #[test]
 fn every_damaged_byte_is_noticed() {
     let mut rows = clustered(Element::F32, 300, 16, 3, 1);
     rows.rows[5] = rows.rows[250].clone();
-    for file in dense_files(&rows).into_iter().chain([sparse_file()]) {
+    for file in
+        dense_files(&rows).into_iter().chain([sparse_file("IP"), sparse_file("BM25")]).chain(BINARY.map(binary_file))
+    {
         for at in (0..file.len()).step_by(if file.len() > 20_000 { 37 } else { 5 }) {
             let mut damaged = file.clone();
             damaged[at] ^= 1 << (at % 8);
@@ -76,20 +100,30 @@ proptest! {
     /// Wrong contents under right checksums may be refused or answered, but must not panic or hang.
     #[test]
     fn forged_files_never_panic(
-        which in 0usize..4, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
+        which in 0usize..7, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
     ) {
         let mut rows = clustered(Element::F32, 120, 16, 3, 1);
         rows.rows[5] = rows.rows[99].clone();
-        let file = if which < 3 { dense_files(&rows).swap_remove(which) } else { sparse_file() };
+        let file = match which {
+            3 => sparse_file("IP"),
+            4 => sparse_file("BM25"),
+            5 | 6 => binary_file(BINARY[which - 5]),
+            _ => dense_files(&rows).swap_remove(which),
+        };
         let forged = forge(&file, |name, bytes| {
             if name == SECTIONS[section] && !bytes.is_empty() {
                 let at = at.index(bytes.len());
                 if cut { bytes.truncate(at) } else { bytes[at] = to }
             }
         });
-        let params = SearchParams { ef: Some(20), nprobe: Some(2), ..SearchParams::default() };
+        let sparse = SparseParams { average_length: Some(4.0), ..SparseParams::default() };
+        let params = SearchParams { ef: Some(20), nprobe: Some(2), sparse, ..SearchParams::default() };
         match open(Storage::copy_of(&forged)) {
             Err(error) => prop_assert!(matches!(error, IndexError::Corrupt(_))),
+            Ok(Index::Dense(index)) if which > 4 => {
+                let rows = clustered(Element::Bit, 120, 64, 5, 2);
+                let _ = index.search(&rows, &query(rows.row(7), 5, &params), &mut vec![]);
+            }
             Ok(Index::Dense(index)) => {
                 let _ = index.search(&rows, &query(&[0; 64], 5, &params), &mut vec![]);
             }

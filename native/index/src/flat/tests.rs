@@ -10,7 +10,7 @@ const DENSE: [Element; 4] = [Element::F32, Element::F16, Element::Bf16, Element:
 
 fn fitting(element: Element) -> &'static [Metric] {
     if element == Element::Bit {
-        &[Metric::Hamming, Metric::Jaccard]
+        &[Metric::Hamming, Metric::Jaccard, Metric::Substructure, Metric::Superstructure, Metric::MhJaccard]
     } else {
         &[Metric::L2, Metric::Ip, Metric::Cosine]
     }

@@ -30,16 +30,17 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Inner product, added up in ascending order of dimensions.
-    pub(crate) fn dot(self, other: Pairs<'_>) -> f32 {
+    /// Values of the dimensions that both have, ascending by dimension.
+    pub(crate) fn common(self, other: Pairs<'a>) -> impl Iterator<Item = (f32, f32)> + 'a {
         let mut right = other.iter().peekable();
-        let mut sum = 0.0;
-        for (dimension, value) in self.iter() {
+        self.iter().filter_map(move |(dimension, value)| {
             while right.next_if(|&(next, _)| next < dimension).is_some() {}
-            if let Some((_, weight)) = right.next_if(|&(next, _)| next == dimension) {
-                sum += value * weight;
-            }
-        }
-        sum
+            right.next_if(|&(next, _)| next == dimension).map(|(_, theirs)| (value, theirs))
+        })
+    }
+
+    /// Words of a text whose values count them: the sum of those above 0.
+    pub(crate) fn length(self) -> f32 {
+        self.iter().map(|(_, value)| value.max(0.0)).sum()
     }
 }

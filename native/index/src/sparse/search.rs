@@ -1,98 +1,43 @@
-//! Search over posting lists, one window of rows after the other.
-//!
-//! Within a window the products of each list are added into a small dense array, as in "bulk" scoring; lists that even
-//! together cannot lift a row above the k-th best score found so far are not read, only looked up for the rows that the
-//! other lists have brought near it (MaxScore: Turtle & Flood, "Query evaluation: strategies and optimizations", 1995).
-//! A score is always added up in ascending order of dimensions, so it is bit for bit that of the exact search.
+//! A query against an opened index: its lists, its scoring, and what is left out on request.
 
-use elanus_kernels::BitsetView;
-
-use super::inverted::{Inverted, Postings};
+use super::file::Inverted;
 use super::pairs::Pairs;
+use super::params::no_average_length;
+use super::scoring::{Bm25, Scoring};
+use super::sweep::{Sweep, Term};
 use crate::IndexError;
-use crate::top_k::{Bounds, Direction, TopK};
 use crate::vector::{Hit, Metric, Query, SparseIndex};
-
-/// Rows of a window: its sums fill half of a first-level cache.
-const WINDOW_ROWS: usize = 1 << 12;
-/// Sums of upper bounds are widened by this much: rounding must not prune a hit.
-const SLACK: f32 = 1.0 + 1e-4;
-/// A look-up in a list costs about as much as reading so many of its entries.
-const LOOKUP_COST: usize = 16;
-
-/// A list of the query, in ascending order of dimensions.
-#[derive(Clone, Copy, Debug)]
-struct Term<'a> {
-    postings: Postings<'a>,
-    weight: f32,
-    /// The most that this list can add to a score.
-    bound: f32,
-    /// Start of the current window in the list.
-    at: usize,
-    /// Its end.
-    end: usize,
-}
-
-impl Term<'_> {
-    /// The product for a row of the current window.
-    fn product(&self, row: u32) -> Option<f32> {
-        let rows = self.postings.rows.get(self.at..self.end)?;
-        let index = self.at + rows.binary_search(&row).ok()?;
-        self.postings.values.get(index).map(|value| value * self.weight)
-    }
-}
-
-struct Search<'a> {
-    terms: Vec<Term<'a>>,
-    /// Terms by ascending bound.
-    by_bound: Vec<usize>,
-    /// Whether a term is read in the current window, or only looked up.
-    essential: Vec<bool>,
-    /// The most that the terms only looked up can add; `None`: all are read.
-    rest: Option<f32>,
-    /// Key that a row of this window must be below.
-    limit: f32,
-    sums: Vec<f32>,
-    allowed: Option<BitsetView<'a>>,
-    direction: Direction,
-    bounds: Bounds,
-    top: TopK,
-}
 
 impl SparseIndex for Inverted {
     fn search(&self, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
         let vector = Pairs::of_query(query.vector)?;
+        let scoring = self.checked_scoring(query)?;
         if query.top_k == 0 {
             return Ok(());
         }
-        let terms = self.terms(vector, query.params.drop_ratio_search.unwrap_or(0.0));
-        let mut by_bound: Vec<usize> = (0..terms.len()).collect();
-        by_bound.sort_by(|&a, &b| terms[a].bound.total_cmp(&terms[b].bound));
-        let direction = Direction::of(Metric::Ip);
-        let mut search = Search {
-            essential: vec![true; terms.len()],
-            rest: None,
-            limit: f32::INFINITY,
-            terms,
-            by_bound,
-            sums: vec![],
-            allowed: query.allowed.map(BitsetView::new),
-            direction,
-            bounds: Bounds::of(query, direction),
-            top: TopK::new(query.top_k),
-        };
-        let entries: usize = search.terms.iter().map(|term| term.postings.rows.len()).sum();
-        let lookups = query.allowed_count.saturating_mul(search.terms.len()).saturating_mul(LOOKUP_COST);
-        match query.allowed {
-            Some(words) if lookups < entries => search.probe(words, self.rows),
-            _ => search.scan(self.rows),
+        let params = &query.params.sparse;
+        let whole: Vec<(u32, f32)> = vector.iter().collect();
+        let kept = strongest(&whole, params.drop_ratio);
+        let factor = params.refine_factor.filter(|&factor| factor > 1 && kept.len() < whole.len());
+        match factor {
+            None => self.sweep(query, scoring, &kept).run(query, out),
+            Some(factor) => {
+                let wider =
+                    Query { top_k: query.top_k.saturating_mul(factor), radius: None, range_filter: None, ..*query };
+                let mut candidates = vec![];
+                self.sweep(&wider, scoring, &kept).run(&wider, &mut candidates);
+                self.sweep(query, scoring, &whole).rescore(&candidates, out);
+            }
         }
-        search.top.finish(direction, out);
         Ok(())
     }
 
     fn type_name(&self) -> &'static str {
         "SPARSE_INVERTED_INDEX"
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric
     }
 
     fn row_count(&self) -> usize {
@@ -105,154 +50,52 @@ impl SparseIndex for Inverted {
 }
 
 impl Inverted {
-    /// The query's lists, without the given share of its smallest weights.
-    fn terms(&self, vector: Pairs<'_>, drop_ratio: f32) -> Vec<Term<'_>> {
-        let mut pairs: Vec<(u32, f32)> = vector.iter().collect();
-        let dropped = (pairs.len() as f32 * drop_ratio.clamp(0.0, 1.0)) as usize;
-        if dropped > 0 {
-            pairs.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-            pairs.truncate(pairs.len() - dropped);
-            pairs.sort_by_key(|&(dimension, _)| dimension);
-        }
-        let term = |(dimension, weight): (u32, f32)| {
-            let postings = self.postings(dimension)?;
-            let bound = (postings.least * weight).max(postings.largest * weight).max(0.0);
-            Some(Term { postings, weight, bound, at: 0, end: 0 })
+    fn sweep<'a>(&'a self, query: &Query<'a>, scoring: Scoring, pairs: &[(u32, f32)]) -> Sweep<'a> {
+        let factor = self.bound_factor(scoring, query, pairs.len());
+        let term = |&(dimension, weight): &(u32, f32)| {
+            let list = self.list_of(dimension)?;
+            Some(Term { list, weight, bound_scale: list.scale * weight * factor, at: 0 })
         };
-        pairs.into_iter().filter_map(term).collect()
+        let exhaustive = self.header.exhaustive || query.params.sparse.exhaustive;
+        Sweep::new(self, query, scoring, pairs.iter().filter_map(term).collect(), exhaustive)
+    }
+
+    /// Bounds hold for the k1 and b of the build, and for every average length.
+    fn checked_scoring(&self, query: &Query<'_>) -> Result<Scoring, IndexError> {
+        let params = &query.params.sparse;
+        let Some(own) = self.header.bm25 else { return Ok(Scoring::InnerProduct) };
+        let average_length = params.average_length.ok_or_else(no_average_length)?;
+        let (k1, b) = (params.k1.unwrap_or(own.k1), params.b.unwrap_or(own.b));
+        if !self.header.exhaustive && !params.exhaustive && (k1, b) != (own.k1, own.b) {
+            let text = "search time k1/b must equal load time config for DAAT_WAND or DAAT_MAXSCORE algorithm.";
+            return Err(IndexError::Parameter(text.to_owned()));
+        }
+        Ok(Scoring::Bm25(Bm25 { k1, b, average_length }))
+    }
+
+    /// What codes are multiplied by beside weight and scale. BM25's bounds were made with the average length of the
+    /// segment; with a larger one L' a score grows, at most by L' / L.
+    fn bound_factor(&self, scoring: Scoring, query: &Query<'_>, terms: usize) -> f32 {
+        let drift = match (self.header.bm25, scoring) {
+            (Some(own), Scoring::Bm25(now)) if own.average_length > 0.0 => {
+                (now.average_length / own.average_length).max(1.0)
+            }
+            _ => 1.0,
+        };
+        // Sums of bounds are rounded otherwise than sums of scores.
+        let slack = 1.0 + 2.0 * f32::EPSILON * (terms + 4) as f32;
+        drift * slack * query.params.sparse.bound_ratio.unwrap_or(1.0)
     }
 }
 
-impl Search<'_> {
-    /// Looks every allowed row up in every list.
-    fn probe(&mut self, words: &[u64], rows: usize) {
-        for term in &mut self.terms {
-            term.end = term.postings.rows.len();
-        }
-        let inside = |row: &u32| (*row as usize) < rows;
-        for row in BitsetView::new(words).iter().take_while(inside) {
-            let score = self.exact_score(row);
-            self.offer(row, score);
-        }
+/// The query without the given share of its smallest weights.
+fn strongest(whole: &[(u32, f32)], drop_ratio: f32) -> Vec<(u32, f32)> {
+    let mut pairs = whole.to_vec();
+    let dropped = (pairs.len() as f32 * drop_ratio.clamp(0.0, 1.0)) as usize;
+    if dropped > 0 {
+        pairs.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        pairs.truncate(pairs.len() - dropped);
+        pairs.sort_by_key(|&(dimension, _)| dimension);
     }
-
-    fn scan(&mut self, rows: usize) {
-        self.sums = vec![0.0; WINDOW_ROWS.min(rows)];
-        for start in (0..rows).step_by(WINDOW_ROWS) {
-            let entries = self.enter(start);
-            if entries == 0 {
-                continue;
-            }
-            self.split();
-            self.accumulate(start);
-            if entries * 4 < WINDOW_ROWS {
-                self.visit_listed(start);
-            } else {
-                self.visit_all(start);
-            }
-        }
-    }
-
-    /// Moves every list to the window; gives the entries there.
-    fn enter(&mut self, start: usize) -> usize {
-        let limit = start + WINDOW_ROWS;
-        let mut entries = 0;
-        for term in &mut self.terms {
-            term.at = term.end;
-            let ahead = &term.postings.rows[term.at..];
-            let ahead = &ahead[..ahead.len().min(WINDOW_ROWS)];
-            term.end = term.at + ahead.partition_point(|&row| (row as usize) < limit);
-            entries += term.end - term.at;
-        }
-        entries
-    }
-
-    /// Chooses the lists to read.
-    fn split(&mut self) {
-        self.limit = self.top.limit();
-        let worst_score = self.direction.score(self.limit);
-        let mut rest = 0.0;
-        let mut pruning = worst_score > 0.0;
-        self.rest = None;
-        for &index in &self.by_bound {
-            let with = rest + self.terms[index].bound * SLACK;
-            pruning = pruning && with <= worst_score;
-            if pruning {
-                rest = with;
-                self.rest = Some(rest);
-            }
-            self.essential[index] = !pruning;
-        }
-    }
-
-    fn accumulate(&mut self, start: usize) {
-        for (term, _) in self.terms.iter().zip(&self.essential).filter(|(_, essential)| **essential) {
-            let entries = term.postings.rows[term.at..term.end].iter().zip(&term.postings.values[term.at..term.end]);
-            for (&row, &value) in entries {
-                if let Some(sum) = self.sums.get_mut(row as usize - start) {
-                    *sum += value * term.weight;
-                }
-            }
-        }
-    }
-
-    /// Looks at the sums of the rows that the lists name: few.
-    fn visit_listed(&mut self, start: usize) {
-        for index in 0..self.terms.len() {
-            let Term { postings, at, end, .. } = self.terms[index];
-            if !self.essential[index] {
-                continue;
-            }
-            for &row in &postings.rows[at..end] {
-                let sum = self.sums.get_mut(row as usize - start).map_or(0.0, std::mem::take);
-                if sum != 0.0 {
-                    self.consider(row, sum);
-                }
-            }
-        }
-    }
-
-    /// Looks at all sums of the window.
-    fn visit_all(&mut self, start: usize) {
-        let mut sums = std::mem::take(&mut self.sums);
-        for (offset, sum) in sums.iter_mut().enumerate() {
-            if *sum != 0.0 {
-                let sum = std::mem::take(sum);
-                self.consider((start + offset) as u32, sum);
-            }
-        }
-        self.sums = sums;
-    }
-
-    #[inline]
-    fn consider(&mut self, row: u32, sum: f32) {
-        match self.rest {
-            None => self.offer(row, sum),
-            Some(rest) => {
-                let most = sum + rest + sum.abs() * (SLACK - 1.0);
-                if self.direction.key(most) < self.limit {
-                    let score = self.exact_score(row);
-                    self.offer(row, score);
-                }
-            }
-        }
-    }
-
-    fn exact_score(&self, row: u32) -> f32 {
-        let mut sum = 0.0;
-        for term in &self.terms {
-            if let Some(product) = term.product(row) {
-                sum += product;
-            }
-        }
-        sum
-    }
-
-    #[inline]
-    fn offer(&mut self, row: u32, score: f32) {
-        let key = self.direction.key(score);
-        if score != 0.0 && self.bounds.admit(key) && self.allowed.is_none_or(|allowed| allowed.contains(row)) {
-            self.top.offer(key, row);
-        }
-    }
+    pairs
 }

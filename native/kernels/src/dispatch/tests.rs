@@ -71,6 +71,21 @@ proptest! {
                 prop_assert_eq!(kernel.scorer(query).score(row), twin.scorer(query).score(row));
             }
             prop_assert_eq!(code_dot(isa)(query, row), code_dot(Isa::scalar())(query, row));
+            // Containment and equal elements must happen for a difference to show.
+            let part: Vec<u8> = query.iter().zip(row).map(|(x, y)| x & y).collect();
+            let mixed: Vec<u8> = query.iter().zip(row).map(|(x, y)| if y % 3 == 0 { *x } else { *y }).collect();
+            for metric in [Metric::Substructure, Metric::Superstructure] {
+                let twin = DistanceKernel::choose(metric, Element::Bit, Isa::scalar()).expect("fits");
+                let kernel = DistanceKernel::choose(metric, Element::Bit, isa).expect("fits");
+                for (a, b) in [(query, row), (query, &part[..]), (&part[..], row)] {
+                    prop_assert_eq!(kernel.scorer(a).score(b), twin.scorer(a).score(b));
+                }
+            }
+            for width in 1..=32 {
+                let twin = DistanceKernel::min_hash(width, Isa::scalar()).expect("fits");
+                let kernel = DistanceKernel::min_hash(width, isa).expect("fits");
+                prop_assert_eq!(kernel.scorer(query).score(&mixed), twin.scorer(query).score(&mixed));
+            }
         }
     }
 }
@@ -97,9 +112,28 @@ fn cosine_of_zero_is_zero_and_of_itself_is_one() {
 }
 
 #[test]
+fn structures_and_signatures_as_they_are_defined() {
+    for isa in Isa::available() {
+        let score = |metric, query: &[u8], row: &[u8]| {
+            DistanceKernel::choose(metric, Element::Bit, isa).expect("fits").scorer(query).score(row)
+        };
+        assert_eq!(score(Metric::Substructure, &[0b111], &[0b101]), 0.0);
+        assert_eq!(score(Metric::Substructure, &[0b101], &[0b111]), 1.0);
+        assert_eq!(score(Metric::Superstructure, &[0b101], &[0b111]), 0.0);
+        assert_eq!(score(Metric::Superstructure, &[0b111], &[0b101]), 1.0);
+        assert_eq!(score(Metric::MhJaccard, &[1, 2, 3, 4], &[1, 2, 0, 4]), 0.75);
+        let halves = DistanceKernel::min_hash(2, isa).expect("fits");
+        assert_eq!(halves.scorer(&[1, 2, 3, 4, 9]).score(&[1, 2, 0, 4, 9]), 0.5);
+        assert!(DistanceKernel::min_hash(33, isa).is_none() && DistanceKernel::min_hash(0, isa).is_none());
+    }
+}
+
+#[test]
 fn metrics_that_do_not_fit_the_element_are_refused() {
     assert!(DistanceKernel::choose(Metric::L2, Element::Bit, Isa::detect()).is_none());
     assert!(DistanceKernel::choose(Metric::Hamming, Element::F32, Isa::detect()).is_none());
     assert_eq!(Metric::from_name("cosine"), Some(Metric::Cosine));
-    assert_eq!(Metric::from_name("BM25"), None);
+    assert_eq!(Metric::from_name("bm25"), Some(Metric::Bm25));
+    assert!(DistanceKernel::choose(Metric::Bm25, Element::F32, Isa::detect()).is_none());
+    assert_eq!(Metric::from_name("DTW"), None);
 }

@@ -22,6 +22,17 @@ pub fn as_u32s(bytes: &[u8]) -> Option<&[u32]> {
     (before.is_empty()).then_some(words)
 }
 
+/// As [`as_u32s`], for half words.
+#[must_use]
+pub fn as_u16s(bytes: &[u8]) -> Option<&[u16]> {
+    if cfg!(target_endian = "big") {
+        return None;
+    }
+    // SAFETY: every bit pattern is a valid u16.
+    let (before, words, _) = unsafe { bytes.align_to::<u16>() };
+    (before.is_empty()).then_some(words)
+}
+
 /// As [`as_u32s`], for floats.
 #[must_use]
 pub fn as_f32s(bytes: &[u8]) -> Option<&[f32]> {
@@ -38,6 +49,20 @@ pub fn as_f32s(bytes: &[u8]) -> Option<&[f32]> {
 pub fn u32s_as_bytes(words: &[u32]) -> &[u8] {
     // SAFETY: a u32 has no padding, and u8 needs no alignment.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), std::mem::size_of_val(words)) }
+}
+
+/// As [`u32s_as_bytes`], for half words.
+#[must_use]
+pub fn u16s_as_bytes(words: &[u16]) -> &[u8] {
+    // SAFETY: as above.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), std::mem::size_of_val(words)) }
+}
+
+/// As [`u32s_as_bytes`], for floats.
+#[must_use]
+pub fn f32s_as_bytes(values: &[f32]) -> &[u8] {
+    // SAFETY: as above.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), std::mem::size_of_val(values)) }
 }
 
 /// Asks for the cache line of `bytes[offset]` and those up to `offset + length`, to be read soon. Never faults.
@@ -60,7 +85,9 @@ pub fn prefetch(bytes: &[u8], offset: usize, length: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{AlignedBuf, MappedFile, as_f32s, as_u32s, prefetch, u32s_as_bytes};
+    use super::{
+        AlignedBuf, MappedFile, as_f32s, as_u16s, as_u32s, f32s_as_bytes, prefetch, u16s_as_bytes, u32s_as_bytes,
+    };
 
     #[test]
     fn words_and_bytes_are_views_of_each_other() {
@@ -70,6 +97,9 @@ mod tests {
         assert_eq!(as_u32s(&bytes[1..]), None);
         assert_eq!(as_u32s(&bytes[..7]), Some(&words[..1]));
         assert_eq!(as_f32s(u32s_as_bytes(&[1.5f32.to_bits()])), Some(&[1.5][..]));
+        assert_eq!(f32s_as_bytes(&[1.5]), u32s_as_bytes(&[1.5f32.to_bits()]));
+        assert_eq!(as_u16s(u16s_as_bytes(&[1, 0x0203])), Some(&[1, 0x0203][..]));
+        assert_eq!(as_u16s(&bytes[1..]), None);
     }
 
     #[test]

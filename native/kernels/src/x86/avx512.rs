@@ -238,3 +238,64 @@ pub(crate) fn jaccard(query: &[u8], row: &[u8]) -> f32 {
     let (both, either) = unsafe { count_bits::<false>(query, row) };
     crate::scalar::jaccard_of(both, either)
 }
+
+/// Whether a bit of `part` is missing in `whole`.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn any_missing(part: &[u8], whole: &[u8]) -> bool {
+    let bytes = part.len().min(whole.len());
+    let mut at = 0;
+    while at < bytes {
+        let mask = u64::MAX >> (64 - (bytes - at).min(64));
+        // SAFETY: masked-out bytes are not read.
+        let x = unsafe { _mm512_maskz_loadu_epi8(mask, part.as_ptr().add(at).cast()) };
+        // SAFETY: as above.
+        let y = unsafe { _mm512_maskz_loadu_epi8(mask, whole.as_ptr().add(at).cast()) };
+        let missing = _mm512_andnot_si512(y, x);
+        if _mm512_test_epi64_mask(missing, missing) != 0 {
+            return true;
+        }
+        at += 64;
+    }
+    false
+}
+
+pub(crate) fn substructure(query: &[u8], row: &[u8]) -> f32 {
+    // SAFETY: `dispatch` hands this function out only where the processor has the level.
+    if unsafe { any_missing(row, query) } { 1.0 } else { 0.0 }
+}
+
+pub(crate) fn superstructure(query: &[u8], row: &[u8]) -> f32 {
+    // SAFETY: as above.
+    if unsafe { any_missing(query, row) } { 1.0 } else { 0.0 }
+}
+
+/// Elements of `WIDTH` bytes (1, 2, 4 or 8) that are equal.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn count_equal<const WIDTH: usize>(query: &[u8], row: &[u8]) -> u32 {
+    let bytes = query.len().min(row.len()) / WIDTH * WIDTH;
+    let (mut equal, mut at) = (0, 0);
+    while at < bytes {
+        let there = (bytes - at).min(64);
+        let mask = u64::MAX >> (64 - there);
+        // SAFETY: masked-out bytes are not read.
+        let x = unsafe { _mm512_maskz_loadu_epi8(mask, query.as_ptr().add(at).cast()) };
+        // SAFETY: as above.
+        let y = unsafe { _mm512_maskz_loadu_epi8(mask, row.as_ptr().add(at).cast()) };
+        let found = match WIDTH {
+            1 => _mm512_cmpeq_epi8_mask(x, y),
+            2 => u64::from(_mm512_cmpeq_epi16_mask(x, y)),
+            4 => u64::from(_mm512_cmpeq_epi32_mask(x, y)),
+            _ => u64::from(_mm512_cmpeq_epi64_mask(x, y)),
+        };
+        // What was masked out is equal, too.
+        equal += (found & u64::MAX >> (64 - there / WIDTH)).count_ones();
+        at += 64;
+    }
+    equal
+}
+
+pub(crate) fn mh_jaccard<const WIDTH: usize>(query: &[u8], row: &[u8]) -> f32 {
+    let all = query.len().min(row.len()) / WIDTH;
+    // SAFETY: `dispatch` hands this function out only where the processor has the level.
+    crate::scalar::share(unsafe { count_equal::<WIDTH>(query, row) } as usize, all)
+}

@@ -1,4 +1,5 @@
 /** Search: plan, ask the owners, reduce, cut the page, fetch the page's fields from the pinned views, encode. */
+import { largerIsBetter } from "@elanus/model/catalog";
 import type { Encoding, Search, SearchResult } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { PinId } from "@elanus/model/id";
@@ -242,7 +243,7 @@ export class SearchTask {
     if (iterator?.version !== 2) return succeed(undefined);
     const last = attemptNow(() => this.#engine.addon.lastScore(hits));
     if (!last.ok) return last;
-    const worst = planned.target.metric === "IP" || planned.target.metric === "COSINE" ? -FLOAT_MAX : FLOAT_MAX;
+    const worst = largerIsBetter(planned.target.metric) ? -FLOAT_MAX : FLOAT_MAX;
     const token = iterator.token ?? this.#reads.newToken();
     return succeed({ token, lastBound: last.value ?? iterator.lastBound ?? worst });
   }

@@ -2,28 +2,44 @@
 import type { IndexInfo } from "@elanus/model/catalog";
 import { succeed, type Outcome } from "@elanus/model/outcome";
 import { refuse } from "./flat-params.ts";
+import { flagParam, INT_MAX, integerParam, numberInRange, type Checked, type Given } from "./index-search-values.ts";
 
-const INT_MAX = 2_147_483_647;
 const NPROBE_MAX = 65_536;
-type Given = Readonly<Record<string, unknown>>;
-type Checked = Readonly<Record<string, number>>;
+const SPARSE_ALGORITHMS = ["TAAT_NAIVE", "DAAT_WAND", "DAAT_MAXSCORE", "BLOCK_MAX_MAXSCORE", "BLOCK_MAX_WAND", "SINDI"];
 
 export function indexSearchParams(
+  index: Pick<IndexInfo, "type" | "params" | "userParams">,
+  given: Given,
+  topK: number,
+  iterates = false,
+): Outcome<Checked> {
+  const width = index.params["mh_element_bit_width"];
+  const checked = ownParams(index, given, topK, iterates);
+  if (!checked.ok || typeof width !== "number") return checked;
+  // Rows that are not indexed yet are compared by the same width.
+  return succeed({ ...checked.value, mh_element_bit_width: width });
+}
+
+function ownParams(
   index: Pick<IndexInfo, "type" | "userParams">,
   given: Given,
   topK: number,
+  iterates: boolean,
 ): Outcome<Checked> {
   const automatic = index.userParams.some((param) => param.key === "index_type" && param.value === "AUTOINDEX");
   // The engine chooses the effort of an index that it has chosen.
-  if (automatic) return succeed({});
+  if (automatic && index.type !== "MINHASH_LSH") return succeed({});
   switch (index.type) {
     case "HNSW":
       return graphParams(given, topK);
+    case "BIN_IVF_FLAT":
     case "IVF_FLAT":
       return optional(integerParam(given, "nprobe", 1, NPROBE_MAX), "nprobe");
     case "SPARSE_INVERTED_INDEX":
     case "SPARSE_WAND":
-      return optional(shareParam(given, "drop_ratio_search"), "drop_ratio_search");
+      return sparseParams(given);
+    case "MINHASH_LSH":
+      return minHashParams(given, iterates);
     default:
       return succeed({});
   }
@@ -42,28 +58,37 @@ function optional(value: Outcome<number | undefined>, key: string): Outcome<Chec
   return succeed(value.value === undefined ? {} : { [key]: value.value });
 }
 
-function integerParam(given: Given, key: string, low: number, high: number): Outcome<number | undefined> {
-  const value = given[key];
-  if (value === undefined || value === "") return succeed(undefined);
-  const isInteger = typeof value === "number" ? Number.isInteger(value) : /^\s*-?\d+\s*$/.test(String(value));
-  if (typeof value === "string" && !isInteger) {
-    return refuse(`invalid integer value, key: '${key}', value: '${value}'`);
+/** Each is absent from what is kept when it was not given. */
+function together(values: Readonly<Record<string, Outcome<Checked[string] | undefined>>>): Outcome<Checked> {
+  const kept: Record<string, Checked[string]> = {};
+  for (const [key, value] of Object.entries(values)) {
+    if (!value.ok) return value;
+    if (value.value !== undefined) kept[key] = value.value;
   }
-  if (!isInteger) return refuse(`Type conflict in json: param '${key}' (${JSON.stringify(value)}) should be integer`);
-  const number = Number(value);
-  if (number < low || number > high) {
-    return refuse(`Out of range in json: param '${key}' (${number}) should be in range [${low}, ${high}]`);
-  }
-  return succeed(number);
+  return succeed(kept);
 }
 
-function shareParam(given: Given, key: string): Outcome<number | undefined> {
-  const value = given[key];
-  if (value === undefined || value === "") return succeed(undefined);
-  const number = typeof value === "boolean" ? Number.NaN : Number(value);
-  if (Number.isNaN(number)) {
-    return refuse(`Type conflict in json: param '${key}' (${JSON.stringify(value)}) should be a number`);
+function sparseParams(given: Given): Outcome<Checked> {
+  const algorithm = given["search_algo"];
+  const name = String(algorithm ?? "INHERIT").toUpperCase();
+  if (name !== "INHERIT" && !SPARSE_ALGORITHMS.includes(name)) {
+    const known = SPARSE_ALGORITHMS.join(" ");
+    return refuse(`search_algo ${String(algorithm)} not found or not supported, supported: [${known}]`);
   }
-  if (number >= 0 && number < 1) return succeed(number);
-  return refuse(`Out of range in json: param '${key}' (${number}) should be in range [0.000000, 1.000000)`);
+  return together({
+    drop_ratio_search: numberInRange(given, "drop_ratio_search", 0, 1, { openEnd: true }),
+    dim_max_score_ratio: numberInRange(given, "dim_max_score_ratio", 0.5, 1.3),
+    refine_factor: integerParam(given, "refine_factor", 1, INT_MAX),
+    search_algo: succeed(name === "INHERIT" ? undefined : name),
+  });
+}
+
+function minHashParams(given: Given, iterates: boolean): Outcome<Checked> {
+  if (given["radius"] !== undefined) return refuse("range search is not implemented for index MINHASH_LSH");
+  if (iterates) return refuse("search iterator is not implemented for index MINHASH_LSH");
+  return together({
+    mh_search_with_jaccard: flagParam(given, "mh_search_with_jaccard"),
+    mh_lsh_batch_search: flagParam(given, "mh_lsh_batch_search"),
+    refine_k: integerParam(given, "refine_k", 1, INT_MAX),
+  });
 }

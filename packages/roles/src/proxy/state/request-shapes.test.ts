@@ -15,7 +15,7 @@ function search(params: Flat, index = "HNSW", metric: Metric = "L2"): unknown {
     params: new Map(Object.entries(params)),
     collection,
     metric,
-    index: { type: index, userParams: [] },
+    index: { type: index, params: {}, userParams: [] },
   });
 }
 
@@ -82,6 +82,33 @@ describe("search shape", () => {
     });
     expect(search({ topk: "1", params: '{"drop_ratio_search":1}' }, "SPARSE_INVERTED_INDEX")).toMatchObject({
       ok: false,
+    });
+  });
+
+  it("sparse and MinHash indexes read their own", () => {
+    const sparse = '{"drop_ratio_search":"0.2","refine_factor":2,"search_algo":"sindi","dim_max_score_ratio":1.05}';
+    expect(search({ topk: "1", params: sparse }, "SPARSE_WAND", "IP")).toMatchObject({
+      value: {
+        indexParams: '{"drop_ratio_search":0.2,"dim_max_score_ratio":1.05,"refine_factor":2,"search_algo":"SINDI"}',
+      },
+    });
+    const minHash = '{"mh_search_with_jaccard":"True","refine_k":3}';
+    expect(search({ topk: "1", params: minHash }, "MINHASH_LSH", "MHJACCARD")).toMatchObject({
+      value: { indexParams: '{"mh_search_with_jaccard":true,"refine_k":3}' },
+    });
+  });
+
+  it.each<[string, string, string]>([
+    ["SPARSE_WAND", '{"search_algo":"best"}', "search_algo best not found or not supported"],
+    ["SPARSE_WAND", '{"refine_factor":0}', "Out of range in json: param 'refine_factor' (0)"],
+    ["SPARSE_WAND", '{"dim_max_score_ratio":2}', "should be in range [0.500000, 1.300000]"],
+    ["BIN_IVF_FLAT", '{"nprobe":0}', "Out of range in json: param 'nprobe' (0) should be in range [1, 65536]"],
+    ["MINHASH_LSH", '{"radius":0.5}', "range search is not implemented for index MINHASH_LSH"],
+    ["MINHASH_LSH", '{"mh_search_with_jaccard":3}', "should be a boolean"],
+  ])("%s refuses %s", (index, params, text) => {
+    expect(search({ topk: "1", params }, index, "IP")).toMatchObject({
+      ok: false,
+      error: { message: expect.stringContaining(text) },
     });
   });
 });

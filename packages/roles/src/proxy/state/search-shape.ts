@@ -38,12 +38,27 @@ export interface IteratorShape {
 export interface ShapeInput {
   readonly params: SearchParams;
   readonly collection: CollectionId;
-  readonly index: Pick<IndexInfo, "type" | "userParams">;
+  readonly index: Pick<IndexInfo, "type" | "params" | "userParams">;
   readonly metric: Metric;
 }
 
 /** Index parameters that clients also send outside `params`. */
-const INDEX_KEYS = ["radius", "range_filter", "ef", "nprobe", "drop_ratio_search", "hints", "search_list", "reorder_k"];
+const INDEX_KEYS = [
+  "radius",
+  "range_filter",
+  "ef",
+  "nprobe",
+  "drop_ratio_search",
+  "dim_max_score_ratio",
+  "refine_factor",
+  "search_algo",
+  "mh_search_with_jaccard",
+  "mh_lsh_batch_search",
+  "refine_k",
+  "hints",
+  "search_list",
+  "reorder_k",
+];
 const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export function searchShape(input: ShapeInput): Outcome<SearchShape> {
@@ -61,7 +76,7 @@ export function searchShape(input: ShapeInput): Outcome<SearchShape> {
   const bounds = boundsOf(inner.value, input.metric, iterator.value?.lastBound);
   if (!bounds.ok) return bounds;
   const topK = page.value.limit + page.value.offset;
-  const checked = indexSearchParams(input.index, inner.value, topK);
+  const checked = indexSearchParams(input.index, inner.value, topK, iterator.value !== undefined);
   if (!checked.ok) return checked;
   return succeed({
     ...page.value,
