@@ -2,11 +2,12 @@
 
 use elanus_rows::batch_codec::FieldRows;
 use elanus_rows::error::NativeError;
+use elanus_rows::groups::{GroupScorer, Grouping};
 use elanus_rows::hits::{self, Hits};
 use elanus_rows::query_answer::{self, QueryEncoding};
 use elanus_rows::rank::{self, Fusion};
 use elanus_rows::search_answer::{self, SearchEncoding};
-use elanus_rows::{answer, schema::Schema};
+use elanus_rows::{answer, metric, schema::Schema};
 use napi::bindgen_prelude::{BigInt, Either, Uint8Array};
 use napi_derive::napi;
 
@@ -22,6 +23,17 @@ pub struct RankObject {
     pub normalise: Option<bool>,
     pub metrics: Vec<String>,
     pub top_k: u32,
+    /// Groups the fused hits; `top_k` does not apply then.
+    pub grouping: Option<GroupingObject>,
+}
+
+#[napi(object, js_name = "NativeGrouping")]
+pub struct GroupingObject {
+    pub offset: u32,
+    pub limit: u32,
+    pub size: u32,
+    /// `max`, `sum` or `avg`.
+    pub scorer: String,
 }
 
 #[napi(object)]
@@ -40,6 +52,7 @@ pub struct EncodeOptions {
     pub top_k: f64,
     pub int64_as_text: bool,
     pub iterator: Option<IteratorPage>,
+    pub group_field: Option<u32>,
 }
 
 #[napi(object)]
@@ -73,13 +86,28 @@ pub fn rank_hits(parts: Vec<Uint8Array>, rank: RankObject) -> Result<Uint8Array,
             },
             other => return Err(wrong_argument(&format!("rank kind {other}"))),
         };
-        Ok(rank::fuse(&decode_all(&parts)?, &fusion, &rank.metrics, rank.top_k as usize)?.encode().into())
+        let parts = decode_all(&parts)?;
+        let Some(grouping) = rank.grouping else {
+            return Ok(rank::fuse(&parts, &fusion, &rank.metrics, rank.top_k as usize)?.encode().into());
+        };
+        let larger = rank::larger_is_better(&fusion, &rank.metrics)?;
+        let fused = rank::fuse(&parts, &fusion, &rank.metrics, usize::MAX)?;
+        Ok(fused.grouped(&grouping.read(larger)?).encode().into())
     })
 }
 
 #[napi]
 pub fn slice_hits(hits: &[u8], offset: u32, limit: u32) -> Result<Uint8Array, Thrown> {
     now(|| Ok(Hits::decode(hits)?.slice(offset as usize, limit as usize).encode().into()))
+}
+
+/// Of each query the groups that `grouping` names, the members of a group side by side.
+#[napi]
+pub fn group_hits(hits: &[u8], grouping: GroupingObject, metric: String) -> Result<Uint8Array, Thrown> {
+    now(|| {
+        let grouping = grouping.read(metric::larger_is_better(&metric)?)?;
+        Ok(Hits::decode(hits)?.grouped(&grouping).encode().into())
+    })
 }
 
 #[napi]
@@ -158,6 +186,19 @@ pub fn keys_of_rows(schema: &SchemaHandle, rows: Vec<Uint8Array>) -> Result<Keys
     })
 }
 
+impl GroupingObject {
+    fn read(&self, larger_is_better: bool) -> Result<Grouping, NativeError> {
+        let scorer = match self.scorer.as_str() {
+            "max" => GroupScorer::Max,
+            "sum" => GroupScorer::Sum,
+            "avg" => GroupScorer::Average,
+            other => return Err(wrong_argument(&format!("group scorer {other}"))),
+        };
+        let [offset, limit, size] = [self.offset, self.limit, self.size].map(|count| count as usize);
+        Ok(Grouping { offset, limit, size, scorer, larger_is_better })
+    }
+}
+
 impl EncodeOptions {
     fn read(self) -> Result<SearchEncoding, NativeError> {
         Ok(SearchEncoding {
@@ -167,6 +208,7 @@ impl EncodeOptions {
             round_decimal: self.round_decimal,
             top_k: numbers::count(self.top_k, "topK")? as u64,
             int64_as_text: self.int64_as_text,
+            group_field: self.group_field,
             iterator: self.iterator.map(|page| (page.token, page.last_bound as f32)),
         })
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use elanus_column::Segment;
 use elanus_column::build::{self, BuildRequest};
 use elanus_column::query::{self, QueryRequest};
 use elanus_column::search::{self, SearchRequest};
+use elanus_column::{GroupBy, Segment};
 use elanus_index::progress::Progress;
 use elanus_rows::error::NativeError;
 use elanus_rows::hits::Hits;
@@ -21,21 +21,27 @@ use crate::segment::{SegmentHandle, segments_of};
 #[napi]
 pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Uint8Array>, Thrown> {
     let asked = now(|| SearchArguments::read(&Fields(&request)))?;
+    pool.run(env, move || Ok(search::search(&asked.request())?.encode().into()))
+}
+
+#[napi(object)]
+pub struct ExplainedSearch {
+    pub hits: Uint8Array,
+    pub report: String,
+}
+
+#[napi]
+pub fn explain_search<'env>(
+    env: &'env Env,
+    pool: &Pool,
+    request: Object,
+) -> Result<Answer<'env, ExplainedSearch>, Thrown> {
+    let asked = now(|| SearchArguments::read(&Fields(&request)))?;
     pool.run(env, move || {
-        let request = SearchRequest {
-            segments: &asked.segments,
-            field: asked.field,
-            metric: &asked.metric,
-            placeholders: &asked.placeholders,
-            top_k: asked.top_k,
-            snapshot: asked.snapshot,
-            filter: asked.filter.as_deref(),
-            params: &asked.params,
-            radius: asked.radius,
-            range_filter: asked.range_filter,
-            after_score: asked.after_score,
-        };
-        Ok(search::search(&request)?.encode().into())
+        let (hits, segments) = search::explain(&asked.request())?;
+        let report = serde_json::to_string(&segments)
+            .map_err(|cause| NativeError::Internal(format!("a report cannot be written: {cause}")))?;
+        Ok(ExplainedSearch { hits: hits.encode().into(), report })
     })
 }
 
@@ -52,9 +58,36 @@ struct SearchArguments {
     radius: Option<f32>,
     range_filter: Option<f32>,
     after_score: Option<f32>,
+    group_by: Option<GroupBy>,
+    filter_late: bool,
+}
+
+#[napi(object)]
+pub struct NativeGroupBy {
+    pub field: u32,
+    pub size: u32,
+    pub strict: bool,
 }
 
 impl SearchArguments {
+    fn request(&self) -> SearchRequest<'_> {
+        SearchRequest {
+            segments: &self.segments,
+            field: self.field,
+            metric: &self.metric,
+            placeholders: &self.placeholders,
+            top_k: self.top_k,
+            snapshot: self.snapshot,
+            filter: self.filter.as_deref(),
+            params: &self.params,
+            radius: self.radius,
+            range_filter: self.range_filter,
+            after_score: self.after_score,
+            group_by: self.group_by,
+            filter_late: self.filter_late,
+        }
+    }
+
     fn read(fields: &Fields<'_, '_>) -> Result<Self, NativeError> {
         Ok(Self {
             segments: fields.segments()?,
@@ -68,6 +101,12 @@ impl SearchArguments {
             radius: fields.float("radius")?,
             range_filter: fields.float("rangeFilter")?,
             after_score: fields.float("afterScore")?,
+            group_by: fields.optional::<NativeGroupBy>("groupBy")?.map(|by| GroupBy {
+                field: by.field,
+                size: by.size as usize,
+                strict: by.strict,
+            }),
+            filter_late: fields.optional("filterLate")?.unwrap_or(false),
         })
     }
 }

@@ -280,6 +280,8 @@ fn iterating_by_score_meets_every_row_once() {
                 radius,
                 range_filter,
                 after_score,
+                group_by: None,
+                filter_late: false,
             };
             let hits = search(&request).expect("searches");
             let Some(last) = hits.scores.last() else { break };
@@ -339,6 +341,8 @@ fn several_queries_at_once_answer_like_each_alone() {
                 radius,
                 range_filter,
                 after_score,
+                group_by: None,
+                filter_late: false,
             };
             search(&request).expect("searches")
         };

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use elanus_index::vector::Metric;
 use elanus_rows::column::{Batch, Values};
+use elanus_rows::groups::{GroupScorer, Grouping, group_at};
 use elanus_rows::json_in::placeholders_from_json;
-use elanus_rows::keys::Keys;
+use elanus_rows::keys::{Key, Keys};
 use elanus_rows::schema::Schema;
 
+use crate::grouping::GroupBy;
 use crate::query::{QueryRequest, count, query, retrieve};
-use crate::search::{SearchRequest, search};
+use crate::search::{SearchRequest, explain, search};
 use crate::segment::Segment;
 use crate::testing::{DIM, Random, batch, filters, index, keys, plain, schema, seal};
 
@@ -231,11 +233,69 @@ impl World {
         }
     }
 
+    /// Grouping by a flag and by a nullable integer keeps the best rows of the best groups, and explaining changes nothing.
+    fn check_grouped(
+        &mut self,
+        segments: &[Arc<Segment>],
+        snapshot: u64,
+        filter: Option<&[u8]>,
+        field: u32,
+        placeholders: &[u8],
+        scored: &[(f32, i64, u32)],
+    ) {
+        let position = if self.random.below(2) == 0 { 1 } else { 2 };
+        let (groups, size) = (1 + self.random.below(4) as usize, 1 + self.random.below(3) as usize);
+        let column = &self.twin.rows.columns[position];
+        let mut expected: Vec<(Option<Key<'_>>, Vec<f32>)> = Vec::new();
+        for &(score, _, row) in scored {
+            let group = group_at(column, row as usize).expect("groups");
+            match expected.iter_mut().find(|(known, _)| *known == group) {
+                Some((_, members)) => members.push(score),
+                None => expected.push((group, vec![score])),
+            }
+        }
+        let expected = expected
+            .into_iter()
+            .take(groups)
+            .map(|(group, members)| (group, members[..members.len().min(size)].to_vec()));
+        let request = SearchRequest {
+            segments,
+            field,
+            metric: Metric::L2.name(),
+            placeholders,
+            top_k: groups,
+            snapshot,
+            filter,
+            params: "{}",
+            radius: None,
+            range_filter: None,
+            after_score: None,
+            group_by: Some(GroupBy { field: self.schema.fields[position].id, size, strict: true }),
+            filter_late: false,
+        };
+        let (hits, reports) = explain(&request).expect("explains");
+        assert_eq!(search(&request).expect("searches"), hits);
+        assert_eq!(reports.len(), segments.len());
+        let grouping = Grouping { offset: 0, limit: groups, size, scorer: GroupScorer::Max, larger_is_better: false };
+        let arranged = hits.grouped(&grouping);
+        assert_eq!(arranged.len(), hits.len());
+        let mut place = 0;
+        for (group, members) in expected {
+            for score in members {
+                assert!((arranged.scores[place] - score).abs() < 1e-4, "place {place} of {groups} groups of {size}");
+                let found = arranged.groups.as_ref().and_then(|groups| groups.get(place));
+                assert!(found == group || scored.windows(2).any(|pair| pair[0].0 == pair[1].0), "{found:?} {group:?}");
+                place += 1;
+            }
+        }
+        assert_eq!(place, arranged.len());
+    }
+
     fn check_search(&mut self, segments: &[Arc<Segment>], snapshot: u64, filter: Option<&[u8]>, expected: &[u32]) {
         let vector: Vec<f32> = (0..DIM).map(|_| self.random.below(200) as f32 / 100.0 - 1.0).collect();
         let position = self.schema.position(if self.random.below(2) == 0 { 110 } else { 114 }).expect("there");
-        let field = &self.schema.fields[position];
-        let placeholders = placeholders_from_json(field, format!("[{vector:?}]").as_bytes()).expect("encodes");
+        let field = self.schema.fields[position].clone();
+        let placeholders = placeholders_from_json(&field, format!("[{vector:?}]").as_bytes()).expect("encodes");
         let column = &self.twin.rows.columns[position];
         let Values::Fixed { width, data } = &column.values else { panic!("vectors") };
         let mut scored: Vec<(f32, i64, u32)> = expected
@@ -249,6 +309,7 @@ impl World {
             })
             .collect();
         scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        self.check_grouped(segments, snapshot, filter, field.id, &placeholders, &scored);
         scored.truncate(7);
         let hits = search(&SearchRequest {
             segments,
@@ -262,6 +323,8 @@ impl World {
             radius: None,
             range_filter: None,
             after_score: None,
+            group_by: None,
+            filter_late: false,
         })
         .expect("searches");
         assert_eq!(hits.counts, [scored.len() as u32]);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use elanus_filter::{ColumnSource, ColumnView, Program, ScalarIndexes};
+use elanus_filter::{ColumnSource, ColumnView, Estimate, Program, ScalarIndexes};
 use elanus_index::scalar::ScalarIndex;
 use elanus_index::vector::{Element, SparseRows, VectorRows};
 use elanus_rows::column::{Bits, Column, Values};
@@ -139,13 +139,31 @@ impl Part {
 
     /// Keeps the rows for which the filter is true.
     pub(crate) fn filter(&mut self, schema: &Schema, program: &Program) -> Result<()> {
-        let columns = Columns { source: &self.source, schema };
-        let indexes = match &self.source {
+        self.allowed = Some(self.passing(schema, program, self.allowed.as_ref())?);
+        Ok(())
+    }
+
+    /// The rows for which the filter is true; of `candidates` only, when given.
+    pub(crate) fn passing(&self, schema: &Schema, program: &Program, candidates: Option<&Bits>) -> Result<Bits> {
+        program.evaluate(&Columns { source: &self.source, schema }, Some(&self.indexes()), candidates)
+    }
+
+    /// Share of the allowed rows for which the filter should be true.
+    pub(crate) fn estimate(&self, schema: &Schema, program: &Program) -> Result<Estimate> {
+        program.estimate(&Columns { source: &self.source, schema }, Some(&self.indexes()), self.allowed.as_ref())
+    }
+
+    /// See [`Program::row_cost`].
+    pub(crate) fn filter_cost(&self, program: &Program) -> u32 {
+        let indexes = self.indexes();
+        program.row_cost(&|field| indexes.of(field).is_some())
+    }
+
+    fn indexes(&self) -> Indexes {
+        match &self.source {
             Source::Memory(_) => Indexes(Vec::new()),
             Source::Sealed(sealed) => Indexes(sealed.attached()),
-        };
-        self.allowed = Some(program.evaluate(&columns, Some(&indexes), self.allowed.as_ref())?);
-        Ok(())
+        }
     }
 }
 

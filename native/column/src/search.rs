@@ -2,17 +2,23 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::time::Instant;
 
 use elanus_filter::Program;
 use elanus_index::catalog::Index;
-use elanus_index::vector::{Hit, Metric, Query, SearchParams};
+use elanus_index::trace::Trace;
+use elanus_index::vector::{Hit, Metric, Query, SearchParams, VectorRows};
 use elanus_index::{flat, sparse};
+use elanus_rows::column::VarBytes;
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::hits::{Hits, compare_scores};
 use elanus_rows::schema::{DataType, Schema};
 use elanus_rows::{metric, placeholders};
 
 use crate::attached::{Attached, index_error};
+use crate::explain::{Explanation, Filtering, SegmentReport, micros};
+use crate::grouping::{self, GroupBy};
+use crate::late_filter::{Demand, LateFilter};
 use crate::part::{Part, Vectors};
 use crate::query::narrow;
 use crate::segment::Segment;
@@ -36,30 +42,57 @@ pub struct SearchRequest<'a> {
     pub range_filter: Option<f32>,
     /// Only hits strictly worse than this.
     pub after_score: Option<f32>,
+    /// `top_k` counts groups then.
+    pub group_by: Option<GroupBy>,
+    /// Try the filter on what an index finds, instead of on every row before.
+    pub filter_late: bool,
 }
 
 /// Bytes of vectors that an exact search of several queries reads at a time.
 const WINDOW_BYTES: usize = 1 << 20;
 
+/// A part of one segment with its filter applied, or waiting.
+struct Narrowed<'a> {
+    /// Position of the segment in the request.
+    segment: usize,
+    part: Part,
+    index: Option<Arc<Attached>>,
+    late: Option<LateFilter<'a>>,
+}
+
 /// Some rows of one part of one segment, ready to be searched.
-struct Target<'a> {
-    segment: u64,
-    part: &'a Part,
+pub(crate) struct Target<'a> {
+    /// Position of the segment in the request.
+    segment: usize,
+    pub(crate) part: &'a Part,
     /// First row, a multiple of 64.
-    from: u32,
-    allowed: Option<&'a [u64]>,
+    pub(crate) from: u32,
+    pub(crate) allowed: Option<&'a [u64]>,
     allowed_count: usize,
     vectors: Vectors<'a>,
     index: Option<&'a Attached>,
+    late: Option<&'a LateFilter<'a>>,
     params: SearchParams,
 }
 
 /// A hit and the target it was found in; the row is that of the source.
 #[derive(Clone, Copy)]
-struct Found {
-    score: f32,
-    target: u32,
-    row: u32,
+pub(crate) struct Found {
+    pub(crate) score: f32,
+    pub(crate) target: u32,
+    pub(crate) row: u32,
+}
+
+/// What is asked of one target for one query vector.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) vector: &'a [u8],
+    pub(crate) top_k: usize,
+    /// Rows that may be hits, and how many; the target's own unless a grouping search has ruled some out.
+    pub(crate) allowed: Option<&'a [u64]>,
+    pub(crate) allowed_count: usize,
+    /// Worse hits than this are of no use.
+    pub(crate) bound: Option<f32>,
 }
 
 /// The best `top_k` rows of all segments, for each query vector.
@@ -67,6 +100,20 @@ struct Found {
 /// # Errors
 /// The field, the metric, the query vectors or the parameters are wrong; or a file turns out damaged.
 pub fn search(request: &SearchRequest<'_>) -> Result<Hits> {
+    run(request, &mut None)
+}
+
+/// The same, with an account of every segment in the order of the request.
+///
+/// # Errors
+/// As [`search`].
+pub fn explain(request: &SearchRequest<'_>) -> Result<(Hits, Vec<SegmentReport>)> {
+    let mut explanation = Some(Explanation::default());
+    let hits = run(request, &mut explanation)?;
+    Ok((hits, explanation.unwrap_or_default().segments))
+}
+
+fn run(request: &SearchRequest<'_>, explanation: &mut Option<Explanation>) -> Result<Hits> {
     let Some(first) = request.segments.first() else {
         return Err(NativeError::Internal("a search needs a segment".into()));
     };
@@ -77,36 +124,228 @@ pub fn search(request: &SearchRequest<'_>) -> Result<Hits> {
     let field = &schema.fields[position];
     let queries = placeholders::decode(&schema, field, request.placeholders)?;
     let program = request.filter.map(|bytes| Program::decode(&schema, bytes)).transpose()?;
+    let mut parts = Vec::new();
+    for number in 0..request.segments.len() {
+        let begun = Instant::now();
+        let narrowed = narrow_segment(request, number, program.as_ref(), queries.len())?;
+        if let Some(explanation) = explanation {
+            let filter_micros = micros(begun);
+            let report = report(request, number, program.as_ref(), &narrowed)?;
+            explanation.segments.push(SegmentReport { filter_micros, ..report });
+        }
+        parts.extend(narrowed);
+    }
+    let metric = Metric::from_name(request.metric);
+    let ground = Ground {
+        schema: &schema,
+        request,
+        targets: &targets(&schema, position, request, queries.len(), &parts)?,
+        metric,
+        larger: metric::larger_is_better(request.metric)?,
+        sparse: field.data_type == DataType::SparseFloatVector,
+    };
+    let found = match request.group_by {
+        Some(by) => grouping::search(&ground, by, &queries, explanation)?,
+        None => ground.best(&queries, explanation)?,
+    };
+    ground.hits(&found)
+}
 
-    let mut parts: Vec<(u64, Part, Option<Arc<Attached>>)> = Vec::new();
-    for segment in request.segments {
-        let index = index_for(segment, request);
-        for part in narrow(segment, request.snapshot, program.as_ref())? {
-            parts.push((segment.id(), part, index.clone()));
+/// The parts of a segment as the snapshot sees them, each with the filter applied or put off.
+fn narrow_segment<'a>(
+    request: &SearchRequest<'_>,
+    number: usize,
+    program: Option<&'a Program>,
+    queries: usize,
+) -> Result<Vec<Narrowed<'a>>> {
+    let segment = &request.segments[number];
+    let index = index_for(segment, request);
+    let narrowed = |part, late| Narrowed { segment: number, part, index: index.clone(), late };
+    let limited = request.radius.is_some() || request.range_filter.is_some() || request.after_score.is_some();
+    let dense = matches!(index.as_ref().and_then(|index| index.vector()), Some(Index::Dense(_)));
+    let free = dense && !limited && request.group_by.is_none();
+    let Some(program) = program.filter(|program| free && program.primary_keys().is_none()) else {
+        return Ok(narrow(segment, request.snapshot, program)?.into_iter().map(|part| narrowed(part, None)).collect());
+    };
+    let ef = search_params(index.as_deref(), segment.id(), request)?.ef.unwrap_or(0).max(request.top_k);
+    let demand = Demand { queries, top_k: request.top_k, ef, forced: request.filter_late };
+    let mut parts = Vec::new();
+    for mut part in segment.view(request.snapshot)? {
+        let late = LateFilter::of(&part, segment.schema(), program, demand)?;
+        if late.is_none() {
+            part.filter(segment.schema(), program)?;
         }
+        parts.push(narrowed(part, late));
     }
-    let targets = targets(&schema, position, request, queries.len(), &parts)?;
-    let sparse = field.data_type == DataType::SparseFloatVector;
-    let larger = metric::larger_is_better(request.metric)?;
-    let best =
-        |_| Best { found: Vec::new(), sorted: false, top_k: request.top_k, larger, schema: &schema, targets: &targets };
-    let mut best: Vec<Best<'_>> = (0..queries.len()).map(best).collect();
-    // Target by target, so that a target's rows are read once into the cache and serve all queries.
-    for (number, target) in targets.iter().enumerate() {
-        for (best, vector) in best.iter_mut().zip(queries.iter()) {
-            let hits = search_target(target, request, vector, sparse, best.bound())?;
-            best.add(number as u32, &hits)?;
+    Ok(parts)
+}
+
+/// What narrowing a segment came to; for EXPLAIN, so that work done twice does not matter.
+fn report(
+    request: &SearchRequest<'_>,
+    number: usize,
+    program: Option<&Program>,
+    narrowed: &[Narrowed<'_>],
+) -> Result<SegmentReport> {
+    let segment = &request.segments[number];
+    let mut report =
+        SegmentReport { segment: segment.id().to_string(), rows: segment.row_count(), ..Default::default() };
+    let seen = segment.view(request.snapshot)?;
+    report.visible = seen.iter().map(Part::count).sum();
+    report.index = index_for(segment, request).and_then(|index| index.vector().map(Index::type_name));
+    let Some(program) = program else { return Ok(report) };
+    let share = |rows: f64| rows / (report.visible.max(1) as f64);
+    let expected =
+        seen.iter().map(|part| Ok(part.estimate(segment.schema(), program)?.fraction() * part.count() as f64));
+    report.estimated = Some(share(expected.sum::<Result<f64>>()?));
+    let late = narrowed.iter().any(|narrowed| narrowed.late.is_some());
+    let passed: usize = narrowed.iter().map(|narrowed| narrowed.part.count()).sum();
+    report.actual = (!late).then(|| share(passed as f64));
+    report.filtering = match program.primary_keys() {
+        Some(_) => Filtering::PrimaryKeys,
+        None if late => Filtering::Candidates,
+        None => Filtering::Rows,
+    };
+    Ok(report)
+}
+
+/// Everything that the searches of one request share.
+pub(crate) struct Ground<'a> {
+    pub(crate) schema: &'a Schema,
+    pub(crate) request: &'a SearchRequest<'a>,
+    pub(crate) targets: &'a [Target<'a>],
+    metric: Option<Metric>,
+    larger: bool,
+    sparse: bool,
+}
+
+impl Ground<'_> {
+    /// The best of all targets, for each query.
+    fn best(&self, queries: &VarBytes, explanation: &mut Option<Explanation>) -> Result<Vec<Vec<Found>>> {
+        let mut best: Vec<Best<'_>> = queries.iter().map(|_| Best::new(self, self.request.top_k)).collect();
+        // Target by target, so that a target's rows are read once into the cache and serve all queries.
+        for (number, target) in self.targets.iter().enumerate() {
+            for (best, vector) in best.iter_mut().zip(queries.iter()) {
+                let ask = Ask { bound: best.bound(), ..target.ask(vector, self.request.top_k) };
+                best.add(number as u32, &self.search(target, &ask, explanation)?)?;
+            }
         }
+        best.into_iter().map(Best::finish).collect()
     }
-    let mut hits = Hits::empty(queries.len(), schema.primary().data_type == DataType::VarChar);
-    for (count, best) in hits.counts.iter_mut().zip(&mut best) {
-        best.cut()?;
-        *count = best.found.len() as u32;
+
+    /// The hits of one target, best first.
+    pub(crate) fn search(
+        &self,
+        target: &Target<'_>,
+        ask: &Ask<'_>,
+        explanation: &mut Option<Explanation>,
+    ) -> Result<Vec<Hit>> {
+        let begun = Instant::now();
+        let trace = explanation.as_ref().map(|explanation| &explanation.trace);
+        let hits = match target.late {
+            Some(late) => self.search_late(target, late, ask, trace)?,
+            None => self.search_plainly(target, ask, target.params.clone(), trace)?,
+        };
+        if let Some(explanation) = explanation {
+            explanation.book(target.segment, begun);
+        }
+        Ok(hits)
     }
-    for best in &best {
-        push(&mut hits, &schema, &targets, &best.found)?;
+
+    /// Asks the index for more than is wanted and tries the filter on what it finds. When too few pass, the filter is
+    /// evaluated on all rows after all.
+    fn search_late(
+        &self,
+        target: &Target<'_>,
+        late: &LateFilter<'_>,
+        ask: &Ask<'_>,
+        trace: Option<&Trace>,
+    ) -> Result<Vec<Hit>> {
+        let asked = late.asked(ask.top_k);
+        let ef = target.params.ef.map(|ef| ((ef as f64 / late.share()) as usize).max(asked));
+        let wide = Ask { top_k: asked, ..*ask };
+        let mut hits = self.search_plainly(target, &wide, SearchParams { ef, ..target.params.clone() }, trace)?;
+        let exhausted = hits.len() < asked;
+        let passed = late.try_rows(target.part, self.schema, hits.iter().map(|hit| hit.row))?;
+        hits.retain(|hit| passed.get(hit.row as usize));
+        if hits.len() >= ask.top_k || exhausted {
+            hits.truncate(ask.top_k);
+            return Ok(hits);
+        }
+        let all = late.all(target.part, self.schema)?;
+        let narrow = Ask { allowed: Some(all.words()), allowed_count: all.count_ones(), ..*ask };
+        self.search_plainly(target, &narrow, target.params.clone(), trace)
     }
-    Ok(hits)
+
+    fn search_plainly(
+        &self,
+        target: &Target<'_>,
+        ask: &Ask<'_>,
+        mut params: SearchParams,
+        trace: Option<&Trace>,
+    ) -> Result<Vec<Hit>> {
+        let request = self.request;
+        let mut out = Vec::new();
+        let unknown = || NativeError::InvalidParameter(format!("metric type {} is not known", request.metric));
+        let metric = self.metric.ok_or_else(unknown)?;
+        // The client's `ef` was checked against its own `top_k`.
+        params.ef = params.ef.map(|ef| ef.max(ask.top_k));
+        let query = Query {
+            vector: ask.vector,
+            top_k: ask.top_k,
+            allowed: ask.allowed,
+            allowed_count: ask.allowed_count,
+            // For an index a radius means another kind of search.
+            radius: if target.index.is_none() { outer_bound(request, self.larger, ask.bound) } else { request.radius },
+            range_filter: inner_bound(request, self.larger),
+            params: &params,
+            trace,
+        };
+        let done = match target.index.and_then(Attached::vector) {
+            Some(Index::Dense(index)) => index.search(&target.vectors, &query, &mut out),
+            Some(Index::Sparse(index)) => index.search(&query, &mut out),
+            None if self.sparse => sparse::exact(&target.vectors, metric, &query, &mut out),
+            None => flat::search(&target.vectors, metric, &query, &mut out),
+        };
+        let file = || format!("index of segment {}", request.segments[target.segment].id());
+        done.map_err(|e| index_error(&file(), e))?;
+        let rows = target.part.source.rows();
+        if out.iter().any(|hit| (target.from + hit.row) as usize >= rows) {
+            return Err(NativeError::FileCorrupt { file: file(), message: "it names rows that are not there".into() });
+        }
+        Ok(out)
+    }
+
+    /// What was found, as it crosses roles.
+    fn hits(&self, found: &[Vec<Found>]) -> Result<Hits> {
+        let mut hits = Hits::empty(found.len(), self.schema.primary().data_type == DataType::VarChar);
+        for (count, found) in hits.counts.iter_mut().zip(found) {
+            *count = found.len() as u32;
+        }
+        for found in found.iter().flatten() {
+            let target = &self.targets[found.target as usize];
+            hits.keys.push(target.part.source.key(self.schema, found.row)?)?;
+            hits.scores.push(found.score);
+            hits.segments.push(self.request.segments[target.segment].id());
+            hits.rows.push(target.part.source.base() + found.row);
+        }
+        if let Some(by) = self.request.group_by {
+            hits.groups = Some(grouping::groups_of(self, by, found)?);
+        }
+        Ok(hits)
+    }
+}
+
+impl Target<'_> {
+    /// A question for all of the target's rows.
+    pub(crate) fn ask<'a>(&'a self, vector: &'a [u8], top_k: usize) -> Ask<'a> {
+        Ask { vector, top_k, allowed: self.allowed, allowed_count: self.allowed_count, bound: None }
+    }
+
+    /// Rows of the target.
+    pub(crate) fn rows(&self) -> usize {
+        VectorRows::len(&self.vectors)
+    }
 }
 
 fn targets<'a>(
@@ -114,13 +353,11 @@ fn targets<'a>(
     position: usize,
     request: &SearchRequest<'_>,
     queries: usize,
-    parts: &'a [(u64, Part, Option<Arc<Attached>>)],
+    parts: &'a [Narrowed<'a>],
 ) -> Result<Vec<Target<'a>>> {
     let mut targets = Vec::with_capacity(parts.len());
-    for (segment, part, index) in parts {
-        let type_name = index.as_ref().and_then(|index| index.vector()).map_or("FLAT", Index::type_name);
-        let params = SearchParams::from_json(type_name, request.params, request.top_k)
-            .map_err(|e| index_error(&format!("segment {segment}"), e))?;
+    for Narrowed { segment, part, index, late } in parts {
+        let params = search_params(index.as_deref(), request.segments[*segment].id(), request)?;
         let rows = part.source.rows();
         let width = schema.fields[position].data_type.vector_width(schema.fields[position].dim);
         let step = match (width, index) {
@@ -138,12 +375,20 @@ fn targets<'a>(
                 allowed_count: allowed.map_or(to - from, ones),
                 vectors: Vectors::new(schema, &part.source, position, from, to)?,
                 index: index.as_deref(),
+                late: late.as_ref(),
                 params: params.clone(),
             });
         }
     }
     targets.retain(|target| target.allowed_count > 0);
     Ok(targets)
+}
+
+/// The request's parameters as the index of a segment reads them.
+fn search_params(index: Option<&Attached>, segment: u64, request: &SearchRequest<'_>) -> Result<SearchParams> {
+    let type_name = index.and_then(Attached::vector).map_or("FLAT", Index::type_name);
+    SearchParams::from_json(type_name, request.params, request.top_k)
+        .map_err(|e| index_error(&format!("segment {segment}"), e))
 }
 
 /// Rows of an exact search that are read for all queries before the next ones: few enough to stay in the cache, and
@@ -169,44 +414,6 @@ fn index_for(segment: &Segment, request: &SearchRequest<'_>) -> Option<Arc<Attac
     })
 }
 
-/// `bound`: worse hits than this are of no use.
-fn search_target(
-    target: &Target<'_>,
-    request: &SearchRequest<'_>,
-    vector: &[u8],
-    sparse: bool,
-    bound: Option<f32>,
-) -> Result<Vec<Hit>> {
-    let mut out = Vec::new();
-    let metric = Metric::from_name(request.metric)
-        .ok_or_else(|| NativeError::InvalidParameter(format!("metric type {} is not known", request.metric)))?;
-    let larger = metric.larger_is_better();
-    let query = Query {
-        vector,
-        top_k: request.top_k,
-        allowed: target.allowed,
-        allowed_count: target.allowed_count,
-        // For an index a radius means another kind of search.
-        radius: if target.index.is_none() { outer_bound(request, larger, bound) } else { request.radius },
-        range_filter: inner_bound(request, larger),
-        params: &target.params,
-        trace: None,
-    };
-    let done = match target.index.and_then(Attached::vector) {
-        Some(Index::Dense(index)) => index.search(&target.vectors, &query, &mut out),
-        Some(Index::Sparse(index)) => index.search(&query, &mut out),
-        None if sparse => sparse::exact(&target.vectors, metric, &query, &mut out),
-        None => flat::search(&target.vectors, metric, &query, &mut out),
-    };
-    let file = || format!("index of segment {}", target.segment);
-    done.map_err(|e| index_error(&file(), e))?;
-    let rows = target.part.source.rows();
-    if out.iter().any(|hit| (target.from + hit.row) as usize >= rows) {
-        return Err(NativeError::FileCorrupt { file: file(), message: "it names rows that are not there".into() });
-    }
-    Ok(out)
-}
-
 /// `radius` and the worst hit that still counts, as one exclusive bound.
 fn outer_bound(request: &SearchRequest<'_>, larger: bool, bound: Option<f32>) -> Option<f32> {
     let bound = bound.map(|score| if larger { score.next_down() } else { score.next_up() });
@@ -226,33 +433,45 @@ fn inner_bound(request: &SearchRequest<'_>, larger: bool) -> Option<f32> {
 }
 
 /// Collects the hits of one query, keeping not many more than it needs.
-struct Best<'a> {
+pub(crate) struct Best<'a> {
     found: Vec<Found>,
     /// `found` is in order.
     sorted: bool,
     top_k: usize,
-    larger: bool,
-    schema: &'a Schema,
-    targets: &'a [Target<'a>],
+    ground: &'a Ground<'a>,
 }
 
-impl Best<'_> {
-    fn add(&mut self, target: u32, hits: &[Hit]) -> Result<()> {
-        let from = self.targets[target as usize].from;
+impl<'a> Best<'a> {
+    pub(crate) fn new(ground: &'a Ground<'a>, top_k: usize) -> Self {
+        Self { found: Vec::new(), sorted: false, top_k, ground }
+    }
+
+    pub(crate) fn add(&mut self, target: u32, hits: &[Hit]) -> Result<()> {
+        let from = self.ground.targets[target as usize].from;
         self.found.extend(hits.iter().map(|hit| Found { score: hit.score, target, row: from + hit.row }));
         self.sorted = false;
         if self.found.len() > self.top_k { self.cut() } else { Ok(()) }
     }
 
+    pub(crate) fn take_over(&mut self, found: impl Iterator<Item = Found>) {
+        self.found.extend(found);
+        self.sorted = false;
+    }
+
     /// The worst score that a further hit may have; equal ones may still win by their key.
-    fn bound(&self) -> Option<f32> {
+    pub(crate) fn bound(&self) -> Option<f32> {
         let full = self.found.len() >= self.top_k;
         self.found.get(self.top_k.wrapping_sub(1)).filter(|_| full && self.sorted).map(|found| found.score)
     }
 
     /// Best first; equal scores by ascending key.
+    pub(crate) fn finish(mut self) -> Result<Vec<Found>> {
+        self.cut()?;
+        Ok(self.found)
+    }
+
     fn cut(&mut self) -> Result<()> {
-        let (larger, schema, targets) = (self.larger, self.schema, self.targets);
+        let Ground { schema, targets, larger, .. } = *self.ground;
         let mut failure = None;
         let mut key = |found: &Found| {
             let key = targets[found.target as usize].part.source.key(schema, found.row);
@@ -266,15 +485,4 @@ impl Best<'_> {
         self.sorted = true;
         failure.map_or(Ok(()), Err)
     }
-}
-
-fn push(hits: &mut Hits, schema: &Schema, targets: &[Target<'_>], found: &[Found]) -> Result<()> {
-    for found in found {
-        let target = &targets[found.target as usize];
-        hits.keys.push(target.part.source.key(schema, found.row)?)?;
-        hits.scores.push(found.score);
-        hits.segments.push(target.segment);
-        hits.rows.push(target.part.source.base() + found.row);
-    }
-    Ok(())
 }

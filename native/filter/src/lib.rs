@@ -1,6 +1,7 @@
 //! Typed filter programs evaluated over columns with three-valued logic.
 #![forbid(unsafe_code)]
 
+mod cost;
 mod decode;
 mod estimate;
 mod evaluate;

@@ -2,12 +2,15 @@
 
 use crate::cursor::{Cursor, put_numbers};
 use crate::error::{NativeError, Result};
+use crate::groups::{Grouping, Groups};
 use crate::keys::Keys;
 use crate::metric;
 
 const MAGIC: [u8; 4] = *b"EHIT";
 const VERSION: u8 = 1;
 const FLAG_TEXT: u8 = 1;
+const FLAG_GROUPED: u8 = 2;
+const FLAG_TEXT_GROUPS: u8 = 4;
 
 /// Hits of `counts.len()` queries, flat: query by query, best first within a query, equal scores by smaller key.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +22,8 @@ pub struct Hits {
     /// Row number in the segment.
     pub rows: Vec<u32>,
     pub keys: Keys,
+    /// The group of each hit, in a grouping search.
+    pub groups: Option<Groups>,
 }
 
 impl Hits {
@@ -31,6 +36,7 @@ impl Hits {
             segments: Vec::new(),
             rows: Vec::new(),
             keys: Keys::empty(text),
+            groups: None,
         }
     }
 
@@ -62,14 +68,26 @@ impl Hits {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(24 + self.counts.len() * 4 + self.len() * 24);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, if self.keys.is_text() { FLAG_TEXT } else { 0 }, 0, 0]);
+        out.extend_from_slice(&[VERSION, self.flags(), 0, 0]);
         put_numbers(&mut out, &[self.counts.len() as u32, self.len() as u32], u32::to_le_bytes);
         put_numbers(&mut out, &self.counts, u32::to_le_bytes);
         put_numbers(&mut out, &self.scores, f32::to_le_bytes);
         put_numbers(&mut out, &self.rows, u32::to_le_bytes);
         put_numbers(&mut out, &self.segments, u64::to_le_bytes);
         self.keys.write_body(&mut out);
+        if let Some(groups) = &self.groups {
+            groups.write_body(&mut out);
+        }
         out
+    }
+
+    fn flags(&self) -> u8 {
+        let groups = match &self.groups {
+            None => 0,
+            Some(groups) if groups.is_text() => FLAG_GROUPED | FLAG_TEXT_GROUPS,
+            Some(_) => FLAG_GROUPED,
+        };
+        groups | if self.keys.is_text() { FLAG_TEXT } else { 0 }
     }
 
     /// Reads what `encode` wrote.
@@ -80,7 +98,7 @@ impl Hits {
         let mut cursor = Cursor::new(bytes, "encoded hits");
         cursor.header(MAGIC)?;
         let [version, flags] = [cursor.u8()?, cursor.u8()?];
-        if version != VERSION || flags & !FLAG_TEXT != 0 {
+        if version != VERSION || flags & !(FLAG_TEXT | FLAG_GROUPED | FLAG_TEXT_GROUPS) != 0 {
             return Err(cursor.damaged(&format!("version {version} with flags {flags} is unknown")));
         }
         cursor.align()?;
@@ -89,19 +107,23 @@ impl Hits {
         if counts.iter().map(|&count| u64::from(count)).sum::<u64>() != total as u64 {
             return Err(cursor.damaged("the counts do not add up"));
         }
+        let grouped = flags & FLAG_GROUPED != 0;
+        let groups = |cursor: &mut Cursor<'_>| Groups::read_body(cursor, flags & FLAG_TEXT_GROUPS != 0, total);
         let hits = Self {
             counts,
             scores: cursor.numbers(total, f32::from_le_bytes)?,
             rows: cursor.numbers(total, u32::from_le_bytes)?,
             segments: cursor.numbers(total, u64::from_le_bytes)?,
             keys: Keys::read_body(&mut cursor, flags & FLAG_TEXT != 0, total)?,
+            groups: grouped.then(|| groups(&mut cursor)).transpose()?,
         };
         cursor.finish()?;
         Ok(hits)
     }
 }
 
-/// Merges hits of disjoint rows of one collection: the best `top_k` of each query.
+/// Merges hits of disjoint rows of one collection: the best `top_k` of each query; of a grouping search all, because
+/// only the last merge knows which groups stay.
 ///
 /// # Errors
 /// `Internal` when the parts answer different queries.
@@ -109,9 +131,8 @@ pub fn reduce(parts: &[Hits], top_k: usize, metric: &str) -> Result<Hits> {
     let larger = metric::larger_is_better(metric)?;
     let first = parts.first().ok_or_else(|| NativeError::Internal("no hits to reduce".to_owned()))?;
     let nq = first.counts.len();
-    // A node without rows cannot know the key's type and writes no keys; the others decide.
-    let text = parts.iter().find(|part| !part.is_empty()).unwrap_or(first).keys.is_text();
-    let mut merged = Hits::empty(nq, text);
+    let mut merged = Hits::like(parts, nq).unwrap_or_else(|| Hits::empty(nq, false));
+    let top_k = if merged.groups.is_some() { usize::MAX } else { top_k };
     let starts: Vec<Vec<usize>> = parts.iter().map(Hits::starts).collect();
     if parts.iter().any(|part| part.counts.len() != nq) {
         return Err(NativeError::Internal("hits of different numbers of queries".to_owned()));
@@ -150,7 +171,36 @@ impl Hits {
         self.scores.push(other.scores[i]);
         self.segments.push(other.segments[i]);
         self.rows.push(other.rows[i]);
+        if let (Some(groups), Some(others)) = (&mut self.groups, &other.groups) {
+            groups.push(others.get(i))?;
+        }
         Ok(())
+    }
+
+    /// No hits yet for `nq` queries, of the same kind as `parts`. A part without rows cannot know the types and writes
+    /// no values; the others decide.
+    pub(crate) fn like(parts: &[Self], nq: usize) -> Option<Self> {
+        let model = parts.iter().find(|part| !part.is_empty()).or(parts.first())?;
+        let groups = model.groups.as_ref().map(|groups| Groups::empty(groups.is_text()));
+        Some(Self { groups, ..Self::empty(nq, model.keys.is_text()) })
+    }
+
+    /// Keeps of each query the groups that `grouping` names, the members of a group side by side. Hits of a search that
+    /// did not group form one group each.
+    #[must_use]
+    pub fn grouped(&self, grouping: &Grouping) -> Self {
+        let mut positions = Vec::new();
+        let mut counts = Vec::with_capacity(self.counts.len());
+        for pair in self.starts().windows(2) {
+            let hits = (pair[0]..pair[1]).map(|i| {
+                let group = self.groups.as_ref().map_or_else(|| Some(self.keys.get(i)), |groups| groups.get(i));
+                (i as u32, group, self.scores[i])
+            });
+            let kept = grouping.arrange(hits);
+            counts.push(kept.len() as u32);
+            positions.extend(kept);
+        }
+        self.gather(&positions, counts)
     }
 
     /// The hits at `positions`, of which each query has `counts`.
@@ -162,6 +212,7 @@ impl Hits {
             segments: positions.iter().map(|&i| self.segments[i as usize]).collect(),
             rows: positions.iter().map(|&i| self.rows[i as usize]).collect(),
             keys: self.keys.gather(positions),
+            groups: self.groups.as_ref().map(|groups| groups.gather(positions)),
         }
     }
 

@@ -30,8 +30,8 @@ pub fn fuse(parts: &[Hits], fusion: &Fusion, metrics: &[String], top_k: usize) -
     }
     let scorer = Scorer::new(fusion, metrics)?;
     let starts: Vec<Vec<usize>> = parts.iter().map(Hits::starts).collect();
-    let text = parts.iter().find(|part| !part.is_empty()).unwrap_or(first).keys.is_text();
-    let mut fused = Hits::empty(first.counts.len(), text);
+    let nq = first.counts.len();
+    let mut fused = Hits::like(parts, nq).unwrap_or_else(|| Hits::empty(nq, false));
     for query in 0..first.counts.len() {
         let mut scores = HashMap::new();
         let mut found = Vec::new();
@@ -59,6 +59,14 @@ pub fn fuse(parts: &[Hits], fusion: &Fusion, metrics: &[String], top_k: usize) -
         }
     }
     Ok(fused)
+}
+
+/// Whether a larger fused score is better.
+///
+/// # Errors
+/// As [`fuse`].
+pub fn larger_is_better(fusion: &Fusion, metrics: &[String]) -> Result<bool> {
+    Ok(Scorer::new(fusion, metrics)?.larger_is_better)
 }
 
 struct Scorer<'a> {
@@ -140,6 +148,7 @@ mod tests {
             segments: vec![1; found.len()],
             rows: vec![0; found.len()],
             keys: Keys::Int(found.iter().map(|&(key, _)| key).collect()),
+            groups: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::answer::{assemble, pick_dynamic, shown_fields};
 use crate::batch_codec::FieldRows;
 use crate::column::Column;
-use crate::error::Result;
+use crate::error::{NativeError, Result};
 use crate::field_data::{Label, write_field_data, write_ids};
 use crate::hits::Hits;
 use crate::json_out::RowWriter;
@@ -24,6 +24,8 @@ pub struct SearchEncoding {
     pub top_k: u64,
     /// JSON: 64-bit integers as text.
     pub int64_as_text: bool,
+    /// The field whose values grouped the hits.
+    pub group_field: Option<u32>,
     /// Token and last bound of a search iterator's page.
     pub iterator: Option<(String, f32)>,
 }
@@ -81,6 +83,11 @@ pub fn encode_message(schema: &Schema, hits: &Hits, parts: &[FieldRows], encodin
     });
     writer.packed_varints(6, hits.counts.iter().map(|&count| u64::from(count)));
     encoding.output_fields.iter().for_each(|name| writer.bytes(7, name.as_bytes()));
+    if let (Some(id), Some(groups)) = (encoding.group_field, &hits.groups) {
+        let field = schema.by_id(id).ok_or_else(|| NativeError::Internal(format!("no field {id} to group by")))?;
+        let column = groups.column(&Column::empty(field).values)?;
+        writer.message(8, |message| write_field_data(message, Label::of(field), &column));
+    }
     if let Some((token, last_bound)) = &encoding.iterator {
         writer.message(11, |results| {
             results.text(1, token);

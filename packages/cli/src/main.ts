@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** `elanus`: serve, and look at data folders. */
 import { Command } from "commander";
+import { explainSearch, type ExplainOptions } from "./explain.ts";
 import { serve } from "./serve.ts";
 
 const program = new Command("elanus")
@@ -22,6 +23,22 @@ program
   .option("--log-level <level>", "debug, info, warn, error or silent (ELANUS_LOG_LEVEL; default info)")
   .action(async (options: Record<string, string | boolean | undefined>) => {
     process.exitCode = await serve(options);
+  });
+
+program
+  .command("explain")
+  .description("show how a running server answers a search")
+  .argument("<collection>", "name of the collection")
+  .argument("<vector>", "one query vector, as JSON")
+  .option("--uri <address>", "the server", "http://127.0.0.1:19530")
+  .option("--database <name>", "database")
+  .option("--field <name>", "vector field; needed when there are several")
+  .option("--filter <expression>", "filter")
+  .option("--limit <number>", "hits wanted", "10")
+  .option("--params <json>", 'search parameters, for instance {"ef":64}')
+  .option("--token <text>", "credentials")
+  .action(async (collection: string, vector: string, options: Omit<ExplainOptions, "collection" | "vector">) => {
+    process.exitCode = await explainSearch({ ...options, collection, vector });
   });
 
 await program.parseAsync();

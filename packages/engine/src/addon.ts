@@ -49,6 +49,8 @@ export interface Addon {
     ): Native<NativeSegment>;
   };
   search(pool: NativePool, request: NativeSearch): Native<Uint8Array>;
+  /** The same, with an account of each segment: JSON of `SegmentReport[]` (model/explain). */
+  explainSearch(pool: NativePool, request: NativeSearch): Native<{ hits: Uint8Array; report: string }>;
   query(pool: NativePool, request: NativeQuery): Native<Uint8Array>;
   count(pool: NativePool, request: NativeCount): Native<bigint>;
   /** Fields of those hits that lie in `segments` (docs/formats/hits.md). */
@@ -74,6 +76,8 @@ export interface Addon {
   rankHits(parts: readonly Uint8Array[], rank: NativeRank): Uint8Array;
   /** Drops the first `offset` hits of each query and keeps at most `limit`. */
   sliceHits(hits: Uint8Array, offset: number, limit: number): Uint8Array;
+  /** Of each query the groups that `grouping` names; the members of a group side by side, best first. */
+  groupHits(hits: Uint8Array, grouping: NativeGrouping, metric: string): Uint8Array;
   hitCount(hits: Uint8Array): number;
   /** Score of the last hit of the first query; undefined when there is none. */
   lastScore(hits: Uint8Array): number | undefined;
@@ -214,6 +218,8 @@ export interface NativeSearch {
   readonly radius?: number;
   readonly rangeFilter?: number;
   readonly afterScore?: number;
+  readonly groupBy?: { readonly field: number; readonly size: number; readonly strict: boolean };
+  readonly filterLate?: boolean;
 }
 
 export interface NativeQuery {
@@ -254,6 +260,18 @@ export interface NativeRank {
   readonly normalise?: boolean;
   readonly metrics: readonly string[];
   readonly topK: number;
+  /** Groups the fused hits; `topK` does not apply then. */
+  readonly grouping?: NativeGrouping;
+}
+
+export interface NativeGrouping {
+  /** Groups to skip, and groups to keep after them. */
+  readonly offset: number;
+  readonly limit: number;
+  /** Members to keep of each. */
+  readonly size: number;
+  /** How a group's score comes from its members'. */
+  readonly scorer: "max" | "sum" | "avg";
 }
 
 export interface EncodeOptions {
@@ -271,6 +289,8 @@ export interface EncodeOptions {
   /** JSON: name of the score key and whether int64 are text. */
   readonly int64AsText: boolean;
   readonly iterator?: { readonly token: string; readonly lastBound: number };
+  /** The field whose values grouped the hits. */
+  readonly groupField?: number;
 }
 
 export interface QueryEncodeOptions {

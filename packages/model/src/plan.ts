@@ -37,6 +37,20 @@ export interface SearchPlan {
   readonly rangeFilter?: number;
   /** Search iterator: only hits strictly worse than this score. */
   readonly afterScore?: number;
+  readonly groupBy?: GroupBy;
+  /** Try the filter on what an index finds, instead of on every row before. */
+  readonly filterLate?: boolean;
+  /** Say what was done where. */
+  readonly explain?: boolean;
+}
+
+/** Hits come in groups of equal values; `topK` counts groups then. */
+export interface GroupBy {
+  readonly field: FieldId;
+  /** Most hits of one group. */
+  readonly size: number;
+  /** Go on until every group is full or no more rows are left. */
+  readonly strict: boolean;
 }
 
 export interface QueryPlan {

@@ -1,6 +1,8 @@
 /** Reads over a set of segments: one native call each, and the merge of partial hits. */
 import type { NativeSegment } from "@elanus/engine/addon";
 import type { Metric } from "@elanus/model/catalog";
+import type { FoundHits } from "@elanus/model/contract/query-node";
+import type { SegmentReport } from "@elanus/model/explain";
 import type { FieldId } from "@elanus/model/id";
 import type { Outcome } from "@elanus/model/outcome";
 import type { QueryPlan, SearchPlan } from "@elanus/model/plan";
@@ -17,18 +19,23 @@ export function searchSegments(
   engine: NativeEngine,
   scope: SegmentScope,
   plan: SearchPlan,
-): Promise<Outcome<Uint8Array>> {
-  const { nq: _nq, filter, radius, rangeFilter, afterScore, ...rest } = plan;
-  return attempt(() =>
-    engine.addon.search(engine.pool, {
-      ...rest,
-      ...scope,
-      ...(filter === undefined ? {} : { filter }),
-      ...(radius === undefined ? {} : { radius }),
-      ...(rangeFilter === undefined ? {} : { rangeFilter }),
-      ...(afterScore === undefined ? {} : { afterScore }),
-    }),
-  );
+): Promise<Outcome<FoundHits>> {
+  const { nq: _nq, explain, filter, radius, rangeFilter, afterScore, groupBy, filterLate, ...rest } = plan;
+  const request = {
+    ...rest,
+    ...scope,
+    ...(filter === undefined ? {} : { filter }),
+    ...(radius === undefined ? {} : { radius }),
+    ...(rangeFilter === undefined ? {} : { rangeFilter }),
+    ...(afterScore === undefined ? {} : { afterScore }),
+    ...(groupBy === undefined ? {} : { groupBy }),
+    ...(filterLate === undefined ? {} : { filterLate }),
+  };
+  return attempt(async () => {
+    if (explain !== true) return { hits: await engine.addon.search(engine.pool, request) };
+    const { hits, report } = await engine.addon.explainSearch(engine.pool, request);
+    return { hits, reports: JSON.parse(report) as readonly SegmentReport[] };
+  });
 }
 
 export function querySegments(

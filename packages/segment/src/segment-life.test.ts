@@ -86,7 +86,7 @@ async function nearest(segments: readonly NativeSegment[], topK: number): Promis
   const placeholders = addon.placeholdersFromJson(native, VECTOR, new TextEncoder().encode("[[2, 0]]"));
   const plan = { field: VECTOR, metric: "L2", placeholders, nq: 1, topK, params: "{}" } as const;
   const scope = { segments, snapshot: moment(99) };
-  return must(reduceHits(engine, [must(await searchSegments(engine, scope, plan))], topK, "L2"));
+  return must(reduceHits(engine, [must(await searchSegments(engine, scope, plan)).hits], topK, "L2"));
 }
 
 describe("a segment", () => {

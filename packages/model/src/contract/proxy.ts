@@ -3,6 +3,7 @@
  * coordinator's contract behind the proxy's cache. Payloads stay the bytes that came in and go out.
  */
 import type { CollectionInfo, Metric } from "../catalog.ts";
+import type { SearchReport } from "../explain.ts";
 import type { Outcome } from "../outcome.ts";
 import type { ConsistencyLevel, Timestamp } from "../time.ts";
 import type { CollectionRef, CoordinatorContract } from "./coordinator.ts";
@@ -80,6 +81,8 @@ export interface SearchResult {
   readonly body: Uint8Array;
   readonly collection: CollectionInfo;
   readonly metric: Metric;
+  /** When the request asks to explain. */
+  readonly report?: SearchReport;
   /** Set on the first page of an iterator, else 0n. */
   readonly sessionTimestamp: Timestamp;
 }

@@ -1,5 +1,6 @@
 /** Serves sealed segments. It knows segments by id; which of them a read sees is the delegator's matter. */
 import type { IndexInfo, SealedSegmentMeta } from "../catalog.ts";
+import type { SegmentReport } from "../explain.ts";
 import type { FieldId, SegmentId } from "../id.ts";
 import type { Outcome } from "../outcome.ts";
 import type { QueryPlan, SearchPlan } from "../plan.ts";
@@ -24,6 +25,13 @@ export interface LoadSegment {
   readonly order?: bigint;
 }
 
+export interface FoundHits {
+  /** Encoded hits (docs/formats/hits.md). */
+  readonly hits: Uint8Array;
+  /** When the plan asks to explain: an account of each segment. */
+  readonly reports?: readonly SegmentReport[];
+}
+
 export interface QueryNodeContract {
   /** Opens, verifies and maps a segment; again with new indexes or delete files: attaches those. Idempotent. */
   load(request: LoadSegment): Promise<Outcome<void>>;
@@ -35,7 +43,7 @@ export interface QueryNodeContract {
   exportDeletes(
     segment: SegmentId,
   ): Promise<Outcome<{ bytes: Uint8Array; deletedCount: number; newest: Timestamp } | undefined>>;
-  search(segments: readonly SegmentId[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<Uint8Array>>;
+  search(segments: readonly SegmentId[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<FoundHits>>;
   query(segments: readonly SegmentId[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<Uint8Array>>;
   count(segments: readonly SegmentId[], filter: Uint8Array | undefined, snapshot: Timestamp): Promise<Outcome<bigint>>;
   retrieve(segments: readonly SegmentId[], hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<Uint8Array>>;

@@ -1,5 +1,6 @@
 /** The owner of shards: appends to the log, keeps growing data, answers reads as their delegator. */
 import type { IndexInfo, LoadState, ShardManifest } from "../catalog.ts";
+import type { NodeReport } from "../explain.ts";
 import type { CollectionId, FieldId, PartitionId, PinId, SegmentId, ShardId } from "../id.ts";
 import type { LogEntry } from "../log-record.ts";
 import type { Outcome } from "../outcome.ts";
@@ -15,6 +16,8 @@ export interface SearchAnswer {
   /** Encoded hits (docs/formats/hits.md), best first, at most topK per query, reduced over the node's shards. */
   readonly hits: Uint8Array;
   readonly snapshot: Timestamp;
+  /** When the plan asks to explain. */
+  readonly report?: NodeReport;
 }
 
 export interface RowsAnswer {

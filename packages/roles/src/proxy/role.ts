@@ -48,8 +48,8 @@ class Proxy implements ProxyContract {
     this.#cache = new CatalogCache(world.peers.coordinator, engine);
     const reads = new ReadTask(world, config);
     this.#writes = new WriteTask(world, engine, this.#cache);
-    this.#searches = new SearchTask(engine, this.#cache, reads);
-    this.#hybrids = new HybridTask(engine, this.#cache, reads, this.#searches);
+    this.#searches = new SearchTask(engine, this.#cache, reads, world.clock);
+    this.#hybrids = new HybridTask(engine, this.#cache, reads, this.#searches, world.clock);
     this.#queries = new QueryTask(engine, this.#cache, reads);
     this.#deletes = new DeleteTask({
       world,

@@ -2,9 +2,11 @@
 import { largerIsBetter } from "@elanus/model/catalog";
 import type { Encoding, Search, SearchResult } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
-import type { PinId } from "@elanus/model/id";
-import type { SearchPlan } from "@elanus/model/plan";
+import type { SearchReport } from "@elanus/model/explain";
+import type { FieldId, PinId } from "@elanus/model/id";
+import type { GroupBy, SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
+import type { World } from "@elanus/platform/ports/world";
 import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
 import { encodeSearch, reduceHits } from "@elanus/engine/hits";
 import { readPlaceholders } from "@elanus/engine/rows";
@@ -12,6 +14,7 @@ import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
 import type { Reading, ReadTask } from "./read.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
+import { groupShape } from "./state/group-shape.ts";
 import { refuse, refuseFeatures, WINDOW_MAX } from "./state/flat-params.ts";
 import { pageEnd } from "./state/iterator-page.ts";
 import { resolveOutput, type OutputColumns } from "./state/output-fields.ts";
@@ -35,33 +38,36 @@ export interface SharedView {
   readonly pin: PinId | undefined;
 }
 
-const UNSUPPORTED = [
-  "group_by_field",
-  "group_by_fields",
-  "order_by_fields",
-  "json_path",
-  "analyzer_name",
-  "time_fields",
-];
+const UNSUPPORTED = ["group_by_fields", "order_by_fields", "json_path", "analyzer_name", "time_fields"];
+
+/** Hits of every owner together, and how they were found when that was asked. */
+export interface SearchHits {
+  readonly hits: Uint8Array;
+  readonly snapshot: Timestamp;
+  readonly report?: SearchReport["searches"][number];
+}
 
 export class SearchTask {
+  readonly #clock: World["clock"];
   readonly #engine: NativeEngine;
   readonly #cache: CatalogCache;
   readonly #reads: ReadTask;
 
-  constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask) {
+  constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask, clock: World["clock"]) {
+    this.#clock = clock;
     this.#engine = engine;
     this.#cache = cache;
     this.#reads = reads;
   }
 
   async search(request: Search, encoding: Encoding, deadlineMs: number): Promise<Outcome<SearchResult>> {
+    const begunMs = this.#clock.nowMs();
     const found = await this.#cache.collection(request);
     if (!found.ok) return found;
     const planned = await this.plan(found.value, request, deadlineMs);
     if (!planned.ok) return planned;
     try {
-      return await this.#execute(planned.value, encoding);
+      return await this.#execute(planned.value, encoding, begunMs);
     } finally {
       this.#reads.release(found.value, planned.value.reading.pin);
     }
@@ -84,6 +90,8 @@ export class SearchTask {
     const { index, metric } = target.value;
     const shape = searchShape({ params: request.params, collection: collection.info.id, index, metric });
     if (!shape.ok) return shape;
+    const groupBy = groupShape(request.params, collection.schema, target.value.field);
+    if (!groupBy.ok) return groupBy;
     const filter = this.#reads.filter(request.filter, collection.schema, "query");
     if (!filter.ok) return filter;
     const output = resolveOutput(collection.schema, request.outputFields, "ifAsked");
@@ -92,6 +100,7 @@ export class SearchTask {
       target: target.value,
       shape: shape.value,
       filter: filter.value,
+      groupBy: groupBy.value,
     });
     if (!plan.ok) return plan;
     const ownSnapshot =
@@ -124,9 +133,10 @@ export class SearchTask {
       readonly target: SearchTarget;
       readonly shape: SearchShape;
       readonly filter: CheckedFilter;
+      readonly groupBy: GroupBy | undefined;
     },
   ): Outcome<SearchPlan> {
-    const { target, shape, filter } = checked;
+    const { target, shape, filter, groupBy } = checked;
     const query = this.#placeholders(collection, target, request);
     if (!query.ok) return query;
     if (shape.iterator !== undefined && query.value.nq !== 1) {
@@ -141,20 +151,35 @@ export class SearchTask {
       params: shape.indexParams,
       ...(filter.kind === "program" ? { filter: filter.bytes } : {}),
       ...shape.bounds,
+      ...(groupBy === undefined ? {} : { groupBy }),
+      ...(shape.filterLate ? { filterLate: true } : {}),
+      ...(shape.explain ? { explain: true } : {}),
     });
   }
 
   /** Hits of every owner, reduced; at most `topK` per query. */
-  async hits(planned: PlannedSearch): Promise<Outcome<{ hits: Uint8Array; snapshot: Timestamp }>> {
+  async hits(planned: PlannedSearch): Promise<Outcome<SearchHits>> {
     const { plan, reading, target } = planned;
     const answers = await this.#reads.ask(reading, (node, scope) => node.search(scope, plan));
     if (!answers.ok) return answers;
     const [first] = answers.value;
     if (first === undefined) return fail({ kind: "internal", message: "a collection without shards" });
-    if (answers.value.length === 1) return succeed(first);
     const parts = answers.value.map((answer) => answer.hits);
-    const reduced = reduceHits(this.#engine.addon, parts, plan.topK, target.metric);
-    return reduced.ok ? succeed({ hits: reduced.value, snapshot: first.snapshot }) : reduced;
+    const begunMs = this.#clock.nowMs();
+    const reduced =
+      parts.length === 1 ? succeed(first.hits) : reduceHits(this.#engine.addon, parts, plan.topK, target.metric);
+    if (!reduced.ok) return reduced;
+    const found = { hits: reduced.value, snapshot: first.snapshot };
+    if (plan.explain !== true) return succeed(found);
+    const report = {
+      field: target.field.name,
+      metric: target.metric,
+      topK: plan.topK,
+      queries: plan.nq,
+      nodes: answers.value.flatMap((answer) => answer.report ?? []),
+      reducedMs: this.#clock.nowMs() - begunMs,
+    };
+    return succeed({ ...found, report });
   }
 
   /** Output fields of hits, from the views that found them. */
@@ -165,15 +190,14 @@ export class SearchTask {
     return parts.ok ? succeed(parts.value.flat()) : parts;
   }
 
-  async #execute(planned: PlannedSearch, encoding: Encoding): Promise<Outcome<SearchResult>> {
+  async #execute(planned: PlannedSearch, encoding: Encoding, begunMs: number): Promise<Outcome<SearchResult>> {
     const { shape, plan, output, collection, target } = planned;
+    const plannedMs = this.#clock.nowMs();
     const found = shape.iterator?.version === 2 ? await this.#iteratorHits(planned) : await this.hits(planned);
     if (!found.ok) return found;
-    const page =
-      shape.iterator?.version === 2
-        ? succeed(found.value.hits)
-        : attemptNow(() => this.#engine.addon.sliceHits(found.value.hits, shape.offset, shape.limit));
+    const page = attemptNow(() => this.#page(planned, found.value.hits));
     if (!page.ok) return page;
+    const searchedMs = this.#clock.nowMs();
     const rows = await this.rows(planned.reading, page.value, output);
     if (!rows.ok) return rows;
     const iterator = this.#iteratorAnswer(planned, page.value);
@@ -187,10 +211,40 @@ export class SearchTask {
       roundDecimal: shape.roundDecimal,
       topK: Math.min(shape.limit, plan.topK),
       iterator: iterator.value,
+      groupField: plan.groupBy?.field,
     });
     if (!body.ok) return body;
     const sessionTimestamp = planned.opensSession ? found.value.snapshot : (0n as Timestamp);
-    return succeed({ body: body.value, collection: collection.info, metric: target.metric, sessionTimestamp });
+    const result = { body: body.value, collection: collection.info, metric: target.metric, sessionTimestamp };
+    const { report } = found.value;
+    if (report === undefined) return succeed(result);
+    const times = { begunMs, plannedMs, searchedMs };
+    return succeed({ ...result, report: this.report([report], times) });
+  }
+
+  /** What the client asked for of the hits of all owners; offset and limit count groups where there are any. */
+  #page(planned: PlannedSearch, hits: Uint8Array): Uint8Array {
+    const { shape, plan, target } = planned;
+    const { addon } = this.#engine;
+    if (shape.iterator?.version === 2) return hits;
+    const { offset, limit } = shape;
+    if (plan.groupBy === undefined) return addon.sliceHits(hits, offset, limit);
+    return addon.groupHits(hits, { offset, limit, size: plan.groupBy.size, scorer: "max" }, target.metric);
+  }
+
+  /** The account of searches that began, were planned and had their hits at these moments, and are answered now. */
+  report(
+    searches: SearchReport["searches"],
+    at: { readonly begunMs: number; readonly plannedMs: number; readonly searchedMs: number },
+  ): SearchReport {
+    const nowMs = this.#clock.nowMs();
+    return {
+      searches,
+      plannedMs: at.plannedMs - at.begunMs,
+      searchedMs: at.searchedMs - at.plannedMs,
+      retrievedMs: nowMs - at.searchedMs,
+      totalMs: nowMs - at.begunMs,
+    };
   }
 
   encode(
@@ -204,6 +258,7 @@ export class SearchTask {
       readonly roundDecimal: number;
       readonly topK: number;
       readonly iterator?: { readonly token: string; readonly lastBound: number } | undefined;
+      readonly groupField?: FieldId | undefined;
     },
   ): Outcome<Uint8Array> {
     const options = {
@@ -212,18 +267,19 @@ export class SearchTask {
       roundDecimal: answer.roundDecimal,
       topK: answer.topK,
       ...(answer.iterator === undefined ? {} : { iterator: answer.iterator }),
+      ...(answer.groupField === undefined ? {} : { groupField: answer.groupField }),
     };
     return encodeSearch(this.#engine.addon, collection.compiled, answer.hits, answer.rows, answer.encoding, options);
   }
 
   /** A page of an iterator ends where no tie goes on; see `state/iterator-page`. */
-  async #iteratorHits(planned: PlannedSearch): Promise<Outcome<{ hits: Uint8Array; snapshot: Timestamp }>> {
+  async #iteratorHits(planned: PlannedSearch): Promise<Outcome<SearchHits>> {
     const { addon } = this.#engine;
     const { limit } = planned.shape;
     for (let topK = Math.min(limit + TIES_EXPECTED, WINDOW_MAX); ; topK = Math.min(topK * 4, WINDOW_MAX)) {
       const found = await this.hits({ ...planned, plan: widened(planned.plan, topK) });
       if (!found.ok) return found;
-      const { hits, snapshot } = found.value;
+      const { hits } = found.value;
       const cut = attemptNow(() => {
         const count = addon.hitCount(hits);
         const scoreAt = (place: number): number => addon.lastScore(addon.sliceHits(hits, 0, place + 1)) ?? Number.NaN;
@@ -231,7 +287,7 @@ export class SearchTask {
         return end === undefined && topK < WINDOW_MAX ? undefined : addon.sliceHits(hits, 0, end ?? count);
       });
       if (!cut.ok) return cut;
-      if (cut.value !== undefined) return succeed({ hits: cut.value, snapshot });
+      if (cut.value !== undefined) return succeed({ ...found.value, hits: cut.value });
     }
   }
 

@@ -37,6 +37,14 @@ interface Held {
   readonly letGo: () => void;
 }
 
+interface PartsRead<T> {
+  readonly parts: readonly T[];
+  readonly snapshot: Timestamp;
+  /** Until everything that the read needs was there. */
+  readonly waitedMs: number;
+  readonly readMs: number;
+}
+
 interface Pin {
   readonly held: Held[];
   readonly cancelLease: () => void;
@@ -57,8 +65,21 @@ export class Delegate {
       there: (node, segments, snapshot) => node.search(segments, plan, snapshot),
     });
     if (!read.ok) return read;
-    const hits = reduceHits(engine, read.value.parts, plan.topK, plan.metric);
-    return hits.ok ? succeed({ hits: hits.value, snapshot: read.value.snapshot }) : hits;
+    const { parts, snapshot, waitedMs, readMs } = read.value;
+    const { clock } = this.#context.world;
+    const begunMs = clock.nowMs();
+    const found = parts.map((part) => part.hits);
+    const hits = reduceHits(engine, found, plan.topK, plan.metric);
+    if (!hits.ok) return hits;
+    if (plan.explain !== true) return succeed({ hits: hits.value, snapshot });
+    const report = {
+      shards: owned.map(({ shard }) => shard.id),
+      waitedMs,
+      searchedMs: readMs,
+      reducedMs: clock.nowMs() - begunMs,
+      segments: parts.flatMap((part) => part.reports ?? []),
+    };
+    return succeed({ hits: hits.value, snapshot, report });
   }
 
   async query(owned: readonly OwnedShard[], scope: ReadScope, plan: QueryPlan): Promise<Outcome<RowsAnswer>> {
@@ -140,13 +161,16 @@ export class Delegate {
         snapshot: Timestamp,
       ) => Promise<Outcome<T>>;
     },
-  ): Promise<Outcome<{ parts: readonly T[]; snapshot: Timestamp }>> {
+  ): Promise<Outcome<PartsRead<T>>> {
+    const { clock } = this.#context.world;
+    const begunMs = clock.nowMs();
     const snapshot = await this.#snapshot(owned, scope);
     if (!snapshot.ok) return snapshot;
     for (;;) {
       const held = await this.#hold(owned, scope, snapshot.value);
       if (!held.ok) return held;
       const { growing, sealed, letGo } = held.value;
+      const heldMs = clock.nowMs();
       const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value));
       const local = growing.length > 0 || asked.length > 0 ? nativeOf(growing) : emptyOf(owned);
       const here = local.length > 0 ? [verbs.here(local, snapshot.value)] : [];
@@ -156,7 +180,9 @@ export class Delegate {
         const parts = allOf(answers);
         if (parts.ok && scope.pin !== undefined) this.#pin(scope.pin, held.value);
         else letGo();
-        return parts.ok ? succeed({ parts: parts.value, snapshot: snapshot.value }) : parts;
+        if (!parts.ok) return parts;
+        const times = { waitedMs: heldMs - begunMs, readMs: clock.nowMs() - heldMs };
+        return succeed({ parts: parts.value, snapshot: snapshot.value, ...times });
       }
       letGo();
       for (const { shards, segments } of lost) for (const shard of shards) await shard.lose(segments);

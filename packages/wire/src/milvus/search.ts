@@ -1,13 +1,14 @@
 /** Search and hybrid search. Parameters pass to the proxy as they came; result bodies come back encoded. */
 import type { HybridSearch, Search, SearchParams, SearchResult } from "@elanus/model/contract/proxy";
 import type { DbError } from "@elanus/model/error";
+import { type SearchReport, totalOf } from "@elanus/model/explain";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type * as milvus from "../gen/milvus.ts";
 import type { Init } from "../protobuf/runtime.ts";
 import { type Call, databaseOf, type Handler, refOf } from "./call.ts";
 import { consistencyOf } from "./consistency.ts";
 import { toMap } from "./key-values.ts";
-import { statusOf, success } from "./status.ts";
+import { type StatusMessage, statusOf, success } from "./status.ts";
 import { filterOf } from "./templates.ts";
 
 const SUB_REQUESTS_MAX = 1_024;
@@ -28,8 +29,22 @@ export const hybridSearch: Handler<milvus.HybridSearchRequest, milvus.SearchResu
 
 function found(answer: Outcome<SearchResult>, collectionName: string): Outcome<Init<milvus.SearchResults>> {
   if (!answer.ok) return succeed({ status: statusOf(answer.error, contextOf(answer.error, "failed to search")) });
-  const { body, sessionTimestamp } = answer.value;
-  return succeed({ status: success, results: body, collectionName, sessionTs: sessionTimestamp });
+  const { body, sessionTimestamp, report } = answer.value;
+  const status = report === undefined ? success : explained(report);
+  return succeed({ status, results: body, collectionName, sessionTs: sessionTimestamp });
+}
+
+/** Success with the account of the search: whole for whoever reads it, and two sums that pymilvus shows. */
+function explained(report: SearchReport): StatusMessage {
+  const distances = totalOf(report, "codeDistances") + totalOf(report, "exactDistances");
+  return {
+    ...success,
+    extraInfo: new Map([
+      ["explain", JSON.stringify(report)],
+      ["report_value", String(distances)],
+      ["scanned_total_bytes", String(totalOf(report, "bytesRead"))],
+    ]),
+  };
 }
 
 /** Reads of what is not loaded say which verb failed. */

@@ -1,5 +1,5 @@
 /** REST: search and hybrid search. */
-import type { Search } from "@elanus/model/contract/proxy";
+import type { Search, SearchResult } from "@elanus/model/contract/proxy";
 import { refOf } from "../milvus/call.ts";
 import { Body } from "./body.ts";
 import type { Endpoint, RestCall } from "./endpoint.ts";
@@ -33,7 +33,7 @@ const search: Endpoint = (body, call) => {
     if (!ref.ok) return failed(ref.error);
     const request = { ...ref.value, ...part.value, partitions, outputFields, consistency: consistency.value };
     const answer = await call.env.proxy.search(request, encodingOf(call), call.deadlineMs);
-    return answer.ok ? found(answer.value.body) : failed(answer.error);
+    return answer.ok ? found(answer.value) : failed(answer.error);
   };
 };
 
@@ -42,10 +42,11 @@ function encodingOf(call: RestCall): "json" | "jsonText" {
 }
 
 /** Milvus lists the hits of all queries in one array, and says apart how many belong to each. */
-function found(body: Uint8Array): RestOutcome<RestReply> {
+function found({ body, report }: SearchResult): RestOutcome<RestReply> {
   const flat = flattenHits(body);
   if (flat === undefined) return refuse(1_805, "fail to parse search result, error: the result is not a list of lists");
-  return done({ data: { raw: flat.parts }, extra: { ...costless, topks: flat.counts } });
+  const explanation = report === undefined ? {} : { explain: report as unknown as Json };
+  return done({ data: { raw: flat.parts }, extra: { ...costless, topks: flat.counts, ...explanation } });
 }
 
 /** `paramsKey`: searches keep their parameters in `searchParams`, parts of a hybrid search in `params`. */
@@ -110,6 +111,7 @@ function addPlain(body: Body, params: Map<string, string>): void {
   if (field !== "") params.set("anns_field", field);
   const offset = body.integer("offset");
   if (offset !== 0) params.set("offset", String(offset));
+  if (body.boolean("explain")) params.set("explain", "true");
   const group = body.text("groupingField");
   if (group === "") return;
   params.set("group_by_field", group);
@@ -141,7 +143,7 @@ const hybridSearch: Endpoint = (body, call) => {
     const common = { ...ref.value, partitions, outputFields, consistency: consistency.value };
     const request = { ...common, requests: parts.value.map((part) => ({ ...common, ...part })), rankParams };
     const answer = await call.env.proxy.hybridSearch(request, encodingOf(call), call.deadlineMs);
-    return answer.ok ? found(answer.value.body) : failed(answer.error);
+    return answer.ok ? found(answer.value) : failed(answer.error);
   };
 };
 
@@ -165,6 +167,7 @@ function readRank(body: Body): ReadonlyMap<string, string> {
   if (typeof rerank["strategy"] === "string") params.set("strategy", rerank["strategy"]);
   if (rerank["params"] !== undefined) params.set("params", textOf(rerank["params"]));
   params.set("limit", String(body.integer("limit", LIMIT_DEFAULT)));
+  if (body.boolean("explain")) params.set("explain", "true");
   params.set("offset", String(body.integer("offset")));
   params.set("round_decimal", "-1");
   return params;

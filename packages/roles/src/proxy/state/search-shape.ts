@@ -22,6 +22,9 @@ export interface SearchShape {
   /** -1: none. */
   readonly roundDecimal: number;
   readonly ignoreGrowing: boolean;
+  /** `hints: iterative_filter`. */
+  readonly filterLate: boolean;
+  readonly explain: boolean;
   /** Checked index parameters as JSON. */
   readonly indexParams: string;
   readonly bounds: Pick<SearchPlan, "radius" | "rangeFilter" | "afterScore">;
@@ -82,6 +85,8 @@ export function searchShape(input: ShapeInput): Outcome<SearchShape> {
     ...page.value,
     roundDecimal: roundDecimal.value,
     ignoreGrowing,
+    filterLate: inner.value["hints"] === "iterative_filter",
+    explain: explainOf(params, inner.value),
     indexParams: JSON.stringify(checked.value),
     bounds: bounds.value,
     ...(iterator.value === undefined ? {} : { iterator: iterator.value }),
@@ -170,6 +175,11 @@ function mergedParams(params: SearchParams): Outcome<Readonly<Record<string, unk
     return refuse(`hints: ${String(hints)} not supported`);
   }
   return succeed(merged);
+}
+
+/** `explain` is ours, so it may stand wherever a client can put a parameter. */
+function explainOf(params: SearchParams, inner: Readonly<Record<string, unknown>>): boolean {
+  return isTrue(params, "explain") || String(inner["explain"]).toLowerCase() === "true";
 }
 
 function sameValue(inner: unknown, outer: string): boolean {

@@ -1,0 +1,72 @@
+//! What a search did in each segment, as EXPLAIN shows it.
+
+use std::time::Instant;
+
+use elanus_index::trace::{SearchStats, Trace};
+use serde::Serialize;
+
+/// How a segment's rows were narrowed to those that pass the filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Filtering {
+    /// There was no filter.
+    #[default]
+    None,
+    /// The filter names primary keys, which were looked up.
+    PrimaryKeys,
+    /// Bounds of the segment rule every row out.
+    Pruned,
+    /// Tried on every visible row, or answered by scalar indexes.
+    Rows,
+    /// Tried on what the vector index found.
+    Candidates,
+}
+
+/// The account of one segment. Times are in microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SegmentReport {
+    /// The segment's id as text.
+    pub segment: String,
+    pub rows: usize,
+    /// Rows that the snapshot sees.
+    pub visible: usize,
+    pub filtering: Filtering,
+    /// Share of the visible rows that the filter was expected to let through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated: Option<f64>,
+    /// Share that it did let through; unknown when only candidates were tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<f64>,
+    pub filter_micros: u64,
+    /// Type of the vector index that was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<&'static str>,
+    #[serde(flatten)]
+    pub search: SearchStats,
+    pub search_micros: u64,
+}
+
+/// Where a search that is being explained keeps its account; without one it costs nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Explanation {
+    pub(crate) trace: Trace,
+    /// One of each segment, in the order of the request.
+    pub(crate) segments: Vec<SegmentReport>,
+}
+
+impl Explanation {
+    /// Books what the trace holds on a segment, with the time since `start`.
+    pub(crate) fn book(&mut self, segment: usize, start: Instant) {
+        let stats = self.trace.take();
+        if let Some(report) = self.segments.get_mut(segment) {
+            report.search.add(&stats);
+            report.search_micros += micros(start);
+        }
+    }
+}
+
+/// Microseconds since `start`.
+pub(crate) fn micros(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

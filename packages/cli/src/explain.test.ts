@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { reportTree } from "./explain.ts";
+
+test("the account of a search becomes a tree", () => {
+  const segment = {
+    segment: "7",
+    rows: 100,
+    visible: 90,
+    filtering: "rows" as const,
+    estimated: 0.2,
+    actual: 0.25,
+    filterMicros: 12,
+    index: "HNSW",
+    plans: ["two-hop walk"],
+    alternatives: [
+      { plan: "exact scan", cost: 9_000 },
+      { plan: "two-hop walk", cost: 4_000 },
+    ],
+    visited: 40,
+    codeDistances: 40,
+    exactDistances: 30,
+    reranked: 30,
+    bytesRead: 5_000,
+    searchMicros: 55,
+  };
+  const nodes = [{ shards: ["a", "b"], waitedMs: 1, searchedMs: 2, reducedMs: 0, segments: [segment] }];
+  const search = { field: "v", metric: "L2", topK: 5, queries: 1, nodes, reducedMs: 0 };
+  const tree = reportTree({ searches: [search], plannedMs: 1, searchedMs: 3, retrievedMs: 1, totalMs: 5 });
+  expect(tree.split("\n")).toEqual([
+    "search: 5 ms (plan 1, search 3, fetch 1)",
+    "└─ top 5 of v by L2, 1 query",
+    "   └─ shards a, b: waited 1 ms, searched 2 ms, reduced 0 ms",
+    "      └─ segment 7: 90 of 100 rows, HNSW",
+    "         ├─ filter on rows: estimated 20.0 %, actual 25.0 %, 12 µs",
+    "         └─ two-hop walk: 55 µs",
+    "            ├─ estimates: exact scan 9 µs, two-hop walk 4 µs",
+    "            └─ visited 40, distances 40 by code and 30 exact (30 re-ranked), 5000 bytes",
+  ]);
+});
