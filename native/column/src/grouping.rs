@@ -1,5 +1,5 @@
-//! Grouping search: the best rows of the best groups (contract/expressions.md 20.3). Works with every index: it asks for
-//! the best rows, and asks again without the groups that are full until there are enough groups.
+//! Grouping search: the best rows of the best groups (contract/expressions.md 20.3). Works with every index: it asks
+//! for the best rows, and asks again without the groups that are full until there are enough groups.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

@@ -233,7 +233,7 @@ impl World {
         }
     }
 
-    /// Grouping by a flag and by a nullable integer keeps the best rows of the best groups, and explaining changes nothing.
+    /// Grouping by a flag or a nullable integer keeps the best rows of the best groups; explaining changes nothing.
     fn check_grouped(
         &mut self,
         segments: &[Arc<Segment>],

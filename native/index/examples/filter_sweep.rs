@@ -225,15 +225,14 @@ impl Sweep<'_> {
         }
         let rate = |sums: &Sums| self.queries.len() as f64 / sums.seconds;
         let ratio = rate(&filtered) / rate(&free).max(rate(&brute));
-        let line = format!(
-            r#"{{"filter":"{}","share":{share},"ef":{ef},"recall":{:.4},"unfilteredRecall":{:.4},"qps":{:.0},"unfilteredQps":{:.0},"bruteQps":{:.0},"ratio":{ratio:.2},"plans":{plans:?}}}"#,
-            kind.name(),
-            filtered.recall(),
-            free.recall(),
-            rate(&filtered),
-            rate(&free),
-            rate(&brute),
-        );
+        let (name, rates) = (kind.name(), [rate(&filtered), rate(&free), rate(&brute)]);
+        let mut line = format!(r#"{{"filter":"{name}","share":{share},"ef":{ef},"ratio":{ratio:.2},"#);
+        for (key, value) in ["qps", "unfilteredQps", "bruteQps"].iter().zip(rates) {
+            write!(line, r#""{key}":{value:.0},"#).expect("text");
+        }
+        let recalls = [filtered.recall(), free.recall()];
+        write!(line, r#""recall":{:.4},"unfilteredRecall":{:.4},"plans":{plans:?}}}"#, recalls[0], recalls[1])
+            .expect("text");
         println!("{line}");
         line
     }

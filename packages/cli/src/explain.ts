@@ -100,8 +100,8 @@ function segmentBranch(segment: SegmentReport): Branch {
       ...(weighed === "" ? [] : [{ text: `estimates: ${weighed}`, below: [] }]),
       {
         text:
-          `visited ${segment.visited}, distances ${segment.codeDistances} by code and ${segment.exactDistances} exact ` +
-          `(${segment.reranked} re-ranked), ${segment.bytesRead} bytes`,
+          `visited ${segment.visited}, distances ${segment.codeDistances} by code and ` +
+          `${segment.exactDistances} exact (${segment.reranked} re-ranked), ${segment.bytesRead} bytes`,
         below: [],
       },
     ],
