@@ -87,11 +87,12 @@ function frame(body) {
 
 /**
  * Each connection calls in a loop over `requests` for `seconds` (after one of warm-up).
- * @returns calls per second, and latencies at the 50th and 99th percentile in ms.
+ * @returns calls per second, latencies at the 50th and 99th percentile in ms, and all calls, the warm-up's too.
  */
 export async function measure(address, { method, requests, connections, seconds }) {
   const open = Array.from({ length: connections }, () => new Connection(address));
   const latencies = [];
+  let calls = 0;
   const start = performance.now() + 1_000;
   const end = start + seconds * 1_000;
   await Promise.all(
@@ -99,6 +100,7 @@ export async function measure(address, { method, requests, connections, seconds 
       for (let i = c; performance.now() < end; i += connections) {
         const began = performance.now();
         await connection.call(method, requests[i % requests.length]);
+        calls += 1;
         if (began >= start) latencies.push(performance.now() - began);
       }
     }),
@@ -106,7 +108,7 @@ export async function measure(address, { method, requests, connections, seconds 
   open.forEach((connection) => connection.close());
   latencies.sort((a, b) => a - b);
   const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
-  return { perSecond: Math.round(latencies.length / seconds), p50: round(at(0.5)), p99: round(at(0.99)) };
+  return { perSecond: Math.round(latencies.length / seconds), p50: round(at(0.5)), p99: round(at(0.99)), calls };
 }
 
 export function round(value, digits = 2) {

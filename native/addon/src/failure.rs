@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use elanus_rows::error::NativeError;
-use napi::{Env, Error, JsError};
+use napi::Error;
 use serde_json::json;
 
 /// Thrown with `code` = the kind.
@@ -38,11 +38,6 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, NativeError>) -> Result<T, Na
 /// The same for calls that answer on the calling thread.
 pub fn now<T>(work: impl FnOnce() -> Result<T, NativeError>) -> Result<T, Thrown> {
     guarded(work).map_err(|error| thrown(&error))
-}
-
-/// A JavaScript `Error` that a promise is rejected with.
-pub fn rejection(env: Env, error: &NativeError) -> Error {
-    Error::from(JsError::from(thrown(error)).into_unknown(env))
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {

@@ -14,3 +14,4 @@ mod reads;
 mod rows;
 mod schema;
 mod segment;
+mod settle;

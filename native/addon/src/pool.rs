@@ -13,7 +13,8 @@ use napi::bindgen_prelude::{Either, Object, ToNapiValue};
 use napi::{Env, Error};
 use napi_derive::napi;
 
-use crate::failure::{Thrown, guarded, rejection, thrown};
+use crate::failure::{Thrown, guarded, thrown};
+use crate::settle::Outcomes;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -33,6 +34,8 @@ pub enum Urgency {
 pub struct Pool {
     queues: Mutex<Option<Queues>>,
     threads: u32,
+    /// Absent without threads.
+    outcomes: Option<Arc<Outcomes>>,
 }
 
 struct Queues {
@@ -43,12 +46,13 @@ struct Queues {
 #[napi]
 impl Pool {
     #[napi(constructor)]
-    pub fn new(threads: u32) -> Result<Self, Thrown> {
+    pub fn new(env: Env, threads: u32) -> Result<Self, Thrown> {
         let queues = Queues {
             now: start_threads("elanus", threads)?,
             background: start_threads("elanus-bg", threads.div_ceil(2))?,
         };
-        Ok(Self { queues: Mutex::new((threads > 0).then_some(queues)), threads })
+        let outcomes = (threads > 0).then(|| Outcomes::new(&env)).transpose().map_err(|cause| gate_failure(&cause))?;
+        Ok(Self { queues: Mutex::new((threads > 0).then_some(queues)), threads, outcomes })
     }
 
     #[napi(getter)]
@@ -79,16 +83,13 @@ impl Pool {
         T: ToNapiValue + Send + 'static,
         W: FnOnce() -> Result<T, NativeError> + Send + 'static,
     {
-        if self.threads == 0 {
+        let Some(outcomes) = &self.outcomes else {
             return guarded(work).map(Either::A).map_err(|error| thrown(&error));
-        }
+        };
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queues) = &*queues else { return Err(closed()) };
-        let (deferred, promise) = env.create_deferred().map_err(|cause| gate_failure(&cause))?;
-        let job: Job = Box::new(move || {
-            let outcome = guarded(work);
-            deferred.resolve(move |env: Env| outcome.map_err(|error| rejection(env, &error)));
-        });
+        let (promised, promise) = outcomes.promise(env).map_err(|cause| gate_failure(&cause))?;
+        let job: Job = Box::new(move || promised.settle(guarded(work)));
         let queue = match urgency {
             Urgency::Now => &queues.now,
             Urgency::Background => &queues.background,

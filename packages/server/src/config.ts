@@ -63,7 +63,7 @@ const schema = z.object({
   metricsPort: portNumber.default(9_091),
   host: z.string().min(1).default("127.0.0.1"),
   insecure: flag.default(false),
-  transport: z.enum(["native", "node"]).default("node"),
+  transport: z.enum(["native", "node"]).default("native"),
   tlsCert: z.string().min(1).optional(),
   tlsKey: z.string().min(1).optional(),
   threads: z.coerce.number().int().min(1).max(1_024).optional(),
