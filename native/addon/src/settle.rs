@@ -107,8 +107,8 @@ impl Promised {
     }
 
     fn settle_now<T: ToNapiValue>(self, env: Env, outcome: std::result::Result<T, NativeError>) {
-        // SAFETY: `env` is the environment of the running call; the values are made in it.
         let value = match outcome {
+            // SAFETY: `env` is the environment of the running call; the value is made in it.
             Ok(value) => unsafe { T::to_napi_value(env.raw(), value) },
             Err(error) => Err(Error::from(JsError::from(thrown(&error)).into_unknown(env))),
         };
