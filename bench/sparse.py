@@ -2,11 +2,11 @@
 
     python bench/sparse.py [--texts N] [--glosses FILE.jsonl.gz] [--peers tantivy,bm25s] [--json FILE]
 
-Wants the PyPI packages numpy and, for the peers, tantivy, bm25s and numba; Elanus runs as the example `sparse_speed` of
-native/index. All get the same words of the same texts and the same queries, one at a time. A text is a few dictionary
-glosses in a row, a fifth of its words replaced by rare ones after Zipf's law, cut at 40 words: up to there tantivy, too,
-keeps lengths exactly. A query is two to six words of a gloss, common ones left in. `equal` is the share of queries for
-which a peer found the same ten scores. Prints one JSON object of figures.
+Wants the PyPI packages numpy and, for the peers, tantivy, bm25s and numba; Elanus runs as the example `sparse_speed`
+of native/index. All get the same words of the same texts and the same queries, one at a time. A text is a few
+dictionary glosses in a row, a fifth of its words replaced by rare ones after Zipf's law, cut at 40 words: up to there
+tantivy, too, keeps lengths exactly. A query is two to six words of a gloss, common ones left in. `equal` is the share
+of queries for which a peer found the same ten scores. Prints one JSON object of figures.
 """
 
 import argparse
@@ -42,7 +42,8 @@ def read_glosses(path):
 def make_texts(glosses, count, random):
     """Texts as arrays of word numbers, and the number of words."""
     vocabulary = {}
-    numbered = [np.array([vocabulary.setdefault(word, len(vocabulary)) for word in gloss], np.int64) for gloss in glosses]
+    number = lambda word: vocabulary.setdefault(word, len(vocabulary))
+    numbered = [np.array([number(word) for word in gloss], np.int64) for gloss in glosses]
     known, rare = len(vocabulary), 200_000
     texts = []
     for parts in random.integers(1, 7, count):
@@ -79,7 +80,8 @@ def run_elanus(texts, queries, words, folder):
     write_vectors(folder / "rows.bin", (np.unique(text, return_counts=True) for text in texts))
     write_vectors(folder / "queries.bin", ((np.sort(query), idf[np.sort(query)]) for query in queries))
     command = ["cargo", "run", "--release", "-q", "-p", "elanus-index", "--example", "sparse_speed", "--", str(folder)]
-    printed = subprocess.run([*command, "BM25", str(TOP_K), repr(average)], cwd=ROOT / "native", check=True, capture_output=True)
+    command += ["BM25", str(TOP_K), repr(average)]
+    printed = subprocess.run(command, cwd=ROOT / "native", check=True, capture_output=True)
     hits, at, found = (folder / "hits.bin").read_bytes(), 0, []
     for _ in queries:
         (count,) = struct.unpack_from("<I", hits, at)
@@ -129,7 +131,8 @@ def run_bm25s(texts, queries, words, folder):
     import bm25s
 
     retriever = bm25s.BM25(k1=K1, b=B, method="lucene", backend="numba")
-    corpus = bm25s.tokenization.Tokenized(ids=[text.tolist() for text in texts], vocab={str(i): i for i in range(words)})
+    vocabulary = {str(word): word for word in range(words)}
+    corpus = bm25s.tokenization.Tokenized(ids=[text.tolist() for text in texts], vocab=vocabulary)
     start = time.perf_counter()
     retriever.index(corpus, show_progress=False)
     seconds = time.perf_counter() - start
