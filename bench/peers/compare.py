@@ -141,7 +141,7 @@ class Worker:
     def __init__(self, name, folder):
         kind, _, index = name.partition(" ")
         command = (
-            ["node", "--expose-gc", HERE / "elanus.mjs", index]
+            ["node", HERE / "elanus.mjs", index]
             if kind == "elanus"
             else [sys.executable, HERE / "worker.py", name]
         )

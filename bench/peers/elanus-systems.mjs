@@ -9,7 +9,12 @@ const nprobe = (at) => ({ nprobe: at });
 
 export const systems = {
   HNSW: { group: "graph", type: "HNSW", build: graph, search: ef },
-  HNSW_SQ: { group: "graph", type: "HNSW_SQ", build: { ...graph, sq_type: "SQ8", refine: true, refine_type: "FP32" }, search: ef },
+  HNSW_SQ: {
+    group: "graph",
+    type: "HNSW_SQ",
+    build: { ...graph, sq_type: "SQ8", refine: true, refine_type: "FP32" },
+    search: ef,
+  },
   DISKANN: {
     group: "graph",
     type: "DISKANN",
