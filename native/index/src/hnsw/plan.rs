@@ -3,14 +3,16 @@
 use crate::trace::Alternative;
 use crate::vector::Query;
 
-/// So many exact comparisons cost less than anything else.
-const EXACT_ROWS: usize = 2_000;
-/// Costs below are in comparisons of one code read out of order, and were measured on real embeddings (384
-/// dimensions): a walk for each place in its beam, and a walk that reaches over what is not allowed.
-const WALK_COST: f32 = 60.0;
-const TWO_HOPS_COST: f32 = 200.0;
-/// Bytes of a row whose exact comparison costs as much as a code's.
-const ROW_COST_BYTES: f32 = 400.0;
+/// A code scan keeps this many times the candidates that will be compared with their rows at first.
+pub(super) const SCAN_SPARE: usize = 8;
+/// Nanoseconds, measured on real embeddings of 384 dimensions with `examples/filter_sweep.rs`: of a walk for each place
+/// in its beam, and of a search's first steps. A walk that reaches over nodes costs `TWO_HOPS` times as much.
+const WALK_NS: f32 = 650.0;
+const TWO_HOPS: f32 = 1.45;
+const START_NS: f32 = 6_000.0;
+/// Nanoseconds of comparing one code or row out of order: for each, and for each byte of it.
+const COMPARE_NS: f32 = 8.0;
+const BYTE_NS: f32 = 0.04;
 
 /// How a query is answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,8 +46,8 @@ pub(super) struct Situation {
     pub rows: usize,
     pub allowed: usize,
     pub row_bytes: usize,
-    /// Whether the graph has codes next to it.
-    pub codes: bool,
+    /// Bytes of a code, where the graph has codes next to it.
+    pub code_bytes: Option<usize>,
     pub ef: usize,
     /// How many candidates will be compared with their rows.
     pub compared: usize,
@@ -54,21 +56,26 @@ pub(super) struct Situation {
 impl Situation {
     /// The cheapest way by estimate.
     pub(super) fn plan(&self, query: &Query<'_>) -> Plan {
-        let Self { rows, allowed, codes, ef, compared, .. } = *self;
-        if allowed <= EXACT_ROWS || query.top_k.saturating_mul(2) >= allowed {
+        let Self { rows, allowed, code_bytes, ef, compared, .. } = *self;
+        if query.top_k.saturating_mul(2) >= allowed {
             return Plan::Exact;
         }
         let share = allowed as f32 / rows.max(1) as f32;
-        let row_cost = (self.row_bytes as f32 / ROW_COST_BYTES).max(0.5);
-        let walk_cost = if codes { 1.0 } else { row_cost };
-        let width = (ef as f32 / share) as usize;
-        let mut ways = vec![(Plan::Exact, allowed as f32 * row_cost)];
-        if codes && compared < allowed {
-            ways.push((Plan::Scan { width: compared }, allowed as f32 + compared as f32 * row_cost));
+        let comparison = |bytes: usize| COMPARE_NS + bytes as f32 * BYTE_NS;
+        let row = comparison(self.row_bytes);
+        let step = WALK_NS * comparison(code_bytes.unwrap_or(self.row_bytes)) / comparison(384);
+        let (start, rerank) = (START_NS, compared.min(allowed) as f32 * row);
+        let mut ways = vec![(Plan::Exact, allowed as f32 * row)];
+        if let Some(bytes) = code_bytes.filter(|_| compared < allowed) {
+            let width = compared.saturating_mul(SCAN_SPARE);
+            ways.push((Plan::Scan { width }, allowed as f32 * comparison(bytes) + 2.0 * rerank));
         }
-        ways.push((Plan::Through { width }, width as f32 * WALK_COST * walk_cost));
+        let width = (ef as f32 / share) as usize;
+        ways.push((Plan::Through { width }, start + width as f32 * step + rerank));
         if query.allowed.is_some() {
-            ways.push((Plan::TwoHops { width: ef }, ef as f32 * TWO_HOPS_COST * walk_cost));
+            // Links over nodes in between are worse than a graph's own; a wider beam makes up for that.
+            let width = (ef as f32 * (1.15 + 0.08 / share).min(2.0)) as usize;
+            ways.push((Plan::TwoHops { width }, start + width as f32 * step * TWO_HOPS + rerank));
         }
         query.note(|stats| {
             let weighed = ways.iter().map(|&(plan, cost)| Alternative { plan: plan.name(), cost });

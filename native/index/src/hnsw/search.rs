@@ -8,7 +8,7 @@ use elanus_kernels::{BitsetView, Scorer};
 use super::codes::{CodeQuery, stride};
 use super::copies::NodeRows;
 use super::file::Hnsw;
-use super::plan::{Plan, Situation};
+use super::plan::{Plan, SCAN_SPARE, Situation};
 use super::space::{RowSpace, Space};
 use super::walk::{NONE, Scratch, descend, walk, walk_two_hops};
 use crate::IndexError;
@@ -36,13 +36,17 @@ const RANGE_EF: usize = 512;
 const SCAN_AHEAD: usize = 8;
 /// More candidates than asked for, because codes confuse near neighbours.
 const SPARE_CANDIDATES: usize = 24;
+/// Allowed nodes, besides the graph's own entry, that a walk under a filter starts from.
+const ENTRIES: usize = 16;
+
 impl Hnsw {
     /// The cheapest way by estimate. `compared`: how many candidates will be compared with their rows.
     fn plan(&self, query: &Query<'_>, ef: usize, compared: usize) -> Plan {
         let rows = self.node_rows().count();
         let allowed = query.allowed.map_or(rows, |_| query.allowed_count.min(rows));
         let row_bytes = self.element.row_bytes(self.encoder.dim);
-        Situation { rows, allowed, row_bytes, codes: self.graph.codes, ef, compared }.plan(query)
+        let code_bytes = self.graph.codes.then(|| stride(self.encoder.dim));
+        Situation { rows, allowed, row_bytes, code_bytes, ef, compared }.plan(query)
     }
 
     fn check_rows(&self, rows: &dyn VectorRows) -> Result<(), IndexError> {
@@ -108,13 +112,32 @@ impl Hnsw {
             }
             Plan::TwoHops { width } => {
                 scratch.start(self.graph.nodes, width);
-                scratch.enter(space, vector, entry, !allowed(entry));
-                walk_two_hops(space, &base, vector, scratch, self.graph.m * 2, allowed);
+                if allowed(entry) {
+                    scratch.enter(space, vector, entry, false);
+                } else {
+                    scratch.enter_around(space, &base, vector, entry, allowed);
+                }
+                // Where the filter has emptied the query's surroundings, the walk comes from elsewhere.
+                for node in self.some_allowed(query) {
+                    scratch.enter(space, vector, node, false);
+                }
+                walk_two_hops(space, &base, vector, scratch, self.graph.m * 3 / 2, allowed);
             }
         }
         let kept = scratch.beam.entries().iter().filter(|entry| !entry.is_passage());
         candidates.extend(kept.map(|entry| entry.node()));
         scratch.beam.is_full()
+    }
+
+    /// A few allowed nodes from all over the segment.
+    fn some_allowed<'a>(&'a self, query: &Query<'a>) -> impl Iterator<Item = u32> + use<'a> {
+        let (numbers, words) = (self.node_of(), query.allowed.unwrap_or_default());
+        let step = (words.len() / ENTRIES).max(1);
+        words.chunks(step).enumerate().filter_map(move |(chunk, words)| {
+            let at = words.iter().position(|&word| word != 0)?;
+            let row = (chunk * step + at) * 64 + words[at].trailing_zeros() as usize;
+            numbers.get(row).copied().filter(|&node| node != NONE)
+        })
     }
 
     /// The `width` nearest by code of all allowed nodes, nearest first.
@@ -204,13 +227,15 @@ impl Hnsw {
         let default_ef = if bounds.limited() { RANGE_EF } else { 16 };
         let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k)).max(query.top_k + spare);
         let scorer = kernel.scorer(query.vector);
+        // Set when a walk has found too little.
+        let mut scan = None;
         loop {
             let compared = match (bounds.limited(), self.graph.codes) {
                 (true, _) => usize::MAX,
                 (false, true) => (query.top_k * 2).max(query.top_k + spare),
                 (false, false) => query.top_k,
             };
-            let plan = choose(ef, compared);
+            let plan = scan.unwrap_or_else(|| choose(ef, compared));
             if plan == Plan::Exact {
                 return self.exact(rows, query, out);
             }
@@ -226,9 +251,8 @@ impl Hnsw {
                 found: 0,
                 worst: f32::NEG_INFINITY,
             };
-            let candidates = workspace.candidates.get(..compared).unwrap_or(&workspace.candidates);
-            rerank.compare(&scorer, candidates);
-            self.note_work(query, plan, workspace.scratch.compared, candidates.len());
+            let reranked = rerank.best_of(&scorer, &workspace.candidates, compared, matches!(plan, Plan::Scan { .. }));
+            self.note_work(query, plan, workspace.scratch.compared, reranked);
             if rerank.found >= query.top_k {
                 rerank.top.finish(direction, out);
                 return Ok(());
@@ -240,7 +264,11 @@ impl Hnsw {
                 return Ok(());
             }
             if !bounds.limited() {
-                return self.exact(rows, query, out);
+                if !self.graph.codes || matches!(plan, Plan::Scan { .. }) {
+                    return self.exact(rows, query, out);
+                }
+                scan = Some(Plan::Scan { width: compared.saturating_mul(SCAN_SPARE) });
+                continue;
             }
             ef = ef.saturating_mul(4);
         }
@@ -261,6 +289,21 @@ struct Rerank<'a> {
 }
 
 impl Rerank<'_> {
+    /// Compares the first `compared` candidates; gives how many were. With `persistent`, for candidates in whose order
+    /// nothing but the codes' coarseness is wrong, goes on until as many again have added nothing.
+    fn best_of(&mut self, scorer: &Scorer<'_>, nodes: &[u32], compared: usize, persistent: bool) -> usize {
+        let mut done = 0;
+        for chunk in nodes.chunks(compared.max(1)) {
+            let before = self.top.limit();
+            self.compare(scorer, chunk);
+            done += chunk.len();
+            if !persistent || self.top.limit() >= before && before.is_finite() {
+                break;
+            }
+        }
+        done
+    }
+
     fn compare(&mut self, scorer: &Scorer<'_>, nodes: &[u32]) {
         for (index, &node) in nodes.iter().enumerate() {
             if let Some(later) = nodes.get(index + 2).and_then(|&later| self.node_rows.first(later)) {
@@ -393,9 +436,8 @@ mod tests {
             index.plan(&query, ef, top_k + 24)
         };
         assert_eq!(plan(10, 10, 32), Plan::Through { width: 32 });
-        assert!(matches!(plan(10, 5, 32), Plan::Through { width: 63..=65 }));
-        assert_eq!(plan(10, 3, 64), Plan::Scan { width: 34 });
-        assert_eq!(plan(10, 2, 32), Plan::Exact);
+        assert!(matches!(plan(10, 5, 32), Plan::TwoHops { width: 38..=46 }));
+        assert_eq!(plan(10, 2, 200), Plan::Scan { width: 272 });
         assert_eq!(plan(6_000, 10, 6_000), Plan::Exact);
     }
 }

@@ -68,47 +68,75 @@ pub(crate) fn walk<S: Space, L: Links>(
     }
 }
 
-/// Walks through allowed nodes only, reaching over one that is not allowed to its neighbours (ACORN-1, Patel et al.,
-/// SIGMOD 2024). Where even those are not allowed, the first ones serve as passages, so that the walk can leave a
-/// region that the filter has emptied. `enough` bounds the comparisons of one step.
+/// Walks through allowed nodes only, reaching over those that are not to their neighbours (ACORN-1, Patel et al.,
+/// SIGMOD 2024), as far as it takes to see `degree` allowed ones: those met before count, so that the walk does not
+/// reach farther and farther where it knows everything.
 pub(crate) fn walk_two_hops<S: Space, L: Links>(
     space: &S,
     links: &L,
     query: &S::Query,
     scratch: &mut Scratch,
-    enough: usize,
+    degree: usize,
     allowed: impl Fn(u32) -> bool,
 ) {
     while let Some(node) = scratch.beam.next() {
-        let Scratch { visited, beam, near, hops, second, compared } = scratch;
+        scratch.reach(links, node, degree, &allowed);
+        scratch.compared += scratch.near.len();
+        compare(space, links, query, &scratch.near, &mut scratch.beam, |_| false);
+    }
+}
+
+impl Scratch {
+    /// Leaves the allowed nodes around `node` that were not met before in `near`.
+    fn reach<L: Links>(&mut self, links: &L, node: u32, degree: usize, allowed: &impl Fn(u32) -> bool) {
+        let Self { visited, near, hops, second, .. } = self;
         near.clear();
         hops.clear();
         second.clear();
         links.collect(node, second);
+        let mut seen = 0;
         for &neighbour in second.iter() {
-            if visited.insert(neighbour) {
-                if allowed(neighbour) {
+            if allowed(neighbour) {
+                seen += 1;
+                if visited.insert(neighbour) {
                     near.push(neighbour);
-                } else {
-                    links.prefetch(neighbour);
-                    hops.push(neighbour);
                 }
+            } else if visited.insert(neighbour) {
+                hops.push(neighbour);
             }
         }
-        for &hop in hops.iter() {
-            if near.len() >= enough {
+        for (at, &hop) in hops.iter().enumerate() {
+            if seen >= degree {
                 break;
+            }
+            if let Some(&later) = hops.get(at + 1) {
+                links.prefetch(later);
             }
             second.clear();
             links.collect(hop, second);
-            near.extend(second.iter().filter(|&&beyond| allowed(beyond) && visited.insert(beyond)));
+            for &beyond in second.iter() {
+                if allowed(beyond) {
+                    seen += 1;
+                    if visited.insert(beyond) {
+                        near.push(beyond);
+                    }
+                }
+            }
         }
-        *compared += if near.is_empty() { hops.len() } else { near.len() };
-        if near.is_empty() {
-            compare(space, links, query, hops, beam, |_| true);
-        } else {
-            compare(space, links, query, near, beam, |_| false);
-        }
+    }
+
+    /// Puts the allowed nodes around a first node that is not allowed into the beam.
+    pub(crate) fn enter_around<S: Space, L: Links>(
+        &mut self,
+        space: &S,
+        links: &L,
+        query: &S::Query,
+        node: u32,
+        allowed: impl Fn(u32) -> bool,
+    ) {
+        self.reach(links, node, usize::MAX, &allowed);
+        self.compared += self.near.len();
+        compare(space, links, query, &self.near, &mut self.beam, |_| false);
     }
 }
 
