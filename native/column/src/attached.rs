@@ -55,6 +55,12 @@ impl Attached {
         }
     }
 
+    /// Both index the same values: a field, or the same path in a JSON field.
+    pub(crate) fn same_place(&self, other: &Self) -> bool {
+        let path = |attached: &Self| attached.scalar().and_then(|index| index.json()).map(|json| json.path.clone());
+        self.field == other.field && path(self) == path(other)
+    }
+
     /// Rows that the index covers, where it says so.
     pub(crate) fn row_count(&self) -> Option<usize> {
         self.scalar().map(ScalarIndex::row_count)

@@ -1,8 +1,9 @@
 //! Builds index files over sealed segments.
 
+use elanus_filter::json_keys::{Cast, JsonKeys, JsonPath};
 use elanus_index::catalog::{self, Rows};
 use elanus_index::progress::Progress;
-use elanus_index::scalar::{self, ScalarRows, Scalars};
+use elanus_index::scalar::{self, JsonSource, ScalarRows, ScalarType, Scalars};
 use elanus_rows::column::{Bits, Column, Values};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::schema::{DataType, Field};
@@ -47,17 +48,48 @@ pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Pro
 }
 
 fn build_scalar(column: &Column, field: &Field, request: &BuildRequest<'_>, progress: &Progress) -> Result<Vec<u8>> {
-    let fits = request.index_type == "INVERTED" && field.data_type != DataType::Json;
+    let failed = |e| index_error("index", e);
+    let of = ScalarType::parse(request.index_type, request.params).map_err(failed)?;
+    let validity = column.validity.as_ref().map(Bits::words);
+    if field.data_type == DataType::Json {
+        return build_json(column, of, request.params, progress);
+    }
     let (values, offsets) = match &column.values {
         Values::Array { offsets, elements } => (scalars(elements), Some(offsets.as_slice())),
         values => (scalars(values), None),
     };
-    let values = values.filter(|_| fits).ok_or_else(|| {
-        NativeError::InvalidParameter(format!("no index {} for {:?}", request.index_type, field.data_type))
-    })?;
-    let validity = column.validity.as_ref().map(Bits::words);
-    let rows = ScalarRows { row_count: column.len(), values, offsets, validity };
-    scalar::build(&rows, progress).map_err(|e| index_error("index", e))
+    let values = values.ok_or_else(|| unfit(request.index_type, field))?;
+    scalar::build(&ScalarRows { row_count: column.len(), values, offsets, validity }, of, None, progress)
+        .map_err(failed)
+}
+
+fn unfit(index_type: &str, field: &Field) -> NativeError {
+    NativeError::InvalidParameter(format!("no index {index_type} for {:?}", field.data_type))
+}
+
+/// An index over what lies at a path of the documents, as the parameters `json_path` and `json_cast_type` say.
+fn build_json(column: &Column, of: ScalarType, params: &str, progress: &Progress) -> Result<Vec<u8>> {
+    let failed = |e| index_error("index", e);
+    let Values::Bytes(documents) = &column.values else {
+        return Err(NativeError::Internal("a JSON column holds no texts".into()));
+    };
+    let text = |key| scalar::text_param(params, key).map_err(failed);
+    let (path, cast) = (text("json_path")?, text("json_cast_type")?);
+    let wrong = |what: &str| NativeError::InvalidParameter(format!("json index: {what}"));
+    let steps = JsonPath::parse(&path).ok_or_else(|| wrong(&path))?;
+    let kept = Cast::from_name(&cast).ok_or_else(|| wrong(&cast))?;
+    let is_valid = |row| column.is_valid(row);
+    let keys = match of {
+        ScalarType::Ngram { .. } => JsonKeys::texts(documents.into(), is_valid, &steps),
+        _ => JsonKeys::of(documents.into(), is_valid, &steps, kept),
+    };
+    let rows = ScalarRows {
+        row_count: column.len(),
+        values: Scalars::Bytes { offsets: &keys.offsets, data: &keys.data },
+        offsets: Some(&keys.rows),
+        validity: column.validity.as_ref().map(Bits::words),
+    };
+    scalar::build(&rows, of, Some(JsonSource { path, cast, exact: keys.exact }), progress).map_err(failed)
 }
 
 fn scalars(values: &Values) -> Option<Scalars<'_>> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use elanus_filter::{ColumnSource, ColumnView, Estimate, Program, ScalarIndexes};
+use elanus_filter::{ColumnSource, ColumnView, Estimate, Program, RunColumn, ScalarIndexes, ViewValues};
 use elanus_index::scalar::ScalarIndex;
 use elanus_index::vector::{Element, SparseRows, VectorRows};
 use elanus_rows::column::{Bits, Column, Values};
@@ -14,6 +14,7 @@ use elanus_rows::schema::{DataType, Field, Schema};
 use crate::attached::Attached;
 use crate::chunk::Chunk;
 use crate::keys::key_at;
+use crate::sealed::blocks::BLOCK_ROWS;
 use crate::sealed::vectors::VectorFile;
 use crate::sealed::{Sealed, absent};
 
@@ -156,7 +157,7 @@ impl Part {
     /// See [`Program::row_cost`].
     pub(crate) fn filter_cost(&self, program: &Program) -> u32 {
         let indexes = self.indexes();
-        program.row_cost(&|field| indexes.of(field).is_some())
+        program.row_cost(&|field| !indexes.of(field).is_empty())
     }
 
     fn indexes(&self) -> Indexes {
@@ -171,8 +172,8 @@ impl Part {
 struct Indexes(Vec<Arc<Attached>>);
 
 impl ScalarIndexes for Indexes {
-    fn of(&self, field: u32) -> Option<&ScalarIndex> {
-        self.0.iter().find(|attached| attached.field == field)?.scalar()
+    fn of(&self, field: u32) -> Vec<&ScalarIndex> {
+        self.0.iter().filter(|attached| attached.field == field).filter_map(|attached| attached.scalar()).collect()
     }
 }
 
@@ -187,15 +188,36 @@ impl ColumnSource for Columns<'_> {
         self.source.rows()
     }
 
-    fn column(&self, _run: usize, field: u32) -> Result<Option<ColumnView<'_>>> {
+    fn run_count(&self) -> usize {
+        match self.source {
+            Source::Memory(_) => 1,
+            Source::Sealed(sealed) => sealed.rows().div_ceil(BLOCK_ROWS).max(1),
+        }
+    }
+
+    fn run_rows(&self, run: usize) -> usize {
+        match self.source {
+            Source::Memory(chunk) => chunk.rows(),
+            Source::Sealed(sealed) => BLOCK_ROWS.min(sealed.rows() - run * BLOCK_ROWS),
+        }
+    }
+
+    fn column(&self, run: usize, field: u32) -> Result<Option<RunColumn<'_>>> {
         let Some(position) = self.schema.position(field) else { return Ok(None) };
-        Ok(match self.source.data(self.schema, position)? {
-            Data::Column(column) => Some(ColumnView::from(column)),
+        let (start, rows) = (run * BLOCK_ROWS, self.run_rows(run));
+        if let Source::Sealed(sealed) = self.source
+            && let Some(block) = sealed.block(self.schema, position, run)?
+        {
+            return Ok(Some(RunColumn::Decoded(block)));
+        }
+        let view = match self.source.data(self.schema, position)? {
+            Data::Column(column) => ColumnView::from(column),
             Data::Vectors(file) => {
-                Some(ColumnView { values: elanus_filter::ViewValues::Opaque, validity: file.validity() })
+                ColumnView { values: ViewValues::Opaque, validity: file.validity().map(Bits::words) }
             }
-            Data::Absent => None,
-        })
+            Data::Absent => return Ok(None),
+        };
+        Ok(Some(RunColumn::Kept(view.slice(start, rows))))
     }
 }
 

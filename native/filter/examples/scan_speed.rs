@@ -1,6 +1,6 @@
 //! Prints rows per second and core for a few filters over a million rows.
 
-use elanus_filter::{ColumnSource, ColumnView, Program};
+use elanus_filter::{ColumnSource, Program, RunColumn};
 use elanus_rows::column::{Column, Values, VarBytes};
 use elanus_rows::error::NativeError;
 use elanus_rows::schema::Schema;
@@ -15,8 +15,8 @@ impl ColumnSource for Table {
         ROWS
     }
 
-    fn column(&self, _run: usize, field: u32) -> Result<Option<ColumnView<'_>>, NativeError> {
-        Ok(self.0.get(field as usize - 100).map(Into::into))
+    fn column(&self, _run: usize, field: u32) -> Result<Option<RunColumn<'_>>, NativeError> {
+        Ok(self.0.get(field as usize - 100).map(|column| RunColumn::Kept(column.into())))
     }
 }
 

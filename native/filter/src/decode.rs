@@ -21,7 +21,7 @@ const LITERAL_DEPTH_MAX: usize = 64;
 pub(crate) struct Decoded {
     pub root: Node,
     pub fields: Vec<u32>,
-    pub leaf_count: usize,
+    pub tip_count: usize,
 }
 
 pub(crate) fn decode_node(schema: &Schema, bytes: &[u8]) -> Result<Decoded> {
@@ -32,19 +32,19 @@ pub(crate) fn decode_node(schema: &Schema, bytes: &[u8]) -> Result<Decoded> {
     if reader.u8()? != VERSION {
         return Err(malformed("unknown version"));
     }
-    let mut decoder = Decoder { schema, reader, fields: Vec::new(), leaf_count: 0 };
+    let mut decoder = Decoder { schema, reader, fields: Vec::new(), tip_count: 0 };
     let root = decoder.node(0)?;
     if !decoder.reader.is_at_end() {
         return Err(malformed("bytes after the end"));
     }
-    Ok(Decoded { root, fields: decoder.fields, leaf_count: decoder.leaf_count })
+    Ok(Decoded { root, fields: decoder.fields, tip_count: decoder.tip_count })
 }
 
 struct Decoder<'a> {
     schema: &'a Schema,
     reader: Reader<'a>,
     fields: Vec<u32>,
-    leaf_count: usize,
+    tip_count: usize,
 }
 
 /// What is tested, before the test is known.
@@ -104,10 +104,10 @@ impl<'a> Decoder<'a> {
             0 => Node::Constant(self.reader.bool()?),
             4 => {
                 let (slot, field) = self.field()?;
-                if field.dynamic { Node::Constant(false) } else { Node::IsNull { slot } }
+                if field.dynamic { Node::Constant(false) } else { Node::IsNull { id: self.tip_id(), slot } }
             }
             5 => match self.operand(0)?.source {
-                Source::Json(path) => Node::Exists(path),
+                Source::Json(path) => Node::Exists { id: self.tip_id(), path },
                 _ => return Err(malformed("exists needs a JSON path")),
             },
             6 => self.compare()?,
@@ -130,9 +130,12 @@ impl<'a> Decoder<'a> {
     }
 
     fn leaf(&mut self, source: Source, test: Test) -> Node {
-        let id = self.leaf_count;
-        self.leaf_count += 1;
-        Node::Leaf(Leaf { id, source, test })
+        Node::Leaf(Leaf { id: self.tip_id(), source, test })
+    }
+
+    fn tip_id(&mut self) -> usize {
+        self.tip_count += 1;
+        self.tip_count - 1
     }
 
     fn field(&mut self) -> Result<(usize, &'a Field)> {

@@ -12,6 +12,8 @@ const BLOCK_ROWS: usize = 64;
 /// Rows of a block that are tried.
 const TRIED_ROWS: usize = 32;
 const SAMPLE_BLOCKS: usize = 128;
+/// Runs that a sample touches at most: reading one may mean decoding it.
+const SAMPLE_RUNS: usize = 8;
 
 /// What a sample of rows says of all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +40,17 @@ impl Estimate {
 }
 
 pub(crate) fn estimate(evaluation: &Evaluation<'_>, source: &dyn ColumnSource) -> Result<Estimate> {
-    let blocks = source.row_count().div_ceil(BLOCK_ROWS);
-    let exact = blocks <= SAMPLE_BLOCKS || evaluation.reads_nothing();
+    let runs = source.run_count();
+    let exact = source.row_count() <= SAMPLE_BLOCKS * BLOCK_ROWS || evaluation.reads_nothing();
+    let step = if exact { 1 } else { runs.div_ceil(SAMPLE_RUNS) };
+    let is_read = |run: usize| run % step == step / 2;
+    let rows_read: usize = (0..runs).filter(|&run| is_read(run)).map(|run| source.run_rows(run)).sum();
     let (mut passed, mut tried, mut first_row) = (0, 0, 0);
-    for run in 0..source.run_count() {
+    for run in 0..runs {
         let rows = source.run_rows(run);
-        let stretches = if exact { whole(rows) } else { sample(first_row, rows, blocks) };
-        if !stretches.is_empty() {
+        if is_read(run) && rows > 0 {
+            let blocks = (SAMPLE_BLOCKS * rows).div_ceil(rows_read);
+            let stretches = if exact { whole(rows) } else { sample(rows, blocks) };
             let counts = evaluation.count(run, first_row, &stretches)?;
             (passed, tried) = (passed + counts.0, tried + counts.1);
         }
@@ -57,19 +63,14 @@ fn whole(rows: usize) -> Vec<Range<usize>> {
     (0..rows).step_by(CHUNK_ROWS).map(|start| start..rows.min(start + CHUNK_ROWS)).collect()
 }
 
-/// The sampled blocks of a run, one from each of `SAMPLE_BLOCKS` equal parts of the source. The place within the part
-/// varies, so that a period in the data is not taken for the whole.
-fn sample(first_row: usize, rows: usize, blocks: usize) -> Vec<Range<usize>> {
-    let part = blocks / SAMPLE_BLOCKS;
-    let chosen = (0..SAMPLE_BLOCKS).map(|i| {
+/// So many blocks of a run, one from each equal part of it. The place within the part varies, so that a period in the
+/// data is not taken for the whole.
+fn sample(rows: usize, count: usize) -> Vec<Range<usize>> {
+    let blocks = rows.div_ceil(BLOCK_ROWS);
+    let part = blocks.div_ceil(count);
+    let chosen = (0..count).map(|i| {
         let spread = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        (i * blocks / SAMPLE_BLOCKS + spread as usize % part) * BLOCK_ROWS
+        (i * blocks / count + spread as usize % part).min(blocks - 1) * BLOCK_ROWS
     });
-    let inside = chosen.filter(|row| (first_row..first_row + rows).contains(row));
-    inside
-        .map(|row| {
-            let start = (row - first_row) / BLOCK_ROWS * BLOCK_ROWS;
-            start..rows.min(start + TRIED_ROWS)
-        })
-        .collect()
+    chosen.map(|start| start..rows.min(start + TRIED_ROWS)).collect()
 }

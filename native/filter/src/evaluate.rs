@@ -1,15 +1,16 @@
 //! Evaluation, 1,024 rows at a time: each node gives the rows that are TRUE and those that are UNKNOWN. Only rows
 //! that can still matter (`wanted`) are looked at where looking is dear.
 
-use crate::index_answers::{IndexAnswer, answer_leaf};
+use crate::index_answers::{IndexAnswer, answer};
 use crate::json;
 use crate::leaf::{test_columns, test_leaf};
-use crate::node::{Leaf, Node, Path, Source};
+use crate::node::{Node, Path};
 use crate::numbers::{CHUNK_ROWS, CHUNK_WORDS, Words};
 use crate::program::Program;
-use crate::source::{BytesSlice, ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};
+use crate::source::{BytesSlice, ColumnSource, ColumnView, RunColumn, ScalarIndexes, ScalarSlice, ViewValues};
 use elanus_rows::column::Bits;
-use elanus_rows::error::Result;
+use elanus_rows::error::{NativeError, Result};
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
 /// Bits outside the wanted rows mean nothing; `yes` and `unknown` never share a bit.
@@ -39,18 +40,52 @@ pub(crate) struct Evaluation<'a> {
     program: &'a Program,
     source: &'a dyn ColumnSource,
     candidates: Option<&'a Bits>,
-    /// By leaf id.
+    /// What the indexes say, by the id of the tip.
     answers: Vec<Option<IndexAnswer>>,
-    /// By slot: whether some node reads the column itself.
-    read: Vec<bool>,
+    /// Some tip must read its column.
+    reads: bool,
+}
+
+/// The columns of one run, each read when it is first looked at.
+struct Run<'a> {
+    source: &'a dyn ColumnSource,
+    number: usize,
+    fields: &'a [u32],
+    /// By slot.
+    columns: Vec<OnceCell<Option<RunColumn<'a>>>>,
+    /// The first column that could not be read; it reads as all null until the run is given up.
+    failure: Cell<Option<NativeError>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(source: &'a dyn ColumnSource, number: usize, fields: &'a [u32]) -> Self {
+        let columns = fields.iter().map(|_| OnceCell::new()).collect();
+        Self { source, number, fields, columns, failure: Cell::new(None) }
+    }
+
+    /// `None` reads as all null.
+    fn column(&self, slot: usize) -> Option<ColumnView<'_>> {
+        let column = self.columns[slot].get_or_init(|| {
+            self.source.column(self.number, self.fields[slot]).unwrap_or_else(|error| {
+                self.failure.set(Some(error));
+                None
+            })
+        });
+        column.as_ref().map(RunColumn::view)
+    }
+
+    fn outcome(&self) -> Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
 }
 
 /// A stretch of rows inside one run.
-pub(crate) struct Chunk<'a> {
-    /// By slot; `None` reads as all null.
-    columns: &'a [Option<ColumnView<'a>>],
+pub(crate) struct Chunk<'r, 's> {
+    run: &'r Run<'s>,
     /// First row, from the start of the run; a multiple of 64.
     start: usize,
+    /// The same row, from the start of the source.
+    first_row: usize,
     pub rows: usize,
 }
 
@@ -61,35 +96,30 @@ impl<'a> Evaluation<'a> {
         indexes: Option<&dyn ScalarIndexes>,
         candidates: Option<&'a Bits>,
     ) -> Self {
-        let mut evaluation = Self { program, source, candidates, answers: Vec::new(), read: Vec::new() };
-        evaluation.answers.resize_with(program.leaf_count, || None);
-        evaluation.read.resize(program.fields.len(), false);
-        // Only a source of one run has the rows of the indexes.
-        evaluation.prepare(&program.root, indexes.filter(|_| source.run_count() == 1));
+        let mut evaluation = Self { program, source, candidates, answers: Vec::new(), reads: false };
+        evaluation.answers.resize_with(program.tip_count, || None);
+        evaluation.ask(&program.root, indexes);
         evaluation
     }
 
-    /// Asks the indexes, and notes the columns that must be read all the same.
-    fn prepare(&mut self, node: &Node, indexes: Option<&dyn ScalarIndexes>) {
-        match node {
-            Node::Constant(_) => {}
-            Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|n| self.prepare(n, indexes)),
-            Node::Not(node) => self.prepare(node, indexes),
-            Node::IsNull { slot } | Node::Exists(Path { slot, .. }) => self.read[*slot] = true,
-            Node::Columns { left, right, .. } => {
-                self.read[*left] = true;
-                self.read[*right] = true;
+    /// Asks the indexes, and notes whether a column must be read all the same.
+    fn ask(&mut self, node: &Node, indexes: Option<&dyn ScalarIndexes>) {
+        let (id, slot) = match node {
+            Node::Constant(_) => return,
+            Node::And(nodes) | Node::Or(nodes) => return nodes.iter().for_each(|node| self.ask(node, indexes)),
+            Node::Not(node) => return self.ask(node, indexes),
+            Node::Columns { .. } => {
+                self.reads = true;
+                return;
             }
-            Node::Leaf(leaf) => {
-                let slot = leaf.source.slot();
-                if let Source::Column { .. } = leaf.source {
-                    let index = indexes.and_then(|indexes| indexes.of(self.program.fields[slot]));
-                    let index = index.filter(|index| index.row_count() == self.source.row_count());
-                    self.answers[leaf.id] = index.and_then(|index| answer_leaf(&leaf.test, index));
-                }
-                self.read[slot] |= self.answers[leaf.id].is_none();
-            }
-        }
+            Node::IsNull { id, slot } => (*id, *slot),
+            Node::Exists { id, path } => (*id, path.slot),
+            Node::Leaf(leaf) => (leaf.id, leaf.source.slot()),
+        };
+        let own = indexes.map(|indexes| indexes.of(self.program.fields[slot])).unwrap_or_default();
+        let mut covering = own.into_iter().filter(|index| index.row_count() == self.source.row_count());
+        self.answers[id] = covering.find_map(|index| answer(node, index));
+        self.reads |= self.answers[id].as_ref().is_none_or(IndexAnswer::is_superset);
     }
 
     pub fn run(&self) -> Result<Bits> {
@@ -105,48 +135,41 @@ impl<'a> Evaluation<'a> {
 
     /// Every answer comes from an index.
     pub fn reads_nothing(&self) -> bool {
-        !self.read.contains(&true)
+        !self.reads
     }
 
-    fn evaluate_run(&self, run: usize, first_row: usize, rows: usize, result: &mut Bits) -> Result<()> {
-        // A run whose rows are all ruled out is not even read.
+    fn evaluate_run(&self, number: usize, first_row: usize, rows: usize, result: &mut Bits) -> Result<()> {
         if !self.any_candidate(first_row, rows) {
             return Ok(());
         }
-        let columns = self.columns(run)?;
+        let run = Run::new(self.source, number, &self.program.fields);
         for start in (0..rows).step_by(CHUNK_ROWS) {
-            let chunk = Chunk { columns: &columns, start, rows: CHUNK_ROWS.min(rows - start) };
-            let wanted = self.wanted(first_row + start, chunk.rows);
-            let yes = self.passing(&chunk, &wanted);
-            write_words(result.words_mut(), first_row + start, chunk.rows, &yes);
+            let chunk = Chunk { run: &run, start, first_row: first_row + start, rows: CHUNK_ROWS.min(rows - start) };
+            let yes = self.passing(&chunk, &self.wanted(chunk.first_row, chunk.rows));
+            write_words(result.words_mut(), chunk.first_row, chunk.rows, &yes);
         }
-        Ok(())
+        run.outcome()
     }
 
     /// Rows that pass and rows that were tried in some stretches of a run. Each begins at a multiple of 64 and has
     /// at most `CHUNK_ROWS` rows.
-    pub fn count(&self, run: usize, first_row: usize, stretches: &[Range<usize>]) -> Result<(usize, usize)> {
-        let columns = self.columns(run)?;
+    pub fn count(&self, number: usize, first_row: usize, stretches: &[Range<usize>]) -> Result<(usize, usize)> {
+        let run = Run::new(self.source, number, &self.program.fields);
         let ones = |words: &Words| words.iter().map(|word| word.count_ones() as usize).sum::<usize>();
         let (mut passed, mut tried) = (0, 0);
         for stretch in stretches {
-            let chunk = Chunk { columns: &columns, start: stretch.start, rows: stretch.len() };
-            let wanted = self.wanted(first_row + stretch.start, stretch.len());
+            let chunk =
+                Chunk { run: &run, start: stretch.start, first_row: first_row + stretch.start, rows: stretch.len() };
+            let wanted = self.wanted(chunk.first_row, chunk.rows);
             passed += ones(&self.passing(&chunk, &wanted));
             tried += ones(&wanted);
         }
+        run.outcome()?;
         Ok((passed, tried))
     }
 
-    /// By slot: the columns of a run that some node reads.
-    fn columns(&self, run: usize) -> Result<Vec<Option<ColumnView<'_>>>> {
-        let fields = self.program.fields.iter().zip(&self.read);
-        let column = |(&field, &read): (&u32, &bool)| if read { self.source.column(run, field) } else { Ok(None) };
-        fields.map(column).collect()
-    }
-
-    fn passing(&self, chunk: &Chunk<'_>, wanted: &Words) -> Words {
-        if wanted.iter().all(|&word| word == 0) {
+    fn passing(&self, chunk: &Chunk<'_, '_>, wanted: &Words) -> Words {
+        if is_empty(wanted) {
             return [0; CHUNK_WORDS];
         }
         let truth = self.evaluate(&self.program.root, chunk, wanted);
@@ -172,7 +195,7 @@ impl<'a> Evaluation<'a> {
         words
     }
 
-    fn evaluate(&self, node: &Node, chunk: &Chunk<'_>, wanted: &Words) -> Truth {
+    fn evaluate(&self, node: &Node, chunk: &Chunk<'_, '_>, wanted: &Words) -> Truth {
         match node {
             Node::Constant(value) => Truth::constant(*value),
             Node::And(nodes) => self.and(nodes, chunk, wanted),
@@ -181,30 +204,52 @@ impl<'a> Evaluation<'a> {
                 let truth = self.evaluate(node, chunk, wanted);
                 Truth { yes: zip(&truth.yes, &truth.unknown, |yes, unknown| !yes & !unknown), unknown: truth.unknown }
             }
-            Node::IsNull { slot } => Truth { yes: chunk.nulls(*slot), unknown: [0; CHUNK_WORDS] },
-            Node::Exists(path) => chunk.exists(path, wanted),
             Node::Columns { relation, left, right, kind } => {
                 test_columns(chunk, *relation, *left, *right, *kind, wanted)
             }
-            Node::Leaf(leaf) => self.leaf(leaf, chunk, wanted),
+            Node::IsNull { .. } | Node::Exists { .. } | Node::Leaf(_) => self.tip(node, chunk, wanted),
         }
     }
 
     /// Out of line, so that nesting costs only the frames of `and`, `or` and `not`.
     #[inline(never)]
-    fn leaf(&self, leaf: &Leaf, chunk: &Chunk<'_>, wanted: &Words) -> Truth {
-        match self.answers.get(leaf.id).and_then(Option::as_ref) {
-            Some(answer) => answer.truth(chunk.start / 64),
-            None => test_leaf(leaf, chunk, wanted),
+    fn tip(&self, node: &Node, chunk: &Chunk<'_, '_>, wanted: &Words) -> Truth {
+        match self.answer_of(node) {
+            None => read_tip(node, chunk, wanted),
+            Some(answer) if answer.is_superset() => {
+                let told = answer.truth(chunk.first_row);
+                let rows = zip(wanted, &told.yes, |wanted, possible| wanted & possible);
+                if is_empty(&rows) {
+                    return Truth { yes: rows, unknown: told.unknown };
+                }
+                let found = read_tip(node, chunk, &rows);
+                Truth { yes: zip(&found.yes, &rows, |yes, rows| yes & rows), unknown: told.unknown }
+            }
+            Some(answer) => answer.truth(chunk.first_row),
         }
     }
 
+    fn answer_of(&self, node: &Node) -> Option<&IndexAnswer> {
+        let id = match node {
+            Node::IsNull { id, .. } | Node::Exists { id, .. } => *id,
+            Node::Leaf(leaf) => leaf.id,
+            _ => return None,
+        };
+        self.answers[id].as_ref()
+    }
+
+    /// What an index answers comes first, because it costs nothing any more.
+    fn in_order<'n>(&self, nodes: &'n [Node]) -> impl Iterator<Item = &'n Node> {
+        let answered = |node: &&Node| self.answer_of(node).is_some_and(|answer| !answer.is_superset());
+        nodes.iter().filter(answered).chain(nodes.iter().filter(move |node| !answered(node)))
+    }
+
     #[inline(never)]
-    fn and(&self, nodes: &[Node], chunk: &Chunk<'_>, wanted: &Words) -> Truth {
+    fn and(&self, nodes: &[Node], chunk: &Chunk<'_, '_>, wanted: &Words) -> Truth {
         let mut whole = Truth::constant(true);
         let mut open = *wanted;
-        for node in nodes {
-            if open.iter().all(|&word| word == 0) {
+        for node in self.in_order(nodes) {
+            if is_empty(&open) {
                 break;
             }
             let part = self.evaluate(node, chunk, &open);
@@ -220,11 +265,11 @@ impl<'a> Evaluation<'a> {
     }
 
     #[inline(never)]
-    fn or(&self, nodes: &[Node], chunk: &Chunk<'_>, wanted: &Words) -> Truth {
+    fn or(&self, nodes: &[Node], chunk: &Chunk<'_, '_>, wanted: &Words) -> Truth {
         let mut whole = Truth::constant(false);
         let mut open = *wanted;
-        for node in nodes {
-            if open.iter().all(|&word| word == 0) {
+        for node in self.in_order(nodes) {
+            if is_empty(&open) {
                 break;
             }
             let part = self.evaluate(node, chunk, &open);
@@ -238,35 +283,37 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-impl<'a> Chunk<'a> {
+/// A node without nodes below, by its column.
+fn read_tip(node: &Node, chunk: &Chunk<'_, '_>, wanted: &Words) -> Truth {
+    match node {
+        Node::IsNull { slot, .. } => Truth { yes: chunk.nulls(*slot), unknown: [0; CHUNK_WORDS] },
+        Node::Exists { path, .. } => chunk.exists(path, wanted),
+        Node::Leaf(leaf) => test_leaf(leaf, chunk, wanted),
+        _ => Truth::constant(false),
+    }
+}
+
+impl<'r> Chunk<'r, '_> {
     /// Values of the chunk's rows; `None` when the segment has no such column.
-    pub fn values(&self, slot: usize) -> Option<ViewValues<'a>> {
-        let view = self.columns[slot].as_ref()?;
-        Some(match view.values {
-            ViewValues::Scalar(values) => ViewValues::Scalar(slice(values, self.start, self.rows)),
-            ViewValues::Array { offsets, elements } => {
-                ViewValues::Array { offsets: &offsets[self.start..=self.start + self.rows], elements }
-            }
-            ViewValues::Opaque => ViewValues::Opaque,
-        })
+    pub fn values(&self, slot: usize) -> Option<ViewValues<'r>> {
+        Some(self.run.column(slot)?.slice(self.start, self.rows).values)
     }
 
     /// One bit for each row that is null.
     pub fn nulls(&self, slot: usize) -> Words {
         let mut words = [0; CHUNK_WORDS];
-        match &self.columns[slot] {
+        match self.run.column(slot) {
             None => words = [u64::MAX; CHUNK_WORDS],
             Some(ColumnView { validity: None, .. }) => {}
-            Some(ColumnView { validity: Some(bits), .. }) => {
-                let valid = &bits.words()[self.start / 64..];
-                words.iter_mut().zip(valid).for_each(|(word, valid)| *word = !valid);
+            Some(ColumnView { validity: Some(valid), .. }) => {
+                words.iter_mut().zip(&valid[self.start / 64..]).for_each(|(word, valid)| *word = !valid);
             }
         }
         words
     }
 
     /// JSON text of the chunk's rows.
-    pub fn documents(&self, slot: usize) -> Option<BytesSlice<'a>> {
+    pub fn documents(&self, slot: usize) -> Option<BytesSlice<'r>> {
         match self.values(slot)? {
             ViewValues::Scalar(ScalarSlice::Bytes(bytes)) => Some(bytes),
             _ => None,
@@ -286,18 +333,9 @@ impl<'a> Chunk<'a> {
     }
 }
 
-fn slice(values: ScalarSlice<'_>, start: usize, rows: usize) -> ScalarSlice<'_> {
-    let range = start..start + rows;
-    match values {
-        ScalarSlice::Bool(v) => ScalarSlice::Bool(&v[range]),
-        ScalarSlice::Int32(v) => ScalarSlice::Int32(&v[range]),
-        ScalarSlice::Int64(v) => ScalarSlice::Int64(&v[range]),
-        ScalarSlice::Float(v) => ScalarSlice::Float(&v[range]),
-        ScalarSlice::Double(v) => ScalarSlice::Double(&v[range]),
-        ScalarSlice::Bytes(v) => {
-            ScalarSlice::Bytes(BytesSlice { offsets: &v.offsets[start..=start + rows], data: v.data })
-        }
-    }
+#[inline]
+fn is_empty(words: &Words) -> bool {
+    words.iter().all(|&word| word == 0)
 }
 
 #[inline]
@@ -321,7 +359,7 @@ pub(crate) fn rows_where(rows: &Words, test: impl Fn(usize) -> bool) -> Words {
 }
 
 /// `count` (1..=64) bits from bit `at` on.
-fn read_word(words: &[u64], at: usize, count: usize) -> u64 {
+pub(crate) fn read_word(words: &[u64], at: usize, count: usize) -> u64 {
     let (index, shift) = (at / 64, at % 64);
     let low = words[index] >> shift;
     let high = if shift == 0 { 0 } else { words.get(index + 1).map_or(0, |word| word << (64 - shift)) };

@@ -1,41 +1,82 @@
-//! Leaves that a scalar index answers without reading the column.
+//! What scalar indexes say of a filter without reading the column.
 
-use crate::evaluate::Truth;
+use crate::evaluate::{Truth, read_word};
+use crate::json_answers;
 use crate::like::LikePattern;
-use crate::node::{Elements, Quantifier, Test};
-use crate::numbers::{CHUNK_WORDS, FloatTest, IntTest, Words};
+use crate::node::{Elements, JsonTest, Leaf, Node, Quantifier, Source, Test};
+use crate::numbers::{CHUNK_ROWS, CHUNK_WORDS, FloatTest, IntTest, Words};
 use crate::text::TextTest;
-use elanus_index::scalar::{Key, ScalarIndex};
+use elanus_index::scalar::{Key, ScalarIndex, grams_of};
 use std::ops::{Bound, Range};
 
-/// Rows that are TRUE and rows that are null, one bit a row.
+/// What an index knows of all rows of the source, one bit a row.
 pub(crate) struct IndexAnswer {
+    row_count: usize,
     yes: Vec<u64>,
-    nulls: Vec<u64>,
+    unknown: Vec<u64>,
+    superset: bool,
 }
 
 impl IndexAnswer {
-    pub fn truth(&self, first_word: usize) -> Truth {
-        Truth { yes: chunk_words(&self.yes, first_word), unknown: chunk_words(&self.nulls, first_word) }
+    /// The rows that are TRUE are among `yes`, but each must still be tested.
+    pub fn is_superset(&self) -> bool {
+        self.superset
     }
-}
 
-fn chunk_words(words: &[u64], first: usize) -> Words {
-    let mut chunk = [0; CHUNK_WORDS];
-    let rest = words.get(first..).unwrap_or_default();
-    chunk.iter_mut().zip(rest).for_each(|(out, word)| *out = *word);
-    chunk
+    /// For the chunk from row `first` on.
+    pub fn truth(&self, first: usize) -> Truth {
+        Truth { yes: self.chunk(&self.yes, first), unknown: self.chunk(&self.unknown, first) }
+    }
+
+    fn chunk(&self, words: &[u64], first: usize) -> Words {
+        let mut chunk = [0; CHUNK_WORDS];
+        let rows = CHUNK_ROWS.min(self.row_count - first);
+        for (i, word) in chunk.iter_mut().enumerate().take(rows.div_ceil(64)) {
+            *word = read_word(words, first + i * 64, 64.min(rows - i * 64));
+        }
+        chunk
+    }
 }
 
 /// A column of numbers is scanned faster than bits are set one by one for more than this share of the rows. Tests
 /// ask the index whenever it can answer.
 const SCAN_SHARE: usize = if cfg!(test) { 1 } else { 16 };
 /// A pattern is tried on every entry of the dictionary when there are this many times more rows.
-const DICTIONARY_SHARE: usize = 2;
+const DICTIONARY_SHARE: usize = if cfg!(test) { 1 } else { 2 };
+/// Grams that are looked up for one pattern: the rarest ones.
+const GRAMS_MAX: usize = 8;
 
 /// `None` when the index has no answer that is faster than the column.
-pub(crate) fn answer_leaf(test: &Test, index: &ScalarIndex) -> Option<IndexAnswer> {
-    let words = match test {
+pub(crate) fn answer(node: &Node, index: &ScalarIndex) -> Option<IndexAnswer> {
+    let row_count = index.row_count();
+    let (yes, unknown, superset) = match node {
+        Node::IsNull { .. } => (index.nulls(), empty(index), false),
+        Node::Exists { path, .. } => (json_answers::exists(path, index)?, empty(index), false),
+        Node::Leaf(Leaf { source: Source::Json(path), test: Test::Json { arithmetic: None, test }, .. }) => {
+            let unknown = if path.dynamic { empty(index) } else { index.nulls() };
+            match (index.grams(), test) {
+                (Some(_), JsonTest::Text(test)) if json_answers::is_at(path, index) => {
+                    (candidates(test, index)?, unknown, true)
+                }
+                (Some(_), _) => return None,
+                (None, _) => (json_answers::test(path, test, index)?, unknown, false),
+            }
+        }
+        Node::Leaf(Leaf { source: Source::Column { .. }, test, .. }) if index.json().is_none() => {
+            match (index.grams(), test) {
+                (Some(_), Test::Text(test)) => (candidates(test, index)?, index.nulls(), true),
+                (Some(_), _) => return None,
+                (None, _) => (answer_test(test, index)?, index.nulls(), false),
+            }
+        }
+        _ => return None,
+    };
+    Some(IndexAnswer { row_count, yes, unknown, superset })
+}
+
+/// Rows that are TRUE.
+fn answer_test(test: &Test, index: &ScalarIndex) -> Option<Vec<u64>> {
+    Some(match test {
         Test::Contains(items, quantifier) if index.is_array() => contains(items, *quantifier, index),
         _ if index.is_array() => return None,
         Test::Int { arithmetic: None, test } => scarce(ints(test), index)?,
@@ -46,15 +87,33 @@ pub(crate) fn answer_leaf(test: &Test, index: &ScalarIndex) -> Option<IndexAnswe
         }
         Test::Text(test) => union(&texts(test, index)?, index),
         _ => return None,
-    };
-    Some(IndexAnswer { yes: words, nulls: index.nulls() })
+    })
 }
 
-fn empty(index: &ScalarIndex) -> Vec<u64> {
+/// Rows with all runs of characters that the pattern needs; `None` when it needs none, or only common ones.
+fn candidates(test: &TextTest, index: &ScalarIndex) -> Option<Vec<u64>> {
+    let (min, max) = index.grams()?;
+    let literals = match test {
+        TextTest::Equals(text) => vec![&**text],
+        TextTest::Like(pattern) => pattern.literals(),
+        _ => return None,
+    };
+    let grams = literals.into_iter().filter_map(|literal| grams_of(literal, min, max)).flatten();
+    let mut entries: Vec<Range<usize>> = grams.map(|gram| index.equal(Key::Text(gram))).collect();
+    entries.sort_by_cached_key(|entries| index.count(entries.clone()));
+    entries.truncate(GRAMS_MAX);
+    let rarest = index.count(entries.first()?.clone());
+    if !cfg!(test) && rarest > index.row_count() / 2 {
+        return None;
+    }
+    Some(all(&entries, index))
+}
+
+pub(crate) fn empty(index: &ScalarIndex) -> Vec<u64> {
     vec![0; index.row_count().div_ceil(64)]
 }
 
-fn union(entries: &[Range<usize>], index: &ScalarIndex) -> Vec<u64> {
+pub(crate) fn union(entries: &[Range<usize>], index: &ScalarIndex) -> Vec<u64> {
     let mut words = empty(index);
     entries.iter().for_each(|range| index.mark(range.clone(), &mut words));
     words
@@ -63,8 +122,8 @@ fn union(entries: &[Range<usize>], index: &ScalarIndex) -> Vec<u64> {
 /// The union, unless scanning the numbers is cheaper.
 fn scarce(ranges: Vec<(Bound<Key<'_>>, Bound<Key<'_>>)>, index: &ScalarIndex) -> Option<Vec<u64>> {
     let entries: Vec<Range<usize>> = ranges.into_iter().map(|(low, high)| index.between(low, high)).collect();
-    let rows: usize = entries.iter().map(|range| index.count(range.clone())).sum();
-    (rows.max(entries.len()) <= index.row_count() / SCAN_SHARE).then(|| union(&entries, index))
+    let cost: usize = entries.iter().map(|range| index.mark_cost(range.clone())).sum();
+    (cost.max(entries.len()) <= index.row_count() / SCAN_SHARE).then(|| union(&entries, index))
 }
 
 fn ints(test: &IntTest) -> Vec<(Bound<Key<'_>>, Bound<Key<'_>>)> {
@@ -108,8 +167,13 @@ fn texts(test: &TextTest, index: &ScalarIndex) -> Option<Vec<Range<usize>>> {
             if index.distinct() > index.row_count() / DICTIONARY_SHARE {
                 return None;
             }
-            let passing = (0..index.distinct()).filter(|&entry| test.matches(index.text(entry)));
-            passing.map(|entry| entry..entry + 1).collect()
+            let mut passing = Vec::new();
+            index.each_text(0..index.distinct(), |entry, text| {
+                if test.matches(text) {
+                    passing.push(entry..entry + 1);
+                }
+            });
+            passing
         }
     })
 }
@@ -123,7 +187,7 @@ fn contains(items: &Elements, quantifier: Quantifier, index: &ScalarIndex) -> Ve
 }
 
 /// Rows under every one of these entries; of an empty list every row that is not null.
-fn all(entries: &[Range<usize>], index: &ScalarIndex) -> Vec<u64> {
+pub(crate) fn all(entries: &[Range<usize>], index: &ScalarIndex) -> Vec<u64> {
     let mut words: Vec<u64> = index.nulls().iter().map(|null| !null).collect();
     if let (Some(last), tail @ 1..) = (words.last_mut(), index.row_count() % 64) {
         *last &= (1 << tail) - 1;

@@ -86,6 +86,39 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
+/// The members of `Json::Object`: names with their escapes not resolved, and values. A name may come twice.
+pub(crate) fn members(object: &[u8]) -> Members<'_> {
+    Members { cursor: Cursor { bytes: object, at: 1 }, first: true }
+}
+
+pub(crate) struct Members<'a> {
+    cursor: Cursor<'a>,
+    first: bool,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a [u8], Json<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.cursor.skip_space();
+        if self.cursor.peek()? == b'}' {
+            return None;
+        }
+        if !self.first {
+            self.cursor.expect(b',')?;
+            self.cursor.skip_space();
+        }
+        self.first = false;
+        let name = self.cursor.string()?;
+        self.cursor.skip_space();
+        self.cursor.expect(b':')?;
+        self.cursor.skip_space();
+        let value = Cursor { ..self.cursor }.value()?;
+        self.cursor.skip_value()?;
+        Some((name, value))
+    }
+}
+
 /// Text with its escapes resolved.
 pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     if !raw.contains(&b'\\') {

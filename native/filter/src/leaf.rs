@@ -10,7 +10,7 @@ use crate::text::TextTest;
 /// A column of another kind than the program was checked for reads as null; the schema rules that out.
 const UNREADABLE: Truth = Truth { yes: [0; CHUNK_WORDS], unknown: [u64::MAX; CHUNK_WORDS] };
 
-pub(crate) fn test_leaf(leaf: &Leaf, chunk: &Chunk<'_>, wanted: &Words) -> Truth {
+pub(crate) fn test_leaf(leaf: &Leaf, chunk: &Chunk<'_, '_>, wanted: &Words) -> Truth {
     match &leaf.source {
         Source::Column { slot } => {
             let nulls = chunk.nulls(*slot);
@@ -38,7 +38,7 @@ pub(crate) fn test_leaf(leaf: &Leaf, chunk: &Chunk<'_>, wanted: &Words) -> Truth
 }
 
 /// Two-valued inside a document; UNKNOWN where the document itself is null.
-fn test_documents(chunk: &Chunk<'_>, path: &Path, wanted: &Words, test: impl Fn(Json<'_>) -> bool) -> Truth {
+fn test_documents(chunk: &Chunk<'_, '_>, path: &Path, wanted: &Words, test: impl Fn(Json<'_>) -> bool) -> Truth {
     let nulls = chunk.nulls(path.slot);
     let rows = zip(wanted, &nulls, |wanted, null| wanted & !null);
     let yes = match chunk.documents(path.slot) {
@@ -139,7 +139,7 @@ fn test_at(values: ScalarSlice<'_>, at: usize, test: &Test) -> bool {
 }
 
 /// UNKNOWN where the array is null or has no such element.
-fn test_elements(chunk: &Chunk<'_>, slot: usize, index: usize, test: &Test, wanted: &Words) -> Truth {
+fn test_elements(chunk: &Chunk<'_, '_>, slot: usize, index: usize, test: &Test, wanted: &Words) -> Truth {
     let Some(ViewValues::Array { offsets, elements }) = chunk.values(slot) else { return UNREADABLE };
     let nulls = chunk.nulls(slot);
     let rows = zip(wanted, &nulls, |wanted, null| wanted & !null);
@@ -148,7 +148,7 @@ fn test_elements(chunk: &Chunk<'_>, slot: usize, index: usize, test: &Test, want
     Truth { yes, unknown: zip(&present, wanted, |present, wanted| wanted & !present) }
 }
 
-fn test_lengths(chunk: &Chunk<'_>, slot: usize, test: &Test, wanted: &Words) -> Truth {
+fn test_lengths(chunk: &Chunk<'_, '_>, slot: usize, test: &Test, wanted: &Words) -> Truth {
     let Some(ViewValues::Array { offsets, .. }) = chunk.values(slot) else { return UNREADABLE };
     let nulls = chunk.nulls(slot);
     let rows = zip(wanted, &nulls, |wanted, null| wanted & !null);
@@ -208,7 +208,7 @@ impl Elements {
 /// UNKNOWN where either side is null.
 #[inline(never)]
 pub(crate) fn test_columns(
-    chunk: &Chunk<'_>,
+    chunk: &Chunk<'_, '_>,
     relation: Relation,
     left: usize,
     right: usize,

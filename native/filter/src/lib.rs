@@ -7,6 +7,8 @@ mod estimate;
 mod evaluate;
 mod index_answers;
 mod json;
+mod json_answers;
+pub mod json_keys;
 mod json_test;
 mod leaf;
 mod like;
@@ -22,4 +24,4 @@ mod tests;
 
 pub use estimate::Estimate;
 pub use program::{KeyList, KeyRestriction, Program};
-pub use source::{BytesSlice, ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};
+pub use source::{BytesSlice, ColumnSource, ColumnView, RunColumn, ScalarIndexes, ScalarSlice, ViewValues};

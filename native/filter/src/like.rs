@@ -50,6 +50,22 @@ impl LikePattern {
         }
     }
 
+    /// Texts that every match contains.
+    pub fn literals(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Equals(text) | Self::Prefix(text) | Self::Suffix(text) => vec![text],
+            Self::Infix(finder) => vec![finder.needle()],
+            Self::General(general) => {
+                let pieces = general.segments.iter().flat_map(|segment| &segment.pieces);
+                let literals = pieces.filter_map(|piece| match piece {
+                    Piece::Literal(text) => Some(text.as_slice()),
+                    Piece::One => None,
+                });
+                literals.collect()
+            }
+        }
+    }
+
     pub fn matches(&self, text: &[u8]) -> bool {
         match self {
             Self::Equals(value) => **value == *text,

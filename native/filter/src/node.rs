@@ -5,14 +5,15 @@ use crate::numbers::{FloatTest, IntSet, IntTest, Operation};
 use crate::text::{TextSet, TextTest};
 use std::cmp::Ordering;
 
+/// `id` numbers the tips that an index may answer.
 #[derive(Debug)]
 pub(crate) enum Node {
     Constant(bool),
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    IsNull { slot: usize },
-    Exists(Path),
+    IsNull { id: usize, slot: usize },
+    Exists { id: usize, path: Path },
     Columns { relation: Relation, left: usize, right: usize, kind: ColumnsKind },
     Leaf(Leaf),
 }
@@ -71,7 +72,7 @@ pub(crate) struct Path {
 /// One test of one value a row.
 #[derive(Debug)]
 pub(crate) struct Leaf {
-    /// Numbers leaves from 0, to find the answer of a scalar index.
+    /// Numbers the tips that an index may answer from 0.
     pub id: usize,
     pub source: Source,
     pub test: Test,
@@ -184,7 +185,7 @@ impl Node {
             Self::IsNull { .. } => 1,
             Self::And(nodes) | Self::Or(nodes) => nodes.iter().map(Self::cost).fold(0, u32::saturating_add),
             Self::Not(node) => node.cost(),
-            Self::Exists(_) => 100,
+            Self::Exists { .. } => 100,
             Self::Columns { .. } => 4,
             Self::Leaf(leaf) => leaf.cost(),
         }

@@ -32,7 +32,7 @@ pub struct Program {
     pub(crate) root: Node,
     /// Field ids; a node's slot is a position in it.
     pub(crate) fields: Vec<u32>,
-    pub(crate) leaf_count: usize,
+    pub(crate) tip_count: usize,
     primary_slot: Option<usize>,
 }
 
@@ -44,7 +44,7 @@ impl Program {
     pub fn decode(schema: &Schema, bytes: &[u8]) -> Result<Self> {
         let decoded = decode_node(schema, bytes)?;
         let primary_slot = decoded.fields.iter().position(|&id| id == schema.primary().id);
-        Ok(Self { root: decoded.root, fields: decoded.fields, leaf_count: decoded.leaf_count, primary_slot })
+        Ok(Self { root: decoded.root, fields: decoded.fields, tip_count: decoded.tip_count, primary_slot })
     }
 
     /// Fields that the program reads.

@@ -4,6 +4,7 @@
 use elanus_index::scalar::ScalarIndex;
 use elanus_rows::column::{Bits, Column, Values, VarBytes};
 use elanus_rows::error::NativeError;
+use std::sync::Arc;
 
 /// The rows of one segment.
 pub trait ColumnSource {
@@ -18,24 +19,57 @@ pub trait ColumnSource {
         self.row_count()
     }
 
-    /// The values of `field` in one run; `None` when the segment has no such column, which reads as all null.
+    /// The values of `field` in one run; `None` when the segment has no such column, which reads as all null. Asked for
+    /// only when a row of the run still depends on it.
     ///
     /// # Errors
     /// The column cannot be read.
-    fn column(&self, run: usize, field: u32) -> Result<Option<ColumnView<'_>>, NativeError>;
+    fn column(&self, run: usize, field: u32) -> Result<Option<RunColumn<'_>>, NativeError>;
 }
 
 /// The scalar indexes of one segment. An index covers every row of the segment.
 pub trait ScalarIndexes {
-    fn of(&self, field: u32) -> Option<&ScalarIndex>;
+    /// All indexes of a field: a JSON field may have one for each path.
+    fn of(&self, field: u32) -> Vec<&ScalarIndex>;
+}
+
+/// A column of one run: kept by the source, or decoded for this reader.
+#[derive(Clone, Debug)]
+pub enum RunColumn<'a> {
+    Kept(ColumnView<'a>),
+    Decoded(Arc<Column>),
+}
+
+impl RunColumn<'_> {
+    pub(crate) fn view(&self) -> ColumnView<'_> {
+        match self {
+            Self::Kept(view) => *view,
+            Self::Decoded(column) => (&**column).into(),
+        }
+    }
 }
 
 /// Values of one field in one run.
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnView<'a> {
     pub values: ViewValues<'a>,
-    /// `None`: no row is null.
-    pub validity: Option<&'a Bits>,
+    /// One bit a row, set where it is not null. `None`: no row is null.
+    pub validity: Option<&'a [u64]>,
+}
+
+impl<'a> ColumnView<'a> {
+    /// Rows `start..start + rows`; `start` is a multiple of 64.
+    #[must_use]
+    pub fn slice(self, start: usize, rows: usize) -> Self {
+        let values = match self.values {
+            ViewValues::Scalar(values) => ViewValues::Scalar(values.slice(start, rows)),
+            ViewValues::Array { offsets, elements } => {
+                ViewValues::Array { offsets: &offsets[start..=start + rows], elements }
+            }
+            ViewValues::Opaque => ViewValues::Opaque,
+        };
+        Self { values, validity: self.validity.map(|words| &words[start / 64..]) }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +115,19 @@ impl<'a> From<&'a VarBytes> for BytesSlice<'a> {
 }
 
 impl<'a> ScalarSlice<'a> {
+    #[must_use]
+    pub(crate) fn slice(self, start: usize, rows: usize) -> Self {
+        let range = start..start + rows;
+        match self {
+            Self::Bool(v) => Self::Bool(&v[range]),
+            Self::Int32(v) => Self::Int32(&v[range]),
+            Self::Int64(v) => Self::Int64(&v[range]),
+            Self::Float(v) => Self::Float(&v[range]),
+            Self::Double(v) => Self::Double(&v[range]),
+            Self::Bytes(v) => Self::Bytes(BytesSlice { offsets: &v.offsets[start..=start + rows], data: v.data }),
+        }
+    }
+
     /// `None` for arrays and vectors.
     #[must_use]
     pub fn of(values: &'a Values) -> Option<Self> {
@@ -104,6 +151,6 @@ impl<'a> From<&'a Column> for ColumnView<'a> {
             }
             other => ScalarSlice::of(other).map_or(ViewValues::Opaque, ViewValues::Scalar),
         };
-        Self { values, validity: column.validity.as_ref() }
+        Self { values, validity: column.validity.as_ref().map(Bits::words) }
     }
 }

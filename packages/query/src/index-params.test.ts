@@ -52,7 +52,7 @@ test("automatic indexes", () => {
   expect(resolve("v", "AUTOINDEX", "L2")).toEqual(["HNSW", "L2", { M: 18, efConstruction: 240 }]);
   expect(resolve("sparse", "AUTOINDEX")).toEqual(["SPARSE_INVERTED_INDEX", "IP", {}]);
   expect(resolve("bin", "AUTOINDEX")).toEqual(["BIN_FLAT", "HAMMING", {}]);
-  expect(resolve("s", "")).toEqual(["INVERTED", {}]);
+  expect(resolve("s", "")).toEqual(["HYBRID", { bitmap_cardinality_limit: 100 }]);
   expect(resolve("v", "AUTOINDEX", "L2", { M: "8" })).toBe("only metric type can be passed when use AutoIndex");
   expect(resolve("v", "AUTOINDEX", "L2", { "mmap.enabled": "true" })).toEqual(["HNSW", "L2", expect.anything()]);
 });
@@ -191,7 +191,4 @@ test.each([
 
 test("what later versions build is named", () => {
   expect(resolve("v", "IVF_PQ", "L2")).toEqual({ kind: "notImplemented", call: "index type IVF_PQ" });
-  expect(resolve("s", "STL_SORT")).toEqual({ kind: "notImplemented", call: "index type STL_SORT" });
-  expect(resolve("j", "INVERTED", undefined, { json_cast_type: "DOUBLE" })).toMatchObject({ kind: "notImplemented" });
-  expect(resolve("j", "INVERTED")).toMatchObject({ kind: "missingParameter" });
 });

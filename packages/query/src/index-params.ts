@@ -8,9 +8,10 @@ import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
 import { checkBinaryMetric, elementWidth, minHashParams } from "./binary-index-params.ts";
 import { integer, refuse, type Sent } from "./build-param.ts";
 import { typeName } from "./filter/program.ts";
+import { pointerOf, resolveScalar, SCALAR_TYPES } from "./scalar-index.ts";
 import { sparseParams } from "./sparse-index-params.ts";
 
-type BuildParams = Record<string, string | number | boolean>;
+type BuildParams = CreateIndex["params"];
 
 /** Keys that say how an index is loaded, not how it is built. */
 const LOAD_KEYS: readonly string[] = ["mmap.enabled", "indexoffsetcache.enabled", "warmup"];
@@ -42,17 +43,6 @@ const VECTOR_TYPES: ReadonlyMap<string, { readonly families: readonly Family[]; 
   ["MINHASH_LSH", { families: ["binary"], built: true }],
 ]);
 
-const SCALAR_TYPES: ReadonlySet<string> = new Set([
-  "INVERTED",
-  "BITMAP",
-  "STL_SORT",
-  "Trie",
-  "TRIE",
-  "marisa-trie",
-  "NGRAM",
-  "RTREE",
-]);
-
 const INT_MAX = 2_147_483_647;
 
 /**
@@ -60,15 +50,30 @@ const INT_MAX = 2_147_483_647;
  * defaults, the name filled in. What the client sent stays in `userParams`.
  */
 export function resolveIndex(schema: CollectionSchema, request: CreateIndex): Outcome<CreateIndex> {
-  const field = schema.fields.find((candidate) => candidate.name === request.field);
-  if (field === undefined) return unknownField(schema, request);
+  const field = fieldOf(schema, request);
+  if (field === undefined) return refuse(`cannot create index on non-exist field: ${request.field}`);
   const load = checkLoadKeys(request.type, request.params);
   if (!load.ok) return load;
-  const resolved = isVector(field.type) ? resolveVector(field, request) : resolveScalar(field, request);
+  const resolved = isVector(field.type) ? resolveVector(field, request) : checkedScalar(field, request);
   if (!resolved.ok) return resolved;
   const { metric: _, ...rest } = request;
-  const index = request.index === "" ? field.name : request.index;
-  return succeed({ ...rest, index, ...resolved.value });
+  const path = field.type === DataType.json ? pointerOf(resolved.value.params) : "";
+  const index = request.index === "" ? `${field.name}${path}` : request.index;
+  return succeed({ ...rest, field: field.name, index, ...resolved.value });
+}
+
+/** A name that is no field may be a key of the dynamic field, when the request is for a JSON index. */
+function fieldOf(schema: CollectionSchema, request: CreateIndex): FieldSchema | undefined {
+  const named = schema.fields.find((candidate) => candidate.name === request.field);
+  if (named !== undefined || request.params["json_cast_type"] === undefined) return named;
+  return schema.fields.find((candidate) => candidate.dynamic);
+}
+
+function checkedScalar(field: FieldSchema, request: CreateIndex): Outcome<Resolved> {
+  const { type } = request;
+  if (VECTOR_TYPES.has(type)) return refuse(`index ${type} only supports vector data type`);
+  if (type !== "" && type !== "AUTOINDEX" && !SCALAR_TYPES.has(type)) return unknownType(type);
+  return resolveScalar(field, request);
 }
 
 interface Resolved {
@@ -84,11 +89,6 @@ function notYet(what: string): Failure {
 function unknownType(type: string): Failure {
   const actual = `invalid index type: ${type}`;
   return fail({ kind: "invalidParameter", message: actual, expected: "valid index", actual });
-}
-
-function unknownField(schema: CollectionSchema, request: CreateIndex): Failure {
-  if (schema.dynamicFieldEnabled && request.params["json_path"] !== undefined) return notYet("on a JSON path");
-  return refuse(`cannot create index on non-exist field: ${request.field}`);
 }
 
 function checkLoadKeys(type: string, params: Sent): Outcome<void> {
@@ -196,82 +196,4 @@ function buildParams(type: string, metric: Metric, sent: Sent): Outcome<BuildPar
   }
 }
 
-const NUMBERS: readonly DataType[] = [
-  DataType.int8,
-  DataType.int16,
-  DataType.int32,
-  DataType.int64,
-  DataType.float,
-  DataType.double,
-];
-const INTEGERS: readonly DataType[] = [DataType.int8, DataType.int16, DataType.int32, DataType.int64];
-
-function resolveScalar(field: FieldSchema, request: CreateIndex): Outcome<Resolved> {
-  const { type } = request;
-  if (VECTOR_TYPES.has(type)) return refuse(`index ${type} only supports vector data type`);
-  const automatic = type === "" || type === "AUTOINDEX";
-  if (!automatic && !SCALAR_TYPES.has(type)) return unknownType(type);
-  const fits = checkScalarType(automatic ? "INVERTED" : type, field, request.params);
-  if (!fits.ok) return fits;
-  if (field.type === DataType.json) return checkJsonIndex(request.params);
-  return automatic || type === "INVERTED" ? succeed({ type: "INVERTED", params: {} }) : notYet(`type ${type}`);
-}
-
-function checkScalarType(type: string, field: FieldSchema, params: Sent): Outcome<void> {
-  const own = field.type;
-  const value = own === DataType.array ? (field.elementType ?? DataType.json) : own;
-  const ok = succeed(undefined);
-  switch (type) {
-    case "INVERTED":
-      if (value === DataType.bool || value === DataType.varChar || NUMBERS.includes(value)) return ok;
-      return own === DataType.json ? ok : refuse(`INVERTED are not supported on ${typeName(own)} field`);
-    case "BITMAP":
-      if (field.primaryKey) return refuse("create bitmap index on primary key not supported");
-      if (value === DataType.bool || value === DataType.varChar || INTEGERS.includes(value)) return ok;
-      if (own === DataType.array) return refuse("bitmap index are only supported on bool, int, string for array field");
-      return own === DataType.json
-        ? ok
-        : refuse("bitmap index are only supported on bool, int, string and array field");
-    case "STL_SORT":
-      if (NUMBERS.includes(own) || own === DataType.varChar || own === DataType.json) return ok;
-      return refuse(`STL_SORT are only supported on numeric, varchar or timestamptz field, got ${typeName(own)}`);
-    case "NGRAM":
-      return own === DataType.varChar || own === DataType.json
-        ? checkGrams(params)
-        : refuse("NGRAM are only supported on varchar or json field");
-    case "RTREE":
-      return refuse(`RTREE index can only be built on geometry field, got ${typeName(own)}`);
-    default:
-      return own === DataType.varChar ? ok : refuse("TRIE are only supported on varchar field");
-  }
-}
-
-function checkGrams(params: Sent): Outcome<void> {
-  const [least, most] = [params["min_gram"], params["max_gram"]];
-  if (least === undefined || most === undefined) return refuse("Ngram index must specify both min_gram and max_gram");
-  for (const [key, value] of [
-    ["min_gram", least],
-    ["max_gram", most],
-  ] as const) {
-    if (!/^[+-]?\d+$/.test(String(value))) return refuse(`${key} for Ngram index must be an integer, got: ${value}`);
-  }
-  if (Number(least) > 0 && Number(least) <= Number(most)) return succeed(undefined);
-  return refuse(`invalid min_gram or max_gram value for Ngram index, min_gram: ${least}, max_gram: ${most}`);
-}
-
-const CAST_TYPES: readonly string[] = [
-  "BOOL",
-  "DOUBLE",
-  "VARCHAR",
-  "ARRAY_BOOL",
-  "ARRAY_DOUBLE",
-  "ARRAY_VARCHAR",
-  "JSON",
-];
-
-function checkJsonIndex(params: Sent): Failure {
-  const cast = params["json_cast_type"];
-  if (cast === undefined) return fail({ kind: "missingParameter", message: "json index must specify cast type" });
-  if (!CAST_TYPES.includes(String(cast).toUpperCase())) return refuse(`json_cast_type ${cast} is not supported`);
-  return notYet("on a JSON path");
 }

@@ -1,12 +1,14 @@
 //! The sealed segment: immutable rows in files, sorted by key, with tombstones and indexes beside them.
 
 pub(crate) mod arrow;
+pub(crate) mod blocks;
 pub(crate) mod bloom;
 pub(crate) mod checked;
 pub(crate) mod scalars;
 pub(crate) mod statistics;
 pub(crate) mod vectors;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -22,21 +24,24 @@ use crate::chunk::inserted;
 use crate::deaths::Deaths;
 use crate::file::SegmentFile;
 use crate::keys::key_at;
+use blocks::Place;
 use checked::guarded;
 use scalars::ScalarFile;
 use statistics::{FieldStatistics, Statistics};
 use vectors::VectorFile;
 
-/// Columns above this are decoded whole only for filters and for reads of many rows.
+/// Columns above this are not kept in memory: filters read them block by block.
 const KEPT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 16 << 20 };
-/// One row of so many is still a read of few rows.
-const FEW_ROWS: usize = 64;
+
+static OPENED: AtomicU64 = AtomicU64::new(0);
 
 /// A value that is made at the first use and counted.
 type Lazy<T> = OnceLock<(T, Account)>;
 
 #[derive(Debug)]
 pub(crate) struct Sealed {
+    /// Of all sealed segments that this process has opened.
+    number: u64,
     schema: Arc<Schema>,
     rows: usize,
     statistics: Statistics,
@@ -95,6 +100,7 @@ impl Sealed {
             + statistics.bloom.words().len() * 8
             + vectors.iter().flatten().map(VectorFile::memory_bytes).sum::<usize>();
         let sealed = Self {
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
             columns: schema.fields.iter().map(|_| OnceLock::new()).collect(),
             schema,
             rows,
@@ -139,14 +145,32 @@ impl Sealed {
         })
     }
 
-    /// Some rows of a scalar field. Large columns are not kept in memory for that.
+    /// Some rows of a scalar field. Of a large column only the pages they lie in are decoded.
     pub(crate) fn gather(&self, position: usize, rows: &[u32]) -> Result<Column> {
         let field = &self.schema.fields[position];
-        let kept = self.columns[position].get().is_some() || self.scalars.column_bytes(field) <= KEPT_BYTES;
-        if kept || rows.len() > self.rows / FEW_ROWS {
+        if self.is_kept(position) {
             return Ok(self.column(position)?.gather(rows));
         }
         guarded("scalars", || self.scalars.rows_of(field, rows))
+    }
+
+    /// A scalar column that is in memory already, or small enough to stay there.
+    fn is_kept(&self, position: usize) -> bool {
+        let field = &self.schema.fields[position];
+        self.columns[position].get().is_some() || self.scalars.column_bytes(field) <= KEPT_BYTES
+    }
+
+    /// A block of a scalar column that is too large to be kept whole; `None` when it is not.
+    pub(crate) fn block(&self, schema: &Schema, position: usize, block: usize) -> Result<Option<Arc<Column>>> {
+        if position >= self.width() || schema.fields[position].data_type.is_vector() {
+            return Ok(None);
+        }
+        if self.is_kept(position) {
+            return Ok(None);
+        }
+        let field = &self.schema.fields[position];
+        let place = Place { segment: self.number, position, block };
+        blocks::get(place, || guarded("scalars", || self.scalars.block(field, block))).map(Some)
     }
 
     pub(crate) fn vectors(&self, position: usize) -> Option<&VectorFile> {
@@ -225,7 +249,7 @@ impl Sealed {
         self.deaths.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an index in the place of the old one of its field.
+    /// Puts an index in the place of the old one of its field, or of its path in a JSON field.
     pub(crate) fn attach(&self, index: Arc<Attached>) -> Result<()> {
         if index.row_count().is_some_and(|rows| rows != self.rows) {
             return Err(NativeError::FileCorrupt {
@@ -234,7 +258,7 @@ impl Sealed {
             });
         }
         let mut attached = self.attached_mut();
-        attached.retain(|old| old.field != index.field && old.id != index.id);
+        attached.retain(|old| !old.same_place(&index) && old.id != index.id);
         attached.push(index);
         Ok(())
     }
@@ -328,5 +352,11 @@ pub(crate) fn absent(field: &Field, rows: usize) -> Column {
     match &field.default_value {
         Some(value) => Column { values: repeated(field, value, rows), validity: None },
         None => Column::nulls(field, rows),
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        blocks::forget(self.number);
     }
 }

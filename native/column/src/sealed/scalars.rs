@@ -1,5 +1,6 @@
 //! The `scalars` column group: one Parquet file with all scalar fields and the insert timestamps.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
@@ -18,6 +19,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::properties::WriterProperties;
 
 use super::arrow::{append_arrow, arrow_field, field_id, to_arrow};
+use super::blocks::BLOCK_ROWS;
 
 /// Name of the column of insert timestamps.
 pub(crate) const TIMESTAMP: &str = "$timestamp";
@@ -100,6 +102,24 @@ impl ScalarFile {
         wanted.sort_unstable();
         wanted.dedup();
         let ranges = wanted.iter().map(|&row| row as usize..row as usize + 1);
+        let column = self.selected(field, position, ranges)?;
+        if column.len() != wanted.len() {
+            return Err(damaged("rows are missing"));
+        }
+        let places = rows.iter().map(|row| wanted.partition_point(|other| other < row) as u32);
+        Ok(column.gather(&places.collect::<Vec<_>>()))
+    }
+
+    /// The rows of one block of a field, decoding only the pages they lie in.
+    pub(crate) fn block(&self, field: &Field, block: usize) -> Result<Column> {
+        let range = block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS);
+        let count = range.len();
+        let Some(position) = self.position(field) else { return Ok(super::absent(field, count)) };
+        let column = self.selected(field, position, std::iter::once(range))?;
+        if column.len() == count { Ok(column) } else { Err(damaged("rows are missing")) }
+    }
+
+    fn selected(&self, field: &Field, position: usize, ranges: impl Iterator<Item = Range<usize>>) -> Result<Column> {
         let selection = RowSelection::from_consecutive_ranges(ranges, self.rows);
         let mut column = Column::empty(field);
         let reader = self.builder(position).with_row_selection(selection).build().map_err(corrupt)?;
@@ -107,11 +127,7 @@ impl ScalarFile {
             let batch = batch.map_err(|e| damaged(&e.to_string()))?;
             append_arrow(field, &mut column, batch.column(0)).map_err(|e| damaged(&e))?;
         }
-        if column.len() != wanted.len() {
-            return Err(damaged("rows are missing"));
-        }
-        let places = rows.iter().map(|row| wanted.partition_point(|other| other < row) as u32);
-        Ok(column.gather(&places.collect::<Vec<_>>()))
+        Ok(column)
     }
 
     /// Bytes of a field when decoded, about.

@@ -5,10 +5,11 @@ mod random;
 mod table;
 
 use crate::Program;
+use elanus_index::scalar::ScalarType;
 use elanus_rows::column::Bits;
 use meaning::{FIELDS, FLOAT, ID, Node, Operand, Row, SMALL, TEXT, encode, schema, truth};
 use proptest::prelude::*;
-use random::{expression, row};
+use random::{expression, index_type, json_definition, row};
 use serde_json::Value;
 use table::{Indexes, Runs};
 
@@ -17,7 +18,7 @@ fn true_rows(bits: &Bits) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn programs_mean_what_they_say(
@@ -25,6 +26,8 @@ proptest! {
         rows in proptest::collection::vec(row(), 0..90),
         cuts in proptest::collection::vec(any::<usize>(), 0..3),
         mask in any::<u64>(),
+        of in index_type(),
+        json in proptest::collection::vec(json_definition(), 0..3),
     ) {
         let program = Program::decode(&schema(), &encode(&node)).unwrap();
         let expected: Vec<usize> = (0..rows.len()).filter(|&i| truth(&node, &rows[i]) == Some(true)).collect();
@@ -37,7 +40,7 @@ proptest! {
         prop_assert_eq!(true_rows(&program.evaluate(&source, None, Some(&candidates)).unwrap()), among.clone());
 
         let whole = Runs::new(&rows, &[]);
-        let indexes = Indexes::new(&whole);
+        let indexes = Indexes::new(&whole, of, &json);
         prop_assert_eq!(true_rows(&program.evaluate(&whole, Some(&indexes), None).unwrap()), expected);
         prop_assert_eq!(true_rows(&program.evaluate(&whole, Some(&indexes), Some(&candidates)).unwrap()), among);
     }
@@ -121,7 +124,7 @@ fn float_columns_compare_in_32_bits() {
     row[0] = 1.into();
     row[2] = 0.1.into();
     let source = Runs::new(&[row], &[]);
-    let indexes = Indexes::new(&source);
+    let indexes = Indexes::new(&source, ScalarType::Inverted, &[]);
     for node in [
         Node::Compare(0, Operand::Column(FLOAT), 0.1.into()),
         Node::In(Operand::Column(FLOAT), vec![0.1.into()]),

@@ -3,6 +3,8 @@
 use super::meaning::{
     DOCUMENT, DOUBLE, DYNAMIC, FIELDS, FLAG, FLOAT, ID, INTS, Node, Operand, Row, SMALL, TEXT, TEXTS,
 };
+use super::table::JsonDefinition;
+use elanus_index::scalar::ScalarType;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -174,4 +176,30 @@ pub(super) fn expression() -> impl Strategy<Value = Node> {
             inner.prop_map(|node| Node::Not(Box::new(node))),
         ]
     })
+}
+
+pub(super) fn index_type() -> impl Strategy<Value = ScalarType> {
+    let types = [
+        ScalarType::Inverted,
+        ScalarType::Bitmap,
+        ScalarType::StlSort,
+        ScalarType::Trie,
+        ScalarType::Ngram { min: 1, max: 2 },
+        ScalarType::Ngram { min: 2, max: 3 },
+        ScalarType::Hybrid { limit: 2 },
+    ];
+    proptest::sample::select(types.to_vec())
+}
+
+pub(super) fn json_definition() -> impl Strategy<Value = JsonDefinition> {
+    const CASTS: [&str; 7] = ["BOOL", "DOUBLE", "VARCHAR", "ARRAY_BOOL", "ARRAY_DOUBLE", "ARRAY_VARCHAR", "JSON"];
+    let step = prop_oneof![3 => "[xy0]".prop_map(Value::from), 1 => (0u64..2).prop_map(Value::from)];
+    let path = proptest::collection::vec(step, 0..3);
+    let lookup = (path.clone(), index_type(), proptest::sample::select(&CASTS[..])).prop_map(|(path, of, cast)| {
+        let of = if let ScalarType::Ngram { .. } = of { ScalarType::Inverted } else { of };
+        JsonDefinition { of, path, cast }
+    });
+    let grams =
+        path.prop_map(|path| JsonDefinition { of: ScalarType::Ngram { min: 1, max: 2 }, path, cast: "VARCHAR" });
+    prop_oneof![5 => lookup, 1 => grams]
 }

@@ -1,9 +1,10 @@
 //! Rows as columns, in runs, and the scalar indexes over them.
 
-use super::meaning::{DOCUMENT, DOUBLE, DYNAMIC, FIELDS, FLAG, FLOAT, ID, INTS, Row, SMALL, TEXTS, position};
-use crate::{ColumnSource, ColumnView, ScalarIndexes, ScalarSlice, ViewValues};
+use super::meaning::{DOCUMENT, DOUBLE, DYNAMIC, FIELDS, FLAG, FLOAT, ID, INTS, Row, SMALL, TEXT, TEXTS, position};
+use crate::json_keys::{Cast, JsonKeys, JsonPath};
+use crate::{BytesSlice, ColumnSource, RunColumn, ScalarIndexes, ScalarSlice, ViewValues};
 use elanus_index::progress::Progress;
-use elanus_index::scalar::{ScalarIndex, ScalarRows, Scalars, build};
+use elanus_index::scalar::{JsonSource, ScalarIndex, ScalarRows, ScalarType, Scalars, build};
 use elanus_index::storage::Storage;
 use elanus_rows::column::{Bits, Column, Values, VarBytes};
 use elanus_rows::error::NativeError;
@@ -79,27 +80,67 @@ impl ColumnSource for Runs {
         self.lengths[run]
     }
 
-    fn column(&self, run: usize, field: u32) -> Result<Option<ColumnView<'_>>, NativeError> {
-        Ok(Some((&self.runs[run][position(field)]).into()))
+    fn column(&self, run: usize, field: u32) -> Result<Option<RunColumn<'_>>, NativeError> {
+        Ok(Some(RunColumn::Kept((&self.runs[run][position(field)]).into())))
     }
 }
 
-pub(super) struct Indexes(Vec<Option<ScalarIndex>>);
+/// By field.
+pub(super) struct Indexes(Vec<Vec<ScalarIndex>>);
+
+/// What the JSON fields are indexed by; NGRAM keeps the texts at its path.
+#[derive(Clone, Debug)]
+pub(super) struct JsonDefinition {
+    pub of: ScalarType,
+    pub path: Vec<Value>,
+    pub cast: &'static str,
+}
 
 impl Indexes {
-    pub(super) fn new(source: &Runs) -> Self {
-        Self(FIELDS.map(|field| (!matches!(field, DOCUMENT | DYNAMIC)).then(|| index(source, field))).into())
+    /// Over all fields of one run of rows. `of` must take texts.
+    pub(super) fn new(source: &Runs, of: ScalarType, json: &[JsonDefinition]) -> Self {
+        let all = FIELDS.map(|field| match (field, of) {
+            (DOCUMENT | DYNAMIC, _) => json.iter().map(|definition| json_index(source, field, definition)).collect(),
+            (TEXT, _) | (_, ScalarType::Inverted | ScalarType::Bitmap | ScalarType::StlSort) => {
+                vec![index(source, field, of)]
+            }
+            _ => Vec::new(),
+        });
+        Self(all.into())
     }
 }
 
 impl ScalarIndexes for Indexes {
-    fn of(&self, field: u32) -> Option<&ScalarIndex> {
-        self.0[position(field)].as_ref()
+    fn of(&self, field: u32) -> Vec<&ScalarIndex> {
+        self.0[position(field)].iter().collect()
     }
 }
 
-fn index(source: &Runs, field: u32) -> ScalarIndex {
-    let view = source.column(0, field).unwrap().unwrap();
+fn open(rows: &ScalarRows<'_>, of: ScalarType, json: Option<JsonSource>) -> ScalarIndex {
+    ScalarIndex::open(Storage::copy_of(&build(rows, of, json, &Progress::default()).unwrap())).unwrap()
+}
+
+fn json_index(source: &Runs, field: u32, definition: &JsonDefinition) -> ScalarIndex {
+    let RunColumn::Kept(view) = source.column(0, field).unwrap().unwrap() else { panic!("kept") };
+    let ViewValues::Scalar(ScalarSlice::Bytes(documents)) = view.values else { panic!("documents") };
+    let path = Value::from(definition.path.clone()).to_string();
+    let parsed = JsonPath::parse(&path).unwrap();
+    let is_valid = |row: usize| view.validity.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
+    let keys = match definition.of {
+        ScalarType::Ngram { .. } => JsonKeys::texts(documents, is_valid, &parsed),
+        _ => JsonKeys::of(documents, is_valid, &parsed, Cast::from_name(definition.cast).unwrap()),
+    };
+    let rows = ScalarRows {
+        row_count: source.row_count(),
+        values: Scalars::Bytes { offsets: &keys.offsets, data: &keys.data },
+        offsets: Some(&keys.rows),
+        validity: view.validity,
+    };
+    open(&rows, definition.of, Some(JsonSource { path, cast: definition.cast.to_owned(), exact: keys.exact }))
+}
+
+fn index(source: &Runs, field: u32, of: ScalarType) -> ScalarIndex {
+    let RunColumn::Kept(view) = source.column(0, field).unwrap().unwrap() else { panic!("kept") };
     let (slice, offsets) = match view.values {
         ViewValues::Scalar(slice) => (slice, None),
         ViewValues::Array { offsets, elements } => (elements, Some(offsets)),
@@ -111,9 +152,7 @@ fn index(source: &Runs, field: u32) -> ScalarIndex {
         ScalarSlice::Int64(v) => Scalars::Int64(v),
         ScalarSlice::Float(v) => Scalars::Float(v),
         ScalarSlice::Double(v) => Scalars::Double(v),
-        ScalarSlice::Bytes(v) => Scalars::Bytes { offsets: v.offsets, data: v.data },
+        ScalarSlice::Bytes(BytesSlice { offsets, data }) => Scalars::Bytes { offsets, data },
     };
-    let validity = view.validity.map(Bits::words);
-    let rows = ScalarRows { row_count: source.row_count(), values, offsets, validity };
-    ScalarIndex::open(Storage::copy_of(&build(&rows, &Progress::default()).unwrap())).unwrap()
+    open(&ScalarRows { row_count: source.row_count(), values, offsets, validity: view.validity }, of, None)
 }

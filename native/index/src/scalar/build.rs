@@ -1,9 +1,18 @@
 //! Builds the file of a scalar index.
 
-use super::{KeyKind, Meta, U32, U64};
+use super::dictionary::TextWriter;
+use super::grams::each_gram;
+use super::postings::Writer;
+use super::{JsonSource, KeyKind, Meta, ScalarType, U64};
 use crate::IndexError;
 use crate::format;
 use crate::progress::Progress;
+use std::collections::HashMap;
+
+/// Longer runs of characters would take memory for little: a long literal is looked up by several runs.
+const GRAM_CHARS_MAX: usize = 6;
+/// Values taken between two looks at a wish to stop.
+const STEP: usize = 1 << 16;
 
 /// Values of one field, back to back.
 #[derive(Clone, Copy, Debug)]
@@ -37,57 +46,94 @@ impl ScalarRows<'_> {
     }
 
     /// Calls `take(value, row)` for each value of each row that is not null.
-    fn each(&self, mut take: impl FnMut(usize, u32)) {
-        for row in (0..self.row_count).filter(|&row| self.is_valid(row)) {
-            match self.offsets {
-                None => take(row, row as u32),
-                Some(offsets) => (offsets[row]..offsets[row + 1]).for_each(|value| take(value as usize, row as u32)),
+    fn each(&self, progress: &Progress, mut take: impl FnMut(usize, u32)) -> Result<(), IndexError> {
+        for from in (0..self.row_count).step_by(STEP) {
+            progress.check()?;
+            let to = self.row_count.min(from + STEP);
+            for row in (from..to).filter(|&row| self.is_valid(row)) {
+                match self.offsets {
+                    None => take(row, row as u32),
+                    Some(offsets) => {
+                        (offsets[row]..offsets[row + 1]).for_each(|value| take(value as usize, row as u32));
+                    }
+                }
             }
+            progress.advance(0.4 * to as f32 / self.row_count as f32);
         }
+        Ok(())
     }
+}
+
+/// What the builder of each kind of values needs to know.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    rows: &'a ScalarRows<'a>,
+    of: ScalarType,
+    progress: &'a Progress,
 }
 
 struct Sections {
     kind: KeyKind,
-    distinct: usize,
+    bitmaps: bool,
+    front_coded: bool,
     values: Vec<u8>,
     offsets: Vec<u8>,
-    starts: Vec<u8>,
-    rows: Vec<u8>,
+    postings: Writer,
 }
 
-/// The bytes of the index file.
+/// The bytes of the index file. `json` says where the values come from when the field is JSON; then they are `Bytes`.
 ///
 /// # Errors
-/// Cancelled, or more rows than a row number can say.
-pub fn build(rows: &ScalarRows<'_>, progress: &Progress) -> Result<Vec<u8>, IndexError> {
+/// A type that does not take these values, cancelled, or more rows than a row number can say.
+pub fn build(
+    rows: &ScalarRows<'_>,
+    of: ScalarType,
+    json: Option<JsonSource>,
+    progress: &Progress,
+) -> Result<Vec<u8>, IndexError> {
     if u32::try_from(rows.row_count).is_err() {
         return Err(IndexError::Parameter(format!("{} rows are too many for one index", rows.row_count)));
     }
-    progress.check()?;
-    let sections = match rows.values {
-        Scalars::Bool(v) => numbers(rows, KeyKind::Ints, |i| Some(i64::from(v[i])), i64::to_le_bytes),
-        Scalars::Int32(v) => numbers(rows, KeyKind::Ints, |i| Some(i64::from(v[i])), i64::to_le_bytes),
-        Scalars::Int64(v) => numbers(rows, KeyKind::Ints, |i| Some(v[i]), i64::to_le_bytes),
-        Scalars::Float(v) => floats(rows, |i| f64::from(v[i])),
-        Scalars::Double(v) => floats(rows, |i| v[i]),
-        Scalars::Bytes { offsets, data } => texts(rows, |i| &data[offsets[i] as usize..offsets[i + 1] as usize]),
+    let task = Task { rows, of, progress };
+    let sections = match (rows.values, of) {
+        (Scalars::Bytes { offsets, data }, ScalarType::Ngram { min, max }) => {
+            task.grams(min, max.min(min.max(GRAM_CHARS_MAX)), |i| &data[offsets[i] as usize..offsets[i + 1] as usize])
+        }
+        (Scalars::Bytes { offsets, data }, _) => task.texts(|i| &data[offsets[i] as usize..offsets[i + 1] as usize]),
+        (_, ScalarType::Trie | ScalarType::Ngram { .. }) => {
+            Err(IndexError::Parameter(format!("{} are only supported on varchar field", of.name())))
+        }
+        (Scalars::Bool(v), _) => task.numbers(KeyKind::Ints, |i| Some(i64::from(v[i])), i64::to_le_bytes),
+        (Scalars::Int32(v), _) => task.numbers(KeyKind::Ints, |i| Some(i64::from(v[i])), i64::to_le_bytes),
+        (Scalars::Int64(v), _) => task.numbers(KeyKind::Ints, |i| Some(v[i]), i64::to_le_bytes),
+        (Scalars::Float(v), _) => task.floats(|i| f64::from(v[i])),
+        (Scalars::Double(v), _) => task.floats(|i| v[i]),
     }?;
     progress.check()?;
+    let grams = match of {
+        ScalarType::Ngram { min, max } => Some([min, max.min(min.max(GRAM_CHARS_MAX))]),
+        _ => None,
+    };
     let meta = Meta {
-        index_type: "INVERTED".to_owned(),
+        index_type: of.name().to_owned(),
         kind: sections.kind,
-        array: rows.offsets.is_some(),
+        array: rows.offsets.is_some() || grams.is_some(),
         rows: rows.row_count,
-        distinct: sections.distinct,
+        distinct: sections.postings.distinct(),
+        bitmaps: sections.bitmaps,
+        front_coded: sections.front_coded,
+        grams,
+        json,
     };
     let meta = serde_json::to_vec(&meta).map_err(|e| IndexError::Parameter(e.to_string()))?;
     let file = format::write(&[
         ("meta", &meta),
         ("values", &sections.values),
         ("offsets", &sections.offsets),
-        ("starts", &sections.starts),
-        ("rows", &sections.rows),
+        ("starts", &sections.postings.starts),
+        ("rows", &sections.postings.rows),
+        ("places", &sections.postings.places),
+        ("bitmaps", &sections.postings.words),
         ("nulls", &nulls(rows)),
     ]);
     progress.advance(1.0);
@@ -109,70 +155,84 @@ fn ordered(value: f64) -> i64 {
     bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
-fn floats(rows: &ScalarRows<'_>, value: impl Fn(usize) -> f64) -> Result<Sections, IndexError> {
-    let key = |i| Some(value(i)).filter(|v: &f64| !v.is_nan()).map(ordered);
-    numbers(rows, KeyKind::Floats, key, |key| {
-        let bits = key ^ (((key >> 63) as u64) >> 1) as i64;
-        bits.to_le_bytes()
-    })
-}
-
-fn numbers(
-    rows: &ScalarRows<'_>,
-    kind: KeyKind,
-    key: impl Fn(usize) -> Option<i64>,
-    encode: impl Fn(i64) -> [u8; U64],
-) -> Result<Sections, IndexError> {
-    let mut pairs: Vec<(i64, u32)> = Vec::with_capacity(rows.row_count);
-    rows.each(|value, row| pairs.extend(key(value).map(|key| (key, row))));
-    pairs.sort_unstable();
-    pairs.dedup();
-    let mut values = Vec::new();
-    let (distinct, starts, listed) = lists(&pairs, |pair| pair.0, |pair| pair.1, |pair| values.extend(encode(pair.0)))?;
-    Ok(Sections { kind, distinct, values, offsets: Vec::new(), starts, rows: listed })
-}
-
-fn texts<'a>(rows: &ScalarRows<'_>, text: impl Fn(usize) -> &'a [u8]) -> Result<Sections, IndexError> {
-    let mut pairs: Vec<(&[u8], u32)> = Vec::with_capacity(rows.row_count);
-    rows.each(|value, row| pairs.push((text(value), row)));
-    pairs.sort_unstable();
-    pairs.dedup();
-    let mut values: Vec<u8> = Vec::new();
-    let mut offsets = Vec::new();
-    let (distinct, starts, listed) = lists(
-        &pairs,
-        |pair| pair.0,
-        |pair| pair.1,
-        |pair| {
-            offsets.extend((values.len() as u64).to_le_bytes());
-            values.extend(pair.0);
-        },
-    )?;
-    offsets.extend((values.len() as u64).to_le_bytes());
-    Ok(Sections { kind: KeyKind::Texts, distinct, values, offsets, starts, rows: listed })
-}
-
-type Lists = (usize, Vec<u8>, Vec<u8>);
-
-/// Cuts sorted pairs into one list of rows for each value; `open` sees the first pair of each.
-fn lists<P, K: PartialEq>(
-    pairs: &[P],
-    key: impl Fn(&P) -> K,
-    row: impl Fn(&P) -> u32,
-    mut open: impl FnMut(&P),
-) -> Result<Lists, IndexError> {
-    let total = u32::try_from(pairs.len())
-        .map_err(|_| IndexError::Parameter(format!("{} values are too many for one index", pairs.len())))?;
-    let (mut distinct, mut starts) = (0, Vec::new());
-    let mut listed = Vec::with_capacity(pairs.len() * U32);
-    for (i, pair) in pairs.iter().enumerate() {
-        if i == 0 || key(&pairs[i - 1]) != key(pair) {
-            distinct += 1;
-            starts.extend((i as u32).to_le_bytes());
-            open(pair);
-        }
-        listed.extend(row(pair).to_le_bytes());
+impl Task<'_> {
+    fn floats(self, value: impl Fn(usize) -> f64) -> Result<Sections, IndexError> {
+        let key = |i| Some(value(i)).filter(|v: &f64| !v.is_nan()).map(ordered);
+        self.numbers(KeyKind::Floats, key, |key| {
+            let bits = key ^ (((key >> 63) as u64) >> 1) as i64;
+            bits.to_le_bytes()
+        })
     }
-    starts.extend(total.to_le_bytes());
-    Ok((distinct, starts, listed))
+
+    fn numbers(
+        self,
+        kind: KeyKind,
+        key: impl Fn(usize) -> Option<i64>,
+        encode: impl Fn(i64) -> [u8; U64],
+    ) -> Result<Sections, IndexError> {
+        let mut pairs: Vec<(i64, u32)> = Vec::with_capacity(self.rows.row_count);
+        self.rows.each(self.progress, |value, row| pairs.extend(key(value).map(|key| (key, row))))?;
+        let mut values = Vec::new();
+        let (bitmaps, postings) = self.entries(pairs, |key| values.extend(encode(key)))?;
+        Ok(Sections { kind, bitmaps, front_coded: false, values, offsets: Vec::new(), postings })
+    }
+
+    fn texts<'a>(self, text: impl Fn(usize) -> &'a [u8]) -> Result<Sections, IndexError> {
+        let mut pairs: Vec<(&[u8], u32)> = Vec::with_capacity(self.rows.row_count);
+        self.rows.each(self.progress, |value, row| pairs.push((text(value), row)))?;
+        let front_coded = self.of == ScalarType::Trie;
+        let mut texts = TextWriter::new(front_coded);
+        let (bitmaps, postings) = self.entries(pairs, |key| texts.push(key))?;
+        texts.finish();
+        let (values, offsets) = (texts.values, texts.offsets);
+        Ok(Sections { kind: KeyKind::Texts, bitmaps, front_coded, values, offsets, postings })
+    }
+
+    /// Sorts the pairs of value and row, and cuts them into one entry for each value; `open` sees each value once.
+    fn entries<K: Ord + Copy>(
+        self,
+        mut pairs: Vec<(K, u32)>,
+        mut open: impl FnMut(K),
+    ) -> Result<(bool, Writer), IndexError> {
+        pairs.sort_unstable();
+        pairs.dedup();
+        self.progress.check()?;
+        self.progress.advance(0.8);
+        let entries = || pairs.chunk_by(|a, b| a.0 == b.0);
+        let bitmaps = self.of.has_bitmaps(entries().count());
+        let mut postings = Writer::new(self.rows.row_count, bitmaps);
+        let mut rows = Vec::new();
+        for entry in entries() {
+            open(entry[0].0);
+            rows.clear();
+            rows.extend(entry.iter().map(|pair| pair.1));
+            postings.push(&rows)?;
+        }
+        Ok((bitmaps, postings))
+    }
+
+    /// Runs of characters repeat so often that their rows are gathered under them before anything is sorted.
+    fn grams<'a>(self, min: usize, max: usize, text: impl Fn(usize) -> &'a [u8]) -> Result<Sections, IndexError> {
+        let mut rows_of: HashMap<&[u8], Vec<u32>> = HashMap::new();
+        self.rows.each(self.progress, |value, row| {
+            each_gram(text(value), min, max, |gram| {
+                let rows = rows_of.entry(gram).or_default();
+                if rows.last() != Some(&row) {
+                    rows.push(row);
+                }
+            });
+        })?;
+        let mut entries: Vec<(&[u8], Vec<u32>)> = rows_of.into_iter().collect();
+        entries.sort_unstable();
+        self.progress.check()?;
+        let mut texts = TextWriter::new(true);
+        let mut postings = Writer::new(self.rows.row_count, true);
+        for (gram, rows) in &entries {
+            texts.push(gram);
+            postings.push(rows)?;
+        }
+        texts.finish();
+        let (values, offsets) = (texts.values, texts.offsets);
+        Ok(Sections { kind: KeyKind::Texts, bitmaps: true, front_coded: true, values, offsets, postings })
+    }
 }

@@ -1,14 +1,23 @@
-//! The scalar INVERTED index: a sorted dictionary of the values of one field, with the rows of each
-//! (docs/formats/scalar-index.md). It answers equality, membership, ranges, prefixes and array containment.
+//! Scalar indexes: a sorted dictionary of the values of one field, with the rows of each
+//! (docs/formats/scalar-index.md). They answer equality, membership, ranges, prefixes, patterns and containment.
 
 mod build;
+mod dictionary;
+mod grams;
+mod kind;
+mod postings;
 
 pub use build::{ScalarRows, Scalars, build};
+pub use grams::grams_of;
+pub use kind::{ScalarType, text_param};
 
 use crate::IndexError;
 use crate::format::File;
 use crate::storage::Storage;
+use dictionary::Dictionary;
+use postings::Postings;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ops::{Bound, Range};
 
 const U32: usize = size_of::<u32>();
@@ -33,6 +42,19 @@ pub enum Key<'a> {
     Text(&'a [u8]),
 }
 
+/// Of an index over a JSON field: where its values come from. The entries are keys that the reader of filters makes of
+/// paths and values; to the index they are texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JsonSource {
+    /// Steps from the document to the values.
+    pub path: String,
+    /// What the values were cast to (contract/indexes.md 23).
+    pub cast: String,
+    /// Every number in it is its own double.
+    pub exact: bool,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Meta {
@@ -42,6 +64,15 @@ struct Meta {
     array: bool,
     rows: usize,
     distinct: usize,
+    #[serde(default)]
+    bitmaps: bool,
+    #[serde(default)]
+    front_coded: bool,
+    /// The entries are runs of characters of the texts, at least and at most so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grams: Option<[usize; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    json: Option<JsonSource>,
 }
 
 /// An opened, immutable index over one scalar field of one segment. Entries are numbered in the order of their
@@ -50,20 +81,25 @@ struct Meta {
 pub struct ScalarIndex {
     file: File,
     meta: Meta,
-    /// Values, or for texts the bytes back to back.
-    values: Range<usize>,
-    /// Texts only: where each begins, and the end.
-    offsets: Range<usize>,
-    /// Where the rows of each entry begin, and the end; counted in rows.
-    starts: Range<usize>,
-    /// Ascending within an entry.
-    rows: Range<usize>,
+    dictionary: Dictionary,
+    postings: Postings,
+    grams: Option<(usize, usize)>,
     /// One bit a row; empty when no row is null.
     nulls: Range<usize>,
 }
 
 fn corrupt(what: &str) -> IndexError {
     IndexError::Corrupt(format!("index file is damaged: {what}"))
+}
+
+fn u64_at(file: &File, range: &Range<usize>, i: usize) -> u64 {
+    let at = range.start + i * U64;
+    file.bytes()[at..at + U64].try_into().map_or(0, u64::from_le_bytes)
+}
+
+fn u32_at(file: &File, range: &Range<usize>, i: usize) -> u32 {
+    let at = range.start + i * U32;
+    file.bytes()[at..at + U32].try_into().map_or(0, u32::from_le_bytes)
 }
 
 impl ScalarIndex {
@@ -75,44 +111,27 @@ impl ScalarIndex {
         let file = File::open(storage)?;
         let meta: Meta = serde_json::from_slice(file.section("meta")?)
             .map_err(|error| corrupt(&format!("section meta: {error}")))?;
-        let index = Self {
-            values: file.range("values")?,
-            offsets: file.range("offsets")?,
-            starts: file.range("starts")?,
-            rows: file.range("rows")?,
-            nulls: file.range("nulls")?,
+        if u32::try_from(meta.rows).is_err() || u32::try_from(meta.distinct).is_err() {
+            return Err(corrupt("section meta: size out of range"));
+        }
+        let nulls = file.range("nulls")?;
+        if !nulls.is_empty() && meta.rows.div_ceil(64).checked_mul(U64) != Some(nulls.len()) {
+            return Err(corrupt("section nulls"));
+        }
+        Ok(Self {
+            dictionary: Dictionary::open(&file, &meta)?,
+            postings: Postings::open(&file, &meta)?,
+            grams: meta.grams.map(grams::checked).transpose()?,
+            nulls,
             file,
             meta,
-        };
-        index.verify()?;
-        Ok(index)
+        })
     }
 
-    /// Everything that later look-ups rely on.
-    fn verify(&self) -> Result<(), IndexError> {
-        let distinct = self.meta.distinct;
-        let fits = |range: &Range<usize>, width: usize, count: usize| count.checked_mul(width) == Some(range.len());
-        let texts = self.meta.kind == KeyKind::Texts;
-        let sized = fits(&self.starts, U32, distinct.saturating_add(1))
-            && self.rows.len().is_multiple_of(U32)
-            && (self.nulls.is_empty() || fits(&self.nulls, U64, self.meta.rows.div_ceil(64)))
-            && if texts { fits(&self.offsets, U64, distinct + 1) } else { fits(&self.values, U64, distinct) };
-        if !sized {
-            return Err(corrupt("sections do not fit together"));
-        }
-        let ascending = |count: usize, last: usize, at: &dyn Fn(usize) -> usize| {
-            at(0) == 0 && at(count) == last && (0..count).all(|i| at(i) <= at(i + 1))
-        };
-        if !ascending(distinct, self.rows.len() / U32, &|i| self.start(i)) {
-            return Err(corrupt("section starts"));
-        }
-        if texts && !ascending(distinct, self.values.len(), &|i| self.u64_at(&self.offsets, i) as usize) {
-            return Err(corrupt("section offsets"));
-        }
-        if self.postings(0..distinct).any(|row| row as usize >= self.meta.rows) {
-            return Err(corrupt("section rows: no such row"));
-        }
-        Ok(())
+    /// Milvus's name of the type.
+    #[must_use]
+    pub fn type_name(&self) -> &str {
+        &self.meta.index_type
     }
 
     /// Rows that the index covers, nulls included.
@@ -132,6 +151,18 @@ impl ScalarIndex {
         self.meta.array
     }
 
+    /// The field is JSON and the entries are keys of paths and values.
+    #[must_use]
+    pub fn json(&self) -> Option<&JsonSource> {
+        self.meta.json.as_ref()
+    }
+
+    /// The entries are runs of characters, at least and at most so long.
+    #[must_use]
+    pub fn grams(&self) -> Option<(usize, usize)> {
+        self.grams
+    }
+
     /// Number of entries.
     #[must_use]
     pub fn distinct(&self) -> usize {
@@ -144,65 +175,15 @@ impl ScalarIndex {
         self.file.heap_bytes()
     }
 
-    fn u64_at(&self, range: &Range<usize>, i: usize) -> u64 {
-        let at = range.start + i * U64;
-        self.file.bytes()[at..at + U64].try_into().map_or(0, u64::from_le_bytes)
-    }
-
-    fn start(&self, entry: usize) -> usize {
-        let at = self.starts.start + entry * U32;
-        self.file.bytes()[at..at + U32].try_into().map_or(0, u32::from_le_bytes) as usize
-    }
-
-    fn postings(&self, entries: Range<usize>) -> impl Iterator<Item = u32> + '_ {
-        let from = self.rows.start + self.start(entries.start) * U32;
-        let to = self.rows.start + self.start(entries.end) * U32;
-        self.file.bytes()[from..to].as_chunks::<U32>().0.iter().map(|&bytes| u32::from_le_bytes(bytes))
-    }
-
     /// The text of an entry; empty for numbers.
     #[must_use]
-    pub fn text(&self, entry: usize) -> &[u8] {
-        if self.meta.kind != KeyKind::Texts {
-            return &[];
-        }
-        let from = self.values.start + self.u64_at(&self.offsets, entry) as usize;
-        let to = self.values.start + self.u64_at(&self.offsets, entry + 1) as usize;
-        &self.file.bytes()[from..to]
+    pub fn text(&self, entry: usize) -> Cow<'_, [u8]> {
+        self.dictionary.text(&self.file, entry)
     }
 
-    /// First entry for which `before` is false, where it is true up to some entry and false from then on.
-    fn partition(&self, before: impl Fn(usize) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.meta.distinct);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if before(middle) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    }
-
-    /// First entry with a value >= `key`, or > it when `after`. A key of another kind has no place.
-    fn position(&self, key: Key<'_>, after: bool) -> Option<usize> {
-        let before = |less: bool, equal: bool| less || (after && equal);
-        match (key, self.meta.kind) {
-            (Key::Int(key), KeyKind::Ints) => Some(self.partition(|entry| {
-                let value = self.u64_at(&self.values, entry) as i64;
-                before(value < key, value == key)
-            })),
-            (Key::Float(key), KeyKind::Floats) if !key.is_nan() => Some(self.partition(|entry| {
-                let value = f64::from_bits(self.u64_at(&self.values, entry));
-                before(value < key, value == key)
-            })),
-            (Key::Text(key), KeyKind::Texts) => Some(self.partition(|entry| {
-                let value = self.text(entry);
-                before(value < key, value == key)
-            })),
-            _ => None,
-        }
+    /// Calls `take` with the texts of these entries, in order.
+    pub fn each_text(&self, entries: Range<usize>, take: impl FnMut(usize, &[u8])) {
+        self.dictionary.each_text(&self.file, entries, take);
     }
 
     /// The entry with that value: one or none.
@@ -214,15 +195,16 @@ impl ScalarIndex {
     /// Entries with values between the bounds.
     #[must_use]
     pub fn between(&self, low: Bound<Key<'_>>, high: Bound<Key<'_>>) -> Range<usize> {
+        let position = |key, after| self.dictionary.position(&self.file, key, after);
         let from = match low {
             Bound::Unbounded => Some(0),
-            Bound::Included(key) => self.position(key, false),
-            Bound::Excluded(key) => self.position(key, true),
+            Bound::Included(key) => position(key, false),
+            Bound::Excluded(key) => position(key, true),
         };
         let to = match high {
             Bound::Unbounded => Some(self.meta.distinct),
-            Bound::Included(key) => self.position(key, true),
-            Bound::Excluded(key) => self.position(key, false),
+            Bound::Included(key) => position(key, true),
+            Bound::Excluded(key) => position(key, false),
         };
         match (from, to) {
             (Some(from), Some(to)) if from < to => from..to,
@@ -233,31 +215,41 @@ impl ScalarIndex {
     /// Entries whose text begins with `prefix`.
     #[must_use]
     pub fn with_prefix(&self, prefix: &[u8]) -> Range<usize> {
-        let Some(from) = self.position(Key::Text(prefix), false) else { return 0..0 };
-        let to = self.partition(|entry| self.text(entry) < prefix || self.text(entry).starts_with(prefix));
-        from..to.max(from)
+        // The first text after all with the prefix: the last byte that can grow does.
+        let after = prefix.iter().rposition(|&byte| byte < u8::MAX).map(|at| {
+            let mut next = prefix[..=at].to_vec();
+            next[at] += 1;
+            next
+        });
+        let high = after.as_deref().map_or(Bound::Unbounded, |text| Bound::Excluded(Key::Text(text)));
+        if self.meta.kind == KeyKind::Texts { self.between(Bound::Included(Key::Text(prefix)), high) } else { 0..0 }
     }
 
     /// Rows listed under these entries; for arrays a row counts once for each.
     #[must_use]
     pub fn count(&self, entries: Range<usize>) -> usize {
-        self.start(entries.end) - self.start(entries.start)
+        self.postings.count(&self.file, entries)
+    }
+
+    /// What [`Self::mark`] costs, in bits set one by one.
+    #[must_use]
+    pub fn mark_cost(&self, entries: Range<usize>) -> usize {
+        self.postings.mark_cost(&self.file, entries)
     }
 
     /// Sets the bits of the rows under these entries.
     pub fn mark(&self, entries: Range<usize>, words: &mut [u64]) {
-        for row in self.postings(entries) {
-            words[row as usize / 64] |= 1 << (row % 64);
-        }
+        self.postings.mark(&self.file, entries, words);
     }
 
     /// One bit for each null row.
     #[must_use]
     pub fn nulls(&self) -> Vec<u64> {
+        let words = self.meta.rows.div_ceil(64);
         if self.nulls.is_empty() {
-            return vec![0; self.meta.rows.div_ceil(64)];
+            return vec![0; words];
         }
-        (0..self.meta.rows.div_ceil(64)).map(|i| self.u64_at(&self.nulls, i)).collect()
+        (0..words).map(|i| u64_at(&self.file, &self.nulls, i)).collect()
     }
 }
 

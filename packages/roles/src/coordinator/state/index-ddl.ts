@@ -5,7 +5,7 @@ import type { IndexId } from "@elanus/model/id";
 import { invalid } from "@elanus/model/error";
 import { indexNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
-import { DataType, isVector, type FieldSchema } from "@elanus/model/schema";
+import { isVector } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import { indexNamed, NO_CHANGE, type Catalog, type Change, type CollectionRecord } from "./catalog.ts";
 import { indexStateOf, type Attempts } from "./index-jobs.ts";
@@ -35,7 +35,7 @@ export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId,
     params: request.params,
     userParams: request.userParams,
     createdAt: at,
-    name: request.index === "" ? defaultName(field, request) : request.index,
+    name: request.index === "" ? field.name : request.index,
     ...(request.metric === undefined ? {} : { metric: request.metric }),
   };
   const twin = indexNamed(record, index.name);
@@ -48,11 +48,6 @@ export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId,
     return fail(invalid("CreateIndex failed: creating multiple indexes on same field is not supported"));
   }
   return succeed({ putCollections: [{ ...record, indexes: [...record.indexes, index] }] });
-}
-
-function defaultName(field: FieldSchema, request: CreateIndex): string {
-  const path = request.params["json_path"];
-  return field.type === DataType.json && typeof path === "string" ? `${field.name}${path}` : field.name;
 }
 
 /** JSON fields may have an index per path. */
