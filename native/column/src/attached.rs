@@ -19,7 +19,7 @@ pub(crate) struct Attached {
 
 enum Body {
     Vector(Index),
-    Scalar(ScalarIndex),
+    Scalar(Box<ScalarIndex>),
 }
 
 impl Attached {
@@ -36,7 +36,7 @@ impl Attached {
         } else {
             let index = ScalarIndex::open(storage).map_err(wrong)?;
             let bytes = index.memory_bytes();
-            (Body::Scalar(index), bytes)
+            (Body::Scalar(Box::new(index)), bytes)
         };
         Ok(Self { id, field: of.id, body, account: Account::new(Kind::Index, bytes) })
     }

@@ -195,5 +195,3 @@ function buildParams(type: string, metric: Metric, sent: Sent): Outcome<BuildPar
       return succeed({});
   }
 }
-
-}

@@ -136,6 +136,8 @@ export interface CoordinatorContract {
   // Indexes and loading
   createIndex(request: CreateIndex): Promise<Outcome<void>>;
   dropIndex(ref: CollectionRef, index: string): Promise<Outcome<void>>;
+  /** Changes how an index is held: `mmap.enabled`, `indexoffsetcache.enabled`, `warmup`; of a released collection. */
+  alterIndex(ref: CollectionRef, index: string, set: Properties, remove: readonly string[]): Promise<Outcome<void>>;
   /** All indexes when `index` is empty; progress over sealed rows that existed before `at` (0: all). */
   describeIndexes(ref: CollectionRef, index: string, at: Timestamp): Promise<Outcome<readonly IndexProgress[]>>;
   load(ref: CollectionRef, partitions: "all" | readonly string[]): Promise<Outcome<void>>;

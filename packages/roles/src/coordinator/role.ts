@@ -27,7 +27,7 @@ import type {
   SegmentId,
   ShardId,
 } from "@elanus/model/id";
-import { aliasNameError, collectionNameError } from "@elanus/model/names";
+import { aliasNameError, collectionNameError, indexNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { RunningRole, World } from "@elanus/platform/ports/world";
@@ -51,7 +51,7 @@ import {
   renameCollection,
 } from "./state/collection-ddl.ts";
 import { alterDatabase, createDatabase, dropDatabase } from "./state/database-ddl.ts";
-import { createIndex, describeIndexes, dropIndex } from "./state/index-ddl.ts";
+import { alterIndex, createIndex, describeIndexes, dropIndex } from "./state/index-ddl.ts";
 import { load, loadProgress, release } from "./state/load-ddl.ts";
 import { createPartition, dropPartition } from "./state/partition-ddl.ts";
 import { channelsByLoad, queryNodeOf } from "./state/placement.ts";
@@ -296,6 +296,8 @@ class Coordinator implements CoordinatorContract {
   // Indexes and loading
 
   async createIndex(request: CreateIndex): Promise<Outcome<void>> {
+    const bad = indexNameError(request.index);
+    if (bad !== undefined) return fail(bad);
     const numbers = await this.#numbers(1);
     if (!numbers.ok) return numbers;
     const { id, at } = numbers.value;
@@ -309,6 +311,9 @@ class Coordinator implements CoordinatorContract {
 
   dropIndex: CoordinatorContract["dropIndex"] = (ref, index) =>
     this.#changeLoaded(ref, (catalog) => dropIndex(catalog, ref, index));
+
+  alterIndex: CoordinatorContract["alterIndex"] = (ref, index, set, remove) =>
+    this.#change((catalog) => alterIndex(catalog, ref, index, { set, remove }));
 
   describeIndexes: CoordinatorContract["describeIndexes"] = (ref, name, at) => {
     const found = this.#catalog.resolve(ref);

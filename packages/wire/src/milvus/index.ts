@@ -75,6 +75,20 @@ export const dropIndex: Handler<milvus.DropIndexRequest, common.Status> = async 
   return dropped.ok || dropped.error.kind === "indexNotFound" ? succeed(success) : dropped;
 };
 
+export const alterIndex: Handler<milvus.AlterIndexRequest, common.Status> = async (request, call) => {
+  const ref = refOf(call, request.dbName, request.collectionName);
+  if (!ref.ok) return ref;
+  const { indexName, extraParams, deleteKeys } = request;
+  if (indexName === "") return invalid("index name is empty");
+  if (extraParams.length > 0 && deleteKeys.length > 0) {
+    return invalid("cannot provide both DeleteKeys and ExtraParams");
+  }
+  const set = flatten(extraParams);
+  if (!set.ok) return set;
+  const altered = await call.env.proxy.catalog.alterIndex(ref.value, indexName, set.value, deleteKeys);
+  return altered.ok ? succeed(success) : altered;
+};
+
 export const describeIndex: Handler<milvus.DescribeIndexRequest, milvus.DescribeIndexResponse> = async (
   request,
   call,

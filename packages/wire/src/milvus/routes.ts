@@ -82,6 +82,7 @@ const milvusHandlers: Handlers<typeof MilvusServiceMethods> = {
   GetLoadState: load.getLoadState,
   GetReplicas: load.getReplicas,
   CreateIndex: index.createIndex,
+  AlterIndex: index.alterIndex,
   DropIndex: index.dropIndex,
   DescribeIndex: index.describeIndex,
   GetIndexStatistics: index.getIndexStatistics,

@@ -28,8 +28,8 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map(
 export const restGaps: readonly string[] = `
   collections/truncate collections/add_function collections/alter_function collections/drop_function
   collections/add_function_field collections/drop_function_field collections/fields/alter_properties
-  collections/fields/add collections/fields/drop collections/struct_fields/add indexes/alter_properties
-  indexes/drop_properties users/list users/describe users/create users/update_password users/drop
+  collections/fields/add collections/fields/drop collections/struct_fields/add
+  users/list users/describe users/create users/update_password users/drop
   users/grant_role users/revoke_role roles/list roles/describe roles/create roles/alter roles/drop
   roles/grant_privilege roles/revoke_privilege roles/grant_privilege_v2 roles/revoke_privilege_v2
   privilege_groups/list privilege_groups/create privilege_groups/drop privilege_groups/add_privileges_to_group

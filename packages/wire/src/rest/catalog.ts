@@ -121,6 +121,17 @@ const dropIndex: Endpoint = (body, call) => {
   return () => runVoid(indexes.dropIndex, milvus.DropIndexRequestCodec, request, call);
 };
 
+const alterIndex: Endpoint = (body, call) => {
+  const request = { ...named(body, call), indexName: body.required("indexName"), extraParams: propertiesIn(body) };
+  return () => runVoid(indexes.alterIndex, milvus.AlterIndexRequestCodec, request, call);
+};
+
+const dropIndexProperties: Endpoint = (body, call) => {
+  const deleteKeys = body.texts("propertyKeys");
+  const request = { ...named(body, call), indexName: body.required("indexName"), deleteKeys };
+  return () => runVoid(indexes.alterIndex, milvus.AlterIndexRequestCodec, request, call);
+};
+
 const listAliases: Endpoint = (body, call) => {
   const request = { dbName: call.database, collectionName: body.text("collectionName") };
   return async () => {
@@ -206,6 +217,8 @@ export const catalogEndpoints: Readonly<Record<string, Endpoint>> = {
   "indexes/describe": describeIndex,
   "indexes/create": createIndexes,
   "indexes/drop": dropIndex,
+  "indexes/alter_properties": alterIndex,
+  "indexes/drop_properties": dropIndexProperties,
   "aliases/list": listAliases,
   "aliases/describe": describeAlias,
   "aliases/create": createAlias,

@@ -224,6 +224,7 @@ export class MemoryProxy {
       createIndex: async (request) => this.#index(request),
       dropIndex: async (ref, name) =>
         this.#change(ref, (info) => ({ ...info, indexes: info.indexes.filter((i) => i.name !== name) })),
+      alterIndex: async (ref) => this.#change(ref, (info) => info),
       describeIndexes: async (ref, name) => this.#describeIndexes(ref, name),
       load: async (ref) => this.#change(ref, (info) => ({ ...info, load: { kind: "loaded", partitions: "all" } })),
       release: async (ref) => this.#change(ref, (info) => ({ ...info, load: { kind: "released" } })),

@@ -1,9 +1,8 @@
 /** Decisions on index definitions, and what DescribeIndex says of their building. */
-import type { IndexInfo, ShardManifest } from "@elanus/model/catalog";
+import type { IndexInfo, Properties, ShardManifest } from "@elanus/model/catalog";
 import type { CollectionRef, CreateIndex, IndexProgress } from "@elanus/model/contract/coordinator";
 import type { IndexId } from "@elanus/model/id";
 import { invalid } from "@elanus/model/error";
-import { indexNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { isVector } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
@@ -21,8 +20,6 @@ const HOLDING_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 export function createIndex(catalog: Catalog, request: CreateIndex, id: IndexId, at: Timestamp): Outcome<Change> {
-  const bad = indexNameError(request.index);
-  if (bad !== undefined) return fail(bad);
   const found = catalog.resolve(request);
   if (!found.ok) return found;
   const record = found.value;
@@ -86,6 +83,56 @@ export function dropIndex(catalog: Catalog, ref: CollectionRef, name: string): O
     return fail(invalid(`vector index cannot be dropped on loaded collection: ${record.id}`));
   }
   return succeed({ putCollections: [{ ...record, indexes: record.indexes.filter((other) => other.id !== index.id) }] });
+}
+
+/** Properties that may change after an index is made. */
+const ALTERABLE_KEYS: readonly string[] = ["mmap.enabled", "indexoffsetcache.enabled", "warmup"];
+const NOT_MAPPED: readonly string[] = ["STL_SORT", "DISKANN"];
+
+export interface IndexAlteration {
+  readonly set: Properties;
+  readonly remove: readonly string[];
+}
+
+export function alterIndex(
+  catalog: Catalog,
+  ref: CollectionRef,
+  name: string,
+  { set, remove }: IndexAlteration,
+): Outcome<Change> {
+  const found = catalog.resolve(ref);
+  if (!found.ok) return found;
+  const record = found.value;
+  const index = indexNamed(record, name);
+  if (index === undefined) return fail({ kind: "indexNotFound", collection: record.schema.name, index: name });
+  const problem = alterationProblem(index, set, remove);
+  if (problem !== undefined) return fail(invalid(problem));
+  if (record.load.kind !== "released") {
+    const message = "can't alter index on loaded collection, please release the collection first";
+    return fail({ kind: "indexOnLoadedCollection", collection: record.schema.name, message });
+  }
+  const changed = new Set([...remove, ...Object.keys(set)]);
+  const kept = index.userParams.filter((param) => !changed.has(param.key));
+  const added = Object.entries(set).map(([key, value]) => ({ key, value }));
+  const altered = { ...index, userParams: [...kept, ...added] };
+  const indexes = record.indexes.map((other) => (other.id === index.id ? altered : other));
+  return succeed({ putCollections: [{ ...record, indexes }] });
+}
+
+function alterationProblem(index: IndexInfo, set: Properties, remove: readonly string[]): string | undefined {
+  const unknown = [...Object.keys(set), ...remove].find((key) => !ALTERABLE_KEYS.includes(key));
+  if (unknown !== undefined) return `${unknown} is not a configable index property`;
+  for (const key of ["mmap.enabled", "indexoffsetcache.enabled"]) {
+    const value = set[key];
+    if (value === undefined) continue;
+    if (!/^(true|false)$/i.test(value)) return `invalid ${key} value: ${value}, expected: true, false`;
+  }
+  if (set["mmap.enabled"] !== undefined && NOT_MAPPED.includes(index.type)) {
+    return `index type ${index.type} does not support mmap`;
+  }
+  return set["indexoffsetcache.enabled"] !== undefined && index.type !== "BITMAP"
+    ? "only bitmap index support indexoffsetcache.enabled now"
+    : undefined;
 }
 
 export interface ProgressInput {
