@@ -15,13 +15,14 @@ use elanus_rows::keys::Keys;
 use elanus_rows::schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::explain::Filtering;
 use crate::file::{FileSource, SegmentFile};
 use crate::part::{Data, Source, Vectors, vector};
 use crate::query::{QueryRequest, query, retrieve};
 use crate::sealed::scalars::TIMESTAMP;
-use crate::search::{SearchRequest, search};
+use crate::search::{SearchRequest, explain, search};
 use crate::segment::Segment;
-use crate::testing::{DIM, Random, batch, file, files, keys, plain, schema, seal};
+use crate::testing::{DIM, Random, batch, file, files, filters, index, keys, plain, schema, seal};
 use elanus_index::vector::VectorRows;
 
 /// Rows 0..count, in random order and several batches, some of them dead.
@@ -372,4 +373,41 @@ fn an_empty_segment_can_be_sealed() {
     let schema = schema(true);
     let sealed = seal(&Segment::growing(Arc::clone(&schema), 7)).expect("opens");
     assert_eq!((sealed.row_count(), sealed.timestamp_min(), sealed.timestamp_max()), (0, 0, 0));
+}
+
+/// A filter that waits finds what one evaluated before finds, also when so few rows pass that it must be evaluated
+/// on all of them after all.
+#[test]
+fn filters_that_wait_change_no_answer() {
+    let schema = schema(false);
+    let mut random = Random::new(13);
+    let sealed = seal(&grown(&schema, &mut random, 4_000)).expect("opens");
+    index(&sealed, 1, 110, "HNSW", "L2").expect("builds");
+    let of = &schema.fields[schema.position(110).expect("a field")];
+    for share in [0, 15_000, -20_000, -32_600] {
+        let text = format!("[{}]", query_text(DataType::FloatVector, &mut random));
+        let placeholders = &placeholders_from_json(of, text.as_bytes()).expect("encodes");
+        let filter = filters::small(share);
+        let ask = |filter_late| SearchRequest {
+            segments: std::slice::from_ref(&sealed),
+            field: 110,
+            metric: "L2",
+            placeholders,
+            top_k: 10,
+            snapshot: 500,
+            filter: Some(&filter),
+            params: r#"{"ef": 200}"#,
+            radius: None,
+            range_filter: None,
+            after_score: None,
+            group_by: None,
+            filter_late,
+        };
+        let (before, _) = explain(&ask(false)).expect("searches");
+        let (late, reports) = explain(&ask(true)).expect("searches");
+        let waited = reports.iter().any(|report| report.filtering == Filtering::Candidates);
+        assert_eq!(waited, share > -32_000, "{share}: {reports:?}");
+        let common = late.rows.iter().filter(|row| before.rows.contains(row)).count();
+        assert!(late.len() == before.len() && common * 10 >= before.len() * 9, "{share}: {common}");
+    }
 }

@@ -36,8 +36,6 @@ const RANGE_EF: usize = 512;
 const SCAN_AHEAD: usize = 8;
 /// More candidates than asked for, because codes confuse near neighbours.
 const SPARE_CANDIDATES: usize = 24;
-/// Allowed nodes, besides the graph's own entry, that a walk under a filter starts from.
-const ENTRIES: usize = 16;
 
 impl Hnsw {
     /// The cheapest way by estimate. `compared`: how many candidates will be compared with their rows.
@@ -117,27 +115,13 @@ impl Hnsw {
                 } else {
                     scratch.enter_around(space, &base, vector, entry, allowed);
                 }
-                // Where the filter has emptied the query's surroundings, the walk comes from elsewhere.
-                for node in self.some_allowed(query) {
-                    scratch.enter(space, vector, node, false);
-                }
+                // Nothing is left to start from where the filter has emptied the surroundings: codes are scanned.
                 walk_two_hops(space, &base, vector, scratch, self.graph.m * 3 / 2, allowed);
             }
         }
         let kept = scratch.beam.entries().iter().filter(|entry| !entry.is_passage());
         candidates.extend(kept.map(|entry| entry.node()));
         scratch.beam.is_full()
-    }
-
-    /// A few allowed nodes from all over the segment.
-    fn some_allowed<'a>(&'a self, query: &Query<'a>) -> impl Iterator<Item = u32> + use<'a> {
-        let (numbers, words) = (self.node_of(), query.allowed.unwrap_or_default());
-        let step = (words.len() / ENTRIES).max(1);
-        words.chunks(step).enumerate().filter_map(move |(chunk, words)| {
-            let at = words.iter().position(|&word| word != 0)?;
-            let row = (chunk * step + at) * 64 + words[at].trailing_zeros() as usize;
-            numbers.get(row).copied().filter(|&node| node != NONE)
-        })
     }
 
     /// The `width` nearest by code of all allowed nodes, nearest first.

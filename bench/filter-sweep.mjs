@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/**
+ * `node bench/filter-sweep.mjs DATA.npy`: filtered searches of every selectivity beside exact and unfiltered ones
+ * (`native/index/examples/filter_sweep.rs`), into `bench/results/filter-sweep-<dim>.json` and a plot of the ratio to
+ * the better of the two. `clustered ROWS` instead of a file takes synthetic rows of 768 dimensions. `--plot FILE.json`
+ * draws only.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const [source, given] = process.argv.slice(2);
+if (source === undefined) throw new Error("say which rows: a .npy file, or clustered ROWS");
+
+const path = source === "--plot" ? given : measure(source, given ?? "100000");
+writeFileSync(path.replace(/\.json$/, ".svg"), plot(JSON.parse(readFileSync(path, "utf8"))));
+
+function measure(rows, count) {
+  const native = join(here, "..", "native");
+  const raw = join(here, "results", "filter-sweep.json");
+  const args = ["run", "--release", "-p", "elanus-index", "--example", "filter_sweep", "--", rows, count, raw];
+  if (spawnSync("cargo", args, { cwd: native, stdio: "inherit" }).status !== 0) process.exit(1);
+  const named = join(here, "results", `filter-sweep-${JSON.parse(readFileSync(raw, "utf8")).dim}.json`);
+  renameSync(raw, named);
+  return named;
+}
+
+/** Ratio against share of rows, both by orders of magnitude; one line for each kind of filter and `ef`. */
+function plot({ rows, dim, points }) {
+  const colours = { random: "#1f77b4", correlated: "#2ca02c", "anti-correlated": "#d62728" };
+  const x = (share) => 60 + (Math.log10(share) + 3) * 180;
+  const y = (ratio) => 170 - Math.log10(Math.max(ratio, 0.01)) * 70;
+  const lines = Object.entries(Object.groupBy(points, ({ filter, ef }) => `${filter}, ef ${ef}`));
+  const drawn = lines.map(([label, line], at) => {
+    const [{ filter, ef }] = line;
+    const dash = ef === points[0].ef ? "" : ' stroke-dasharray="5 3"';
+    const path = line.map(({ share, ratio }) => `${x(share).toFixed(0)},${y(ratio).toFixed(0)}`).join(" ");
+    const text = `<text x="460" y="${40 + at * 16}" fill="${colours[filter]}">${label}</text>`;
+    return `<polyline points="${path}" fill="none" stroke="${colours[filter]}"${dash}/>${text}`;
+  });
+  const goal = `<line x1="60" x2="600" y1="${y(0.8)}" y2="${y(0.8)}" stroke="#999"/><text x="605" y="${y(0.8)}">0.8</text>`;
+  const ticks = [0.001, 0.01, 0.1, 0.5].map((share) => `<text x="${x(share) - 12}" y="335">${share * 100} %</text>`);
+  const title = `Queries/s to the better of exact and unfiltered search, ${rows} x ${dim}`;
+  return [
+    '<svg xmlns="http://www.w3.org/2000/svg" width="660" height="350" font-family="sans-serif" font-size="12">',
+    `<rect width="660" height="350" fill="#fff"/><text x="60" y="20">${title}</text>`,
+    goal,
+    ...ticks,
+    ...drawn,
+    "</svg>\n",
+  ].join("\n");
+}
