@@ -58,13 +58,16 @@ if (only === "") {
 async function echo(transport) {
   const server = await echoServer(transport);
   const requests = [searchRequest("c")];
-  const before = cpuSeconds(server.pid);
-  const busy = await measure(server.address, { method: "Search", requests, connections: 8, seconds });
-  // The second of warm-up counts on both sides.
-  const cpuMicros = ((cpuSeconds(server.pid) - before) / (busy.calls ?? 1)) * 1e6;
-  const calm = await paced(server.address, requests[0], busy.perSecond * 0.7);
+  const byConnections = {};
+  for (const connections of [1, 8, 64]) {
+    const before = cpuSeconds(server.pid);
+    const { calls, perSecond } = await measure(server.address, { method: "Search", requests, connections, seconds });
+    const cpuMicros = ((cpuSeconds(server.pid) - before) / calls) * 1e6;
+    byConnections[connections] = { cpuMicros: round(cpuMicros), perSecond };
+  }
+  const at70 = await paced(server.address, requests[0], byConnections[8].perSecond * 0.7);
   await server.stop();
-  return { cpuMicros: round(cpuMicros), perSecond: busy.perSecond, at70: calm };
+  return { byConnections, at70 };
 }
 
 /** Memory of ten thousand connections that say nothing, and a call beside them. */

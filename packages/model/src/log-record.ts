@@ -40,7 +40,8 @@ const RECORD_MAGIC = 0xe1;
 const RECORD_VERSION = 1;
 /** Frame kind 1 holds entries; other kinds are free for later. */
 const KIND_ENTRIES = 1;
-const HEADER_BYTES = 20;
+/** A shorter text or blob is copied: a piece of its own costs more. */
+const OWN_PIECE_BYTES_MIN = 1_024;
 
 const ENTRY_INSERT = 1;
 const ENTRY_DELETE = 2;
@@ -53,20 +54,20 @@ const utf8 = new TextEncoder();
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * One frame for `LogWriter.append`. An entry is a kind byte and its fields in the order of `LogEntry`: texts
+ * One frame for `LogWriter.append`, in pieces: rows and keys stand in it as they are, without a copy. An entry is a kind byte and its fields in the order of `LogEntry`: texts
  * and bytes behind a u32 length, ids as u64, an absent partition as a zero presence byte.
  */
-export function encodeLogRecord(record: LogRecord): Uint8Array {
+export function encodeLogRecord(record: LogRecord): readonly Uint8Array[] {
   const writer = new RecordWriter();
+  writer.u8(RECORD_MAGIC);
+  writer.u8(RECORD_VERSION);
+  writer.u8(KIND_ENTRIES);
+  writer.u8(0);
+  writer.u64(record.at);
+  writer.u32(record.term);
+  writer.u32(record.entries.length);
   for (const entry of record.entries) writeEntry(writer, entry);
-  const frame = new Uint8Array(HEADER_BYTES + writer.bytes);
-  const view = new DataView(frame.buffer);
-  frame.set([RECORD_MAGIC, RECORD_VERSION, KIND_ENTRIES, 0]);
-  view.setBigUint64(4, record.at, true);
-  view.setUint32(12, record.term, true);
-  view.setUint32(16, record.entries.length, true);
-  writer.copyTo(frame, HEADER_BYTES);
-  return frame;
+  return writer.finish();
 }
 
 /** Reads a frame back. `file` names its origin in the error. Byte fields are views into `bytes`. */
@@ -154,27 +155,24 @@ function readEntry(reader: RecordReader): LogEntry {
 
 class MalformedRecord extends Error {}
 
-/** Collects pieces and copies them once, so that a large batch is not moved twice. */
+/** Collects pieces; small ones are put together, large ones stay where they are. */
 class RecordWriter {
-  bytes = 0;
   readonly #pieces: Uint8Array[] = [];
+  #small: number[] = [];
 
   u8(value: number): void {
-    this.#push(Uint8Array.of(value));
+    this.#small.push(value);
   }
 
   u32(value: number): void {
     invariant(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, "u32 in a log record");
-    const piece = new Uint8Array(4);
-    new DataView(piece.buffer).setUint32(0, value, true);
-    this.#push(piece);
+    for (let shift = 0; shift < 32; shift += 8) this.#small.push((value >>> shift) & 0xff);
   }
 
   u64(value: bigint): void {
     invariant(value >= 0n && value <= U64_MAX, "u64 in a log record");
-    const piece = new Uint8Array(8);
-    new DataView(piece.buffer).setBigUint64(0, value, true);
-    this.#push(piece);
+    this.u32(Number(value & 0xffff_ffffn));
+    this.u32(Number(value >> 32n));
   }
 
   text(value: string): void {
@@ -183,20 +181,22 @@ class RecordWriter {
 
   blob(value: Uint8Array): void {
     this.u32(value.length);
-    this.#push(value);
-  }
-
-  copyTo(target: Uint8Array, offset: number): void {
-    let at = offset;
-    for (const piece of this.#pieces) {
-      target.set(piece, at);
-      at += piece.length;
+    if (value.length < OWN_PIECE_BYTES_MIN) {
+      for (const byte of value) this.#small.push(byte);
+      return;
     }
+    this.#cut();
+    this.#pieces.push(value);
   }
 
-  #push(piece: Uint8Array): void {
-    this.#pieces.push(piece);
-    this.bytes += piece.length;
+  finish(): readonly Uint8Array[] {
+    this.#cut();
+    return this.#pieces;
+  }
+
+  #cut(): void {
+    if (this.#small.length > 0) this.#pieces.push(Uint8Array.from(this.#small));
+    this.#small = [];
   }
 }
 

@@ -407,9 +407,9 @@ function faultyStores(stores: Stores, faults: Faults): Stores {
       const writer = opened.value;
       let isBroken = false;
       let last: Promise<unknown> = Promise.resolve();
-      const append = async (bytes: Uint8Array): ReturnType<typeof writer.append> => {
+      const append: typeof writer.append = async (pieces) => {
         if (isBroken) return IO_FAILED;
-        const appended = await faulty(faults, () => writer.append(bytes));
+        const appended = await faulty(faults, () => writer.append(pieces));
         isBroken ||= !appended.ok;
         return appended;
       };
@@ -632,9 +632,9 @@ describe("the streaming node", () => {
       read: (channel, after) => stores.log.read(channel, after),
       async open(channel, term) {
         const writer = must(await stores.log.open(channel, term));
-        const append: typeof writer.append = async (bytes) => {
+        const append: typeof writer.append = async (pieces) => {
           if (isSlow) await gate.opened;
-          return writer.append(bytes);
+          return writer.append(pieces);
         };
         return { ok: true, value: { ...writer, last: writer.last, append } };
       },

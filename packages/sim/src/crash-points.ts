@@ -154,7 +154,7 @@ async function appendRound(
     [0, 1, 2].map(async (index) => {
       const text = `${channel}/${round}/${index}/${"x".repeat((round * 37 + index * 211) % 600)}`;
       asked.add(text);
-      const appended = await current.append(new TextEncoder().encode(text));
+      const appended = await current.append([new TextEncoder().encode(text)]);
       if (appended.ok) acked.set(appended.value, text);
       else writers.delete(channel);
     }),
@@ -223,7 +223,7 @@ async function verifyChannel(log: LogStore, channel: ChannelName, promises: Prom
     if (stands === undefined && position <= truncated) continue;
     if (stands !== text) found.push(`${channel}: acknowledged record ${position} is ${stands?.slice(0, 20) ?? "lost"}`);
   }
-  const next = await writer.value.append(new TextEncoder().encode("after"));
+  const next = await writer.value.append([new TextEncoder().encode("after")]);
   if (!next.ok || next.value <= (previous ?? 0n)) found.push(`${channel}: cannot go on after the restart`);
   return found;
 }

@@ -25,9 +25,9 @@ export class LogAudit {
         const writer = opened.value;
         return succeed(
           override(writer, {
-            append: async (bytes) => {
-              const appended = await writer.append(bytes);
-              if (appended.ok) this.#note(channel, appended.value, bytes);
+            append: async (pieces) => {
+              const appended = await writer.append(pieces);
+              if (appended.ok) this.#note(channel, appended.value, Buffer.concat(pieces));
               return appended;
             },
           }),

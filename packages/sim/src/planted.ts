@@ -342,8 +342,8 @@ export const plantedBugs: readonly PlantedBug[] = [
               const opened = await log.open(...call);
               if (!opened.ok) return opened;
               const writer = opened.value;
-              const append = async (bytes: Uint8Array): ReturnType<LogWriter["append"]> => {
-                const appended = await writer.append(bytes);
+              const append: LogWriter["append"] = async (pieces) => {
+                const appended = await writer.append(pieces);
                 hasFailed ||= !appended.ok;
                 return appended;
               };

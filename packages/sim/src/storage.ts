@@ -102,7 +102,7 @@ function remoteWriter(link: StorageLink, writer: LogWriter): LogWriter {
     get last() {
       return writer.last;
     },
-    append: (bytes) => link.call("log.append", () => writer.append(bytes)),
+    append: (pieces) => link.call("log.append", () => writer.append(pieces)),
     confirm: () => link.call("log.confirm", () => writer.confirm()),
     truncate: (position) => link.call("log.truncate", () => writer.truncate(position)),
     close: () => Promise.resolve(),

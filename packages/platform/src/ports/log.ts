@@ -21,10 +21,11 @@ export interface LogWriter {
   /** Position of the newest durable record; 0 when empty. */
   readonly last: LogPosition;
   /**
+   * One record, of `pieces` one after the other: a large one need not be copied together. It must not change meanwhile.
    * Durable when it resolves; concurrent appends share one fsync (group commit) and keep their call order.
    * After a failed write or fsync the outcome is unknown and the writer refuses everything until reopened.
    */
-  append(bytes: Uint8Array): Promise<Outcome<LogPosition>>;
+  append(pieces: readonly Uint8Array[]): Promise<Outcome<LogPosition>>;
   /** Proves that this writer still owns the channel; free for a file lock, an empty append elsewhere. */
   confirm(): Promise<Outcome<void>>;
   /** Frees records up to and including `position`; whole log segments only. */

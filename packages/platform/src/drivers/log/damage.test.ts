@@ -32,7 +32,7 @@ async function tenRecords(segmentBytesMax: number): Promise<Written> {
   const open = (): LogStore => fileLog(nodeDisk(root), "log", { segmentBytesMax });
   const writer = await valueOf(open().open(channel, term));
   const texts = Array.from({ length: 10 }, (_, index) => `record ${index} ${"x".repeat(index * 3)}`);
-  for (const text of texts) await valueOf(writer.append(bytesOf(text)));
+  for (const text of texts) await valueOf(writer.append([bytesOf(text)]));
   await writer.close();
   const folder = join(root, "log", channel);
   const paths = (): readonly string[] =>
@@ -66,7 +66,7 @@ describe("a damaged log", () => {
     const writer = await valueOf(open().open(channel, term));
     expect(writer.last).toBe(9n);
     expect((await readAll(open())).texts).toEqual(texts.slice(0, 9));
-    expect(await valueOf(writer.append(bytesOf("again")))).toBe(10n);
+    expect(await valueOf(writer.append([bytesOf("again")]))).toBe(10n);
   });
 
   test("with a flipped bit before its end is refused, naming file and offset", async () => {

@@ -4,7 +4,7 @@ import type { ChannelName, LogPosition, Term } from "@elanus/model/id";
 import { type Outcome, fail, invariant, succeed } from "@elanus/model/outcome";
 import type { Disk } from "../../ports/disk.ts";
 import type { LogWriter } from "../../ports/log.ts";
-import { HEADER_BYTES, RECORD_HEADER_BYTES, encodeRecordHeader } from "./segment-file.ts";
+import { HEADER_BYTES, RECORD_HEADER_BYTES, bytesOf, encodeRecordHeader } from "./segment-file.ts";
 import { type OpenSegment, createSegment, segmentPath } from "./segments.ts";
 
 /** Records of one write together; a single larger one goes alone. */
@@ -23,7 +23,9 @@ export interface FileLogWriterConfig {
 }
 
 interface Waiting {
-  readonly bytes: Uint8Array;
+  readonly pieces: readonly Uint8Array[];
+  /** Of all pieces. */
+  readonly bytes: number;
   readonly resolve: (outcome: Outcome<LogPosition>) => void;
 }
 
@@ -52,10 +54,10 @@ export class FileLogWriter implements LogWriter {
     return this.#last;
   }
 
-  append(bytes: Uint8Array): Promise<Outcome<LogPosition>> {
+  append(pieces: readonly Uint8Array[]): Promise<Outcome<LogPosition>> {
     if (this.#refusal !== undefined) return Promise.resolve(fail(this.#refusal));
     return new Promise((resolve) => {
-      this.#queue.push({ bytes, resolve });
+      this.#queue.push({ pieces, bytes: bytesOf(pieces), resolve });
       this.#writing ??= this.#writeQueue();
     });
   }
@@ -120,7 +122,7 @@ export class FileLogWriter implements LogWriter {
     let bytes = 0;
     let count = 0;
     for (const waiting of this.#queue) {
-      bytes += waiting.bytes.byteLength + RECORD_HEADER_BYTES;
+      bytes += waiting.bytes + RECORD_HEADER_BYTES;
       if (count > 0 && bytes > BATCH_BYTES_MAX) break;
       count += 1;
     }
@@ -134,11 +136,11 @@ export class FileLogWriter implements LogWriter {
     }
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    for (const [index, { bytes: payload }] of batch.entries()) {
+    for (const [index, { pieces, bytes: payloadBytes }] of batch.entries()) {
       const since = index + 1;
       const position = (this.#last + BigInt(since)) as LogPosition;
-      chunks.push(encodeRecordHeader(this.#segment.seed, position, since, payload), payload);
-      bytes += RECORD_HEADER_BYTES + payload.byteLength;
+      chunks.push(encodeRecordHeader(this.#segment.seed, position, since, pieces), ...pieces);
+      bytes += RECORD_HEADER_BYTES + payloadBytes;
     }
     const written = await this.#segment.file.write(this.#offset, chunks);
     if (!written.ok) return written;

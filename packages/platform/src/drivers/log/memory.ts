@@ -43,11 +43,11 @@ function writerOf(name: ChannelName, channel: Channel, me: symbol): LogWriter {
     get last() {
       return channel.last;
     },
-    async append(bytes) {
+    async append(pieces) {
       const refused = refusal();
       if (refused !== undefined) return refused;
       channel.last = (channel.last + 1n) as LogPosition;
-      channel.frames.push({ position: channel.last, bytes: bytes.slice() });
+      channel.frames.push({ position: channel.last, bytes: Buffer.concat(pieces) });
       return succeed(channel.last);
     },
     confirm: async () => refusal() ?? succeed(undefined),

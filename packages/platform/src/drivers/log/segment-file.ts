@@ -47,13 +47,18 @@ export function decodeHeader(bytes: Uint8Array): SegmentHeader | string {
   return { term: header.readUInt32LE(8) as Term, first: header.readBigUInt64LE(12) as LogPosition, seed };
 }
 
-/** Header of a record; the payload follows it in the file. */
-export function encodeRecordHeader(seed: number, position: LogPosition, since: number, payload: Uint8Array): Buffer {
+/** Header of a record; the pieces of its payload follow it in the file. */
+export function encodeRecordHeader(
+  seed: number,
+  position: LogPosition,
+  since: number,
+  pieces: readonly Uint8Array[],
+): Buffer {
   const header = Buffer.alloc(RECORD_HEADER_BYTES);
-  header.writeUInt32LE(payload.byteLength, 0);
+  header.writeUInt32LE(bytesOf(pieces), 0);
   header.writeBigUInt64LE(position, 8);
   header.writeUInt32LE(since, 16);
-  header.writeUInt32LE(checksum(seed, header, payload), 4);
+  header.writeUInt32LE(checksum(seed, header, pieces), 4);
   return header;
 }
 
@@ -65,7 +70,7 @@ export function claimedBytes(header: Buffer): number {
 /** The record at the start of `bytes`, which hold at least what it claims; undefined when it is not sound. */
 export function decodeRecord(seed: number, bytes: Buffer): SegmentRecord | undefined {
   const payload = bytes.subarray(RECORD_HEADER_BYTES, claimedBytes(bytes));
-  if (bytes.readUInt32LE(4) !== checksum(seed, bytes, payload)) return undefined;
+  if (bytes.readUInt32LE(4) !== checksum(seed, bytes, [payload])) return undefined;
   const position = bytes.readBigUInt64LE(8);
   const since = bytes.readUInt32LE(16);
   return {
@@ -94,9 +99,13 @@ export function provesDurable(seed: number, lost: LogPosition, tail: Buffer): bo
   return false;
 }
 
-function checksum(seed: number, header: Buffer, payload: Uint8Array): number {
+export function bytesOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+}
+
+function checksum(seed: number, header: Buffer, pieces: readonly Uint8Array[]): number {
   const ofLength = crc32(header.subarray(0, 4), seed);
   const ofHeader = crc32(header.subarray(8, RECORD_HEADER_BYTES), ofLength);
   // Of no bytes zlib gives its start value 0, not the sum so far.
-  return payload.byteLength === 0 ? ofHeader : crc32(payload, ofHeader);
+  return pieces.reduce((sum, piece) => (piece.byteLength === 0 ? sum : crc32(piece, sum)), ofHeader);
 }

@@ -63,7 +63,7 @@ class JournalMeta implements MetaStore {
   transact(conditions: readonly MetaCondition[], ops: readonly MetaOp[]): Promise<Outcome<boolean>> {
     return this.#inTurn(async (opened) => {
       if (!opened.table.holds(conditions)) return succeed(false);
-      const appended = await opened.writer.append(encodeOps(ops));
+      const appended = await opened.writer.append([encodeOps(ops)]);
       if (!appended.ok) {
         this.#opened = undefined;
         return appended;
