@@ -54,8 +54,8 @@ const utf8 = new TextEncoder();
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * One frame for `LogWriter.append`, in pieces: rows and keys stand in it as they are, without a copy. An entry is a kind byte and its fields in the order of `LogEntry`: texts
- * and bytes behind a u32 length, ids as u64, an absent partition as a zero presence byte.
+ * One frame for `LogWriter.append`, in pieces: rows and keys stand in it without a copy. An entry is a kind byte
+ * and its fields in the order of `LogEntry`: texts and bytes behind a u32 length, ids as u64, an absent partition as a zero presence byte.
  */
 export function encodeLogRecord(record: LogRecord): readonly Uint8Array[] {
   const writer = new RecordWriter();
