@@ -55,7 +55,8 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * One frame for `LogWriter.append`, in pieces: rows and keys stand in it without a copy. An entry is a kind byte
- * and its fields in the order of `LogEntry`: texts and bytes behind a u32 length, ids as u64, an absent partition as a zero presence byte.
+ * and its fields in the order of `LogEntry`: texts and bytes behind a u32 length, ids as u64, an absent
+ * partition as a zero presence byte.
  */
 export function encodeLogRecord(record: LogRecord): readonly Uint8Array[] {
   const writer = new RecordWriter();
