@@ -1,9 +1,10 @@
 //! Recall and speed of the vector indexes on real embeddings, against exact search.
 //!
-//! `cargo run --release --example recall -- FILE.npy [INDEX] [METRIC] [PARAMS]`: a NumPy file of half-precision rows
-//! (C order); every hundredth row is held out as a query.
+//! `cargo run --release --example recall -- ROWS [INDEX] [METRIC] [PARAMS]`: a NumPy file of rows (C order), of which
+//! every hundredth is held out as a query, or a folder with `base.npy` and `queries.npy`.
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Instant;
 
 use elanus_index::catalog::{Index, Rows, build, open};
@@ -49,21 +50,38 @@ const SHARES: [f64; 8] = [0.9, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.005];
 /// Rows and queries.
 type Loaded = (Floats, Vec<Vec<u8>>);
 
-fn load(path: &str) -> Result<Loaded, Box<dyn Error>> {
+/// The floats of a NumPy file of half or single precision (C order), and how many a row has.
+fn read_npy(path: &Path) -> Result<(usize, Vec<f32>), Box<dyn Error>> {
     let file = std::fs::read(path)?;
     let header_end = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
     let header = std::str::from_utf8(&file[10..header_end])?;
     let shape = header.split(['(', ')']).nth(1).ok_or("shape")?;
     let dim: usize = shape.split(',').nth(1).ok_or("dim")?.trim().parse()?;
-    let mut values = vec![0f32; dim];
+    let element = if header.contains("<f2") { Element::F16 } else { Element::F32 };
+    let body = &file[header_end..];
+    let mut values = vec![0f32; body.len() / element.row_bytes(1)];
+    decode::to_f32(element, body, &mut values);
+    Ok((dim, values))
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// A folder has `base.npy` and `queries.npy`; of a single file every hundredth row is held out as a query.
+fn load(path: &Path) -> Result<Loaded, Box<dyn Error>> {
+    if path.is_dir() {
+        let (dim, base) = read_npy(&path.join("base.npy"))?;
+        let (_, queries) = read_npy(&path.join("queries.npy"))?;
+        return Ok((Floats { dim, bytes: bytes_of(&base) }, queries.chunks_exact(dim).map(bytes_of).collect()));
+    }
+    let (dim, values) = read_npy(path)?;
     let (mut rows, mut queries) = (Floats { dim, bytes: vec![] }, vec![]);
-    for (number, row) in file[header_end..].chunks_exact(dim * 2).enumerate() {
-        decode::to_f32(Element::F16, row, &mut values);
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    for (number, row) in values.chunks_exact(dim).enumerate() {
         if number % 100 == 0 {
-            queries.push(bytes.collect());
+            queries.push(bytes_of(row));
         } else {
-            rows.bytes.extend(bytes);
+            rows.bytes.extend(bytes_of(row));
         }
     }
     Ok((rows, queries))
@@ -131,7 +149,7 @@ fn some(rows: usize, share: f64) -> Vec<u64> {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let argument = |at: usize, default: &str| arguments.get(at).cloned().unwrap_or_else(|| default.to_owned());
-    let (rows, queries) = load(&arguments[0])?;
+    let (rows, queries) = load(Path::new(&arguments[0]))?;
     let (index_type, metric, params) =
         (argument(1, "HNSW"), argument(2, "COSINE"), argument(3, r#"{"M": 18, "efConstruction": 240}"#));
     assert!(Metric::from_name(&metric).is_some(), "metric");

@@ -321,6 +321,21 @@ static MH_JACCARD: [DistanceFn; 32] = {
     ]
 };
 
+/// Dot product of packed unsigned 4-bit codes with a signed 8-bit query, exact; [`scalar::dot_u4_i8`] says how the two
+/// are laid out.
+#[must_use]
+pub fn nibble_dot(isa: Isa) -> CodeDotFn {
+    match isa.0 {
+        Level::Scalar => scalar::dot_u4_i8,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => scalar::dot_u4_i8,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => crate::x86::avx2::dot_u4_i8,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => crate::x86::avx512::dot_u4_i8,
+    }
+}
+
 fn scalar_kernel(metric: Metric, element: Element) -> Option<DistanceFn> {
     let kernel: DistanceFn = match (metric, element) {
         (Metric::Ip, Element::F32) => scalar::dot_f32,

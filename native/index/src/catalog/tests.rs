@@ -10,7 +10,7 @@ use crate::storage::Storage;
 use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse, words};
 use crate::vector::{Element, SearchParams, SparseParams, VectorRows};
 
-const SECTIONS: [&str; 28] = [
+const SECTIONS: [&str; 29] = [
     "meta",
     "graph",
     "mean",
@@ -21,7 +21,8 @@ const SECTIONS: [&str; 28] = [
     "copy_rows",
     "links",
     "upper",
-    "codes",
+    "code_lines",
+    "code_factors",
     "centroids",
     "starts",
     "dimensions",

@@ -1,27 +1,66 @@
-//! Eight bits a dimension: the form of the vectors that the graph is built and walked over. An exact comparison with
-//! the rows follows for the best few, so codes cost recall only where they confuse near neighbours, and
-//! [`super::build`] measures that before it trusts them.
+//! Four or eight bits a dimension: the forms of the vectors that the graph is built and walked over. An exact comparison
+//! with the rows follows for the best few, so codes cost recall only where they confuse near neighbours, and
+//! [`super::file`] measures that before it trusts them.
 //!
-//! A record is one byte a dimension, then, in the last 16 bytes of its whole cache lines, `scale: f32, bias: f32`, so
-//! that vector loads stay within cache lines. Byte `c`
-//! means `scale · (c − 128)`; `bias` is the squared length of what the bytes mean. Every vector has its own scale
-//! (its largest magnitude / 127). For L2 and COSINE the mean of all vectors is subtracted first, which leaves
-//! distances as they are and spends the bits on what differs; COSINE vectors are brought to length 1 before.
+//! A code fills whole cache lines; its `scale: f32, bias: f32` lie in an array of their own, which is small enough to
+//! stay in a near cache. Level `c` of a code means `c − middle` steps (128 and 7.5 are the middles). For L2
+//! and COSINE the mean of all vectors is subtracted first, which leaves distances as they are and spends the bits on
+//! what differs; COSINE vectors are brought to length 1 before. `bias` is the squared length of what is left, x, and
+//! `scale` turns steps x̂ into lengths: |x|² / ⟨x̂, x⟩ makes ⟨q, scale·x̂⟩ an estimate of ⟨q, x⟩ without bias where the
+//! error stands at a right angle to x (as in RaBitQ, Gao & Long, SIGMOD 2024).
+//!
+//! The bytes of four-bit codes hold dimension `i` in the low half and `i + half` in the high one, where half of the
+//! dimensions are rounded up.
 
-use elanus_kernels::{AlignedBuf, DistanceKernel, Element, Isa, Metric, decode, dispatch::code_dot};
+use elanus_kernels::dispatch::{CodeDotFn, code_dot, nibble_dot};
+use elanus_kernels::{AlignedBuf, DistanceKernel, Element, Isa, Metric, decode};
+use serde::{Deserialize, Serialize};
 
 use crate::IndexError;
 use crate::progress::Progress;
 use crate::vector::VectorRows;
 
-const FOOTER_BYTES: usize = 16;
+/// Bytes of scale and bias.
+pub(crate) const FACTOR_BYTES: usize = 8;
 const LINE_BYTES: usize = 64;
-/// The byte that stands for 0; fills the rest of a record.
-const ZERO: u8 = 128;
 
-/// Bytes of a record.
-pub(crate) fn stride(dim: usize) -> usize {
-    (dim + FOOTER_BYTES).next_multiple_of(LINE_BYTES)
+/// Bits of a dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Width {
+    Four,
+    Eight,
+}
+
+impl Width {
+    /// Bytes of a code without its record.
+    fn code_bytes(self, dim: usize) -> usize {
+        match self {
+            Self::Four => dim.div_ceil(2),
+            Self::Eight => dim,
+        }
+    }
+
+    /// Bytes from one code to the next.
+    pub(crate) fn stride(self, dim: usize) -> usize {
+        self.code_bytes(dim).next_multiple_of(LINE_BYTES)
+    }
+
+    /// The level that would stand for 0.
+    fn middle(self) -> f32 {
+        match self {
+            Self::Four => 7.5,
+            Self::Eight => 128.0,
+        }
+    }
+
+    /// Largest number of steps, and the share of the largest magnitude that they reach. A few values cut off cost
+    /// less than wide steps: 0.85 was best on sentence embeddings and on synthetic clusters.
+    fn reach(self) -> (f32, f32) {
+        match self {
+            Self::Four => (7.5, 0.85),
+            Self::Eight => (127.0, 1.0),
+        }
+    }
 }
 
 /// Turns rows and queries into codes.
@@ -32,6 +71,7 @@ pub(crate) struct Encoder {
     /// Subtracted from every vector; empty: nothing is.
     pub mean: Vec<f32>,
     pub dim: usize,
+    pub width: Width,
 }
 
 /// Rows looked at for the mean.
@@ -41,7 +81,7 @@ impl Encoder {
     /// Learns the mean from evenly spread rows.
     pub(crate) fn train(rows: &dyn VectorRows, row_of: &[u32], metric: Metric) -> Self {
         let dim = rows.dim();
-        let mut encoder = Self { metric, element: rows.element(), mean: vec![], dim };
+        let mut encoder = Self { metric, element: rows.element(), mean: vec![], dim, width: Width::Eight };
         if metric == Metric::Ip || row_of.is_empty() {
             return encoder;
         }
@@ -72,47 +112,54 @@ impl Encoder {
         values.iter().all(|&value| value == 0.0)
     }
 
-    /// Magnitude of one step, after filling `values` with what is to be encoded.
+    /// Fills `values` with what is to be encoded and gives its largest magnitude. True for a zero vector.
     fn prepare(&self, row: &[u8], values: &mut [f32]) -> (f32, bool) {
         let zero = self.decode(row, values);
         values.iter_mut().zip(&self.mean).for_each(|(value, mean)| *value -= mean);
         let largest = values.iter().fold(0f32, |most, value| most.max(value.abs()));
-        let scale = if largest.is_finite() { largest / 127.0 } else { 0.0 };
-        (scale, zero)
+        (if largest.is_finite() { largest } else { 0.0 }, zero)
     }
 
-    /// Fills one record. `values` is scratch of `dim` floats.
-    fn encode(&self, row: &[u8], values: &mut [f32], record: &mut [u8]) {
-        let (scale, zero) = self.prepare(row, values);
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let mut squares = 0i64;
-        for (&value, code) in values.iter().zip(record.iter_mut()) {
-            let step = (value * inverse).round().clamp(-127.0, 127.0) as i32;
-            squares += i64::from(step * step);
-            *code = (step + 128) as u8;
+    /// Fills one code, zeroed before, and gives scale and bias. `values` is scratch of `dim` floats.
+    fn encode(&self, row: &[u8], values: &mut [f32], code: &mut [u8]) -> (f32, f32) {
+        let (largest, zero) = self.prepare(row, values);
+        let (most, share) = self.width.reach();
+        let step = largest * share / most;
+        let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
+        let (mut along, mut squares) = (0f64, 0f64);
+        let middle = self.width.middle();
+        let half = self.dim.div_ceil(2);
+        for (at, &value) in values.iter().enumerate() {
+            let level = (value * inverse + middle).round().clamp(middle - most, middle + most);
+            along += f64::from((level - middle) * value);
+            squares += f64::from(value * value);
+            match self.width {
+                Width::Eight => code[at] = level as u8,
+                Width::Four if at < half => code[at] |= level as u8,
+                Width::Four => code[at - half] |= (level as u8) << 4,
+            }
         }
-        let mut bias = scale * scale * squares as f32;
+        let scale = if along > 0.0 { squares / along } else { 0.0 };
+        let mut bias = squares as f32;
         if self.metric == Metric::Cosine && zero {
             // Similarity 0 with everything: as far away as a unit vector at a right angle.
             bias += 1.0;
         }
-        let footer = record.len() - FOOTER_BYTES;
-        record[self.dim..footer].fill(ZERO);
-        record[footer..footer + 4].copy_from_slice(&scale.to_le_bytes());
-        record[footer + 4..footer + 8].copy_from_slice(&bias.to_le_bytes());
+        (scale as f32, bias)
     }
 
-    /// Encodes a caller's vector to compare with codes.
+    /// Encodes a caller's vector to compare with codes: eight bits a dimension whatever their width.
     pub(crate) fn query(&self, vector: &[u8], values: &mut Vec<f32>, query: &mut CodeQuery) {
         values.clear();
         values.resize(self.dim, 0.0);
-        let (scale, _) = self.prepare(vector, values);
+        let (largest, _) = self.prepare(vector, values);
+        let scale = largest / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         query.resize(self.dim);
         for (&value, byte) in values.iter().zip(query.bytes.iter_mut()) {
             *byte = ((value * inverse).round().clamp(-127.0, 127.0) as i8).cast_unsigned();
         }
-        query.finish(scale);
+        query.finish(scale, self.width);
     }
 
     /// Codes of the given rows, in that order.
@@ -122,18 +169,22 @@ impl Encoder {
         row_of: &[u32],
         threads: usize,
         progress: &Progress,
-    ) -> Result<AlignedBuf, IndexError> {
-        let stride = stride(self.dim);
+    ) -> Result<Encoded, IndexError> {
+        let stride = self.width.stride(self.dim);
         let mut codes = AlignedBuf::zeroed(row_of.len() * stride);
+        let mut factors = vec![0u8; row_of.len() * FACTOR_BYTES];
         let share = row_of.len().div_ceil(threads.max(1)).max(1);
         std::thread::scope(|scope| {
             let mut workers = vec![];
-            for (rows_part, codes_part) in row_of.chunks(share).zip(codes.chunks_mut(share * stride)) {
+            let parts = codes.chunks_mut(share * stride).zip(factors.chunks_mut(share * FACTOR_BYTES));
+            for (rows_part, (codes_part, factors_part)) in row_of.chunks(share).zip(parts) {
                 let mut work = move || {
                     let mut values = vec![0f32; self.dim];
-                    for (&row, record) in rows_part.iter().zip(codes_part.chunks_exact_mut(stride)) {
+                    let records = codes_part.chunks_exact_mut(stride).zip(factors_part.as_chunks_mut().0);
+                    for (&row, (code, factor)) in rows_part.iter().zip(records) {
                         progress.check()?;
-                        self.encode(rows.row(row), &mut values, record);
+                        let (scale, bias) = self.encode(rows.row(row), &mut values, code);
+                        *factor = factors_of(scale, bias);
                     }
                     Ok(())
                 };
@@ -145,35 +196,57 @@ impl Encoder {
             }
             workers.into_iter().try_for_each(crate::parallel::joined)
         })?;
-        Ok(codes)
+        Ok(Encoded { codes, factors })
+    }
+}
+
+fn factors_of(scale: f32, bias: f32) -> [u8; FACTOR_BYTES] {
+    let [a, b, c, d] = scale.to_le_bytes();
+    let [e, f, g, h] = bias.to_le_bytes();
+    [a, b, c, d, e, f, g, h]
+}
+
+/// Codes of all nodes, as a build holds them.
+pub(crate) struct Encoded {
+    pub codes: AlignedBuf,
+    /// Scale and bias of each.
+    pub factors: Vec<u8>,
+}
+
+impl Encoded {
+    pub(crate) fn view<'a>(&'a self, encoder: &Encoder) -> Codes<'a> {
+        Codes::new(&self.codes, &self.factors, encoder)
     }
 }
 
 /// A vector in signed bytes.
 #[derive(Debug)]
 pub(crate) struct CodeQuery {
-    /// As many as dimensions.
+    /// As many as dimensions, rounded up to an even number.
     bytes: AlignedBuf,
     scale: f32,
-    /// 128 · sum of the bytes: what the unsigned records count too much.
-    excess: i32,
+    /// What the unsigned levels count too much.
+    excess: f32,
     norm: f32,
 }
 
 impl Default for CodeQuery {
     fn default() -> Self {
-        Self { bytes: AlignedBuf::zeroed(0), scale: 0.0, excess: 0, norm: 0.0 }
+        Self { bytes: AlignedBuf::zeroed(0), scale: 0.0, excess: 0.0, norm: 0.0 }
     }
 }
 
 impl CodeQuery {
     fn resize(&mut self, dim: usize) {
-        if self.bytes.len() != dim {
-            self.bytes = AlignedBuf::zeroed(dim);
+        let bytes = dim.next_multiple_of(2);
+        if self.bytes.len() != bytes {
+            self.bytes = AlignedBuf::zeroed(bytes);
+        } else if bytes > dim {
+            self.bytes[dim] = 0;
         }
     }
 
-    fn finish(&mut self, scale: f32) {
+    fn finish(&mut self, scale: f32, width: Width) {
         let (mut sum, mut squares) = (0i32, 0i64);
         for &byte in self.bytes.iter() {
             let value = i32::from(byte.cast_signed());
@@ -181,42 +254,57 @@ impl CodeQuery {
             squares += i64::from(value * value);
         }
         self.scale = scale;
-        self.excess = sum * 128;
+        self.excess = sum as f32 * width.middle();
         self.norm = scale * scale * squares as f32;
     }
 }
 
-/// Records of all nodes.
+/// Codes of all nodes, where comparisons read them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Codes<'a> {
     pub bytes: &'a [u8],
+    factors: &'a [[u8; FACTOR_BYTES]],
     pub stride: usize,
     dim: usize,
+    width: Width,
+    code_bytes: usize,
     /// −dot product instead of squared distance.
     negative_dot: bool,
-    dot: elanus_kernels::dispatch::CodeDotFn,
+    dot: CodeDotFn,
 }
 
 impl<'a> Codes<'a> {
-    pub(crate) fn new(bytes: &'a [u8], dim: usize, metric: Metric) -> Self {
-        Self { bytes, stride: stride(dim), dim, negative_dot: metric == Metric::Ip, dot: code_dot(Isa::detect()) }
+    pub(crate) fn new(bytes: &'a [u8], factors: &'a [u8], encoder: &Encoder) -> Self {
+        let (dim, width) = (encoder.dim, encoder.width);
+        let dot = match width {
+            Width::Four => nibble_dot(Isa::detect()),
+            Width::Eight => code_dot(Isa::detect()),
+        };
+        Self {
+            bytes,
+            factors: factors.as_chunks().0,
+            stride: width.stride(dim),
+            dim,
+            width,
+            code_bytes: width.code_bytes(dim),
+            negative_dot: encoder.metric == Metric::Ip,
+            dot,
+        }
     }
 
     /// Code, scale and bias of a node.
     #[inline]
     fn record(&self, node: u32) -> (&'a [u8], f32, f32) {
         let start = node as usize * self.stride;
-        let Some(record) = self.bytes.get(start..start + self.stride) else { return (&[], 0.0, 0.0) };
-        let (code, footer) = record.split_at(self.stride - FOOTER_BYTES);
-        let scale = f32::from_le_bytes([footer[0], footer[1], footer[2], footer[3]]);
-        let bias = f32::from_le_bytes([footer[4], footer[5], footer[6], footer[7]]);
-        (&code[..self.dim], scale, bias)
+        let Some(code) = self.bytes.get(start..start + self.code_bytes) else { return (&[], 0.0, 0.0) };
+        let Some(&[a, b, c, d, e, f, g, h]) = self.factors.get(node as usize) else { return (&[], 0.0, 0.0) };
+        (code, f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]))
     }
 
     #[inline]
     pub(crate) fn compare(&self, query: &CodeQuery, node: u32) -> f32 {
         let (code, scale, bias) = self.record(node);
-        let dot = ((self.dot)(code, &query.bytes) - query.excess) as f32;
+        let dot = (self.dot)(code, &query.bytes) as f32 - query.excess;
         let dot = dot * (scale * query.scale);
         if self.negative_dot { -dot } else { query.norm + bias - 2.0 * dot }
     }
@@ -224,10 +312,24 @@ impl<'a> Codes<'a> {
     pub(crate) fn query_of_node(&self, node: u32, query: &mut CodeQuery) {
         let (code, scale, bias) = self.record(node);
         query.resize(self.dim);
-        for (byte, code) in query.bytes.iter_mut().zip(code) {
-            *byte = code ^ 0x80;
-        }
-        query.finish(scale);
+        let steps = match self.width {
+            Width::Eight => {
+                query.bytes.iter_mut().zip(code).for_each(|(byte, code)| *byte = code ^ 0x80);
+                1.0
+            }
+            Width::Four => {
+                // Half steps are whole numbers.
+                let signed = |level: u8| (i16::from(level) * 2 - 15) as u8;
+                let (low, high) = query.bytes.split_at_mut(self.code_bytes);
+                low.iter_mut().zip(code).for_each(|(byte, code)| *byte = signed(code & 15));
+                high.iter_mut().zip(code).for_each(|(byte, code)| *byte = signed(code >> 4));
+                if self.dim % 2 == 1 {
+                    query.bytes[self.dim] = 0;
+                }
+                0.5
+            }
+        };
+        query.finish(scale * steps, self.width);
         query.norm = bias;
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::beam::NODES_MAX;
 use super::build::{Graph, Shape, build};
-use super::codes::{Codes, Encoder, codes_suffice, stride};
+use super::codes::{Codes, Encoded, Encoder, FACTOR_BYTES, Width, codes_suffice};
 use super::copies::{CopyLists, NodeRows, separate};
 use super::order::{Blocks, breadth_first, connect};
 use super::space::RowSpace;
@@ -34,6 +34,7 @@ pub(crate) struct GraphMeta {
     pub levels: Vec<usize>,
     /// Whether walks see codes; otherwise they see the rows.
     pub codes: bool,
+    pub width: Width,
 }
 
 /// Builds the file of an index over all rows that are not null.
@@ -58,27 +59,43 @@ pub(crate) fn build_file(
         return Err(IndexError::Parameter(format!("HNSW holds at most {NODES_MAX} rows")));
     }
     let shape = Shape { nodes: row_of.len(), m, ef_construction: ef_construction.min(row_of.len()).max(1) };
-    let encoder = Encoder::train(rows, &row_of, metric);
-    let mut codes = None;
-    if rows.element() != Element::Bit && rows.dim() >= CODES_DIM_MIN && !row_of.is_empty() {
-        let bytes = encoder.encode_all(rows, &row_of, threads, progress)?;
-        let trusted = codes_suffice(rows, &row_of, &Codes::new(&bytes, rows.dim(), metric), metric);
-        codes = trusted.then_some(bytes);
-    }
+    let mut encoder = Encoder::train(rows, &row_of, metric);
+    let codes = narrowest_codes(&mut encoder, rows, &row_of, threads, progress)?;
     progress.advance(0.05);
-    let mut graph = if let Some(bytes) = &codes {
-        let space = Codes::new(bytes, rows.dim(), metric);
+    let mut graph = if let Some(encoded) = &codes {
+        let space = encoded.view(&encoder);
         grow(&space, shape, threads, progress)?
     } else {
         let space = RowSpace::new(rows, &row_of, metric)
             .ok_or_else(|| IndexError::Parameter(format!("metric type {} does not fit", metric.name())))?;
         grow(&space, shape, threads, progress)?
     };
-    let (codes, copies) = (codes.as_deref(), separated.copies);
-    let parts = Parts { meta, shape, encoder: &encoder, codes, row_of: &row_of, copies: &copies };
+    let copies = separated.copies;
+    let parts = Parts { meta, shape, encoder: &encoder, codes: codes.as_ref(), row_of: &row_of, copies: &copies };
     let file = parts.lay_out(&mut graph);
     progress.advance(1.0);
     Ok(file)
+}
+
+/// Codes of the fewest bits that keep neighbours apart; `None`: none do.
+fn narrowest_codes(
+    encoder: &mut Encoder,
+    rows: &dyn VectorRows,
+    row_of: &[u32],
+    threads: usize,
+    progress: &Progress,
+) -> Result<Option<Encoded>, IndexError> {
+    if rows.element() == Element::Bit || rows.dim() < CODES_DIM_MIN || row_of.is_empty() {
+        return Ok(None);
+    }
+    for width in [Width::Four, Width::Eight] {
+        encoder.width = width;
+        let encoded = encoder.encode_all(rows, row_of, threads, progress)?;
+        if codes_suffice(rows, row_of, &encoded.view(encoder), encoder.metric) {
+            return Ok(Some(encoded));
+        }
+    }
+    Ok(None)
 }
 
 fn grow<S: super::space::Space>(
@@ -98,7 +115,7 @@ struct Parts<'a> {
     meta: &'a Meta,
     shape: Shape,
     encoder: &'a Encoder,
-    codes: Option<&'a [u8]>,
+    codes: Option<&'a Encoded>,
     row_of: &'a [u32],
     copies: &'a [(u32, u32)],
 }
@@ -117,10 +134,13 @@ impl Parts<'_> {
         let links = self.renumbered_links(graph, &order, &number);
         graph.links = vec![];
         let (levels, upper) = self.upper_levels(graph, &order, &number);
-        let stride = stride(self.encoder.dim);
-        let codes = match self.codes {
-            None => Part::Bytes(&[]),
-            Some(bytes) => Part::Records { bytes, stride, order: &order },
+        let stride = self.encoder.width.stride(self.encoder.dim);
+        let (codes, factors) = match self.codes {
+            None => (Part::Bytes(&[]), Part::Bytes(&[])),
+            Some(Encoded { codes, factors }) => (
+                Part::Records { bytes: codes, stride, order: &order },
+                Part::Records { bytes: factors, stride: FACTOR_BYTES, order: &order },
+            ),
         };
         let graph_meta = GraphMeta {
             nodes: self.shape.nodes,
@@ -130,6 +150,7 @@ impl Parts<'_> {
             entry: number.get(graph.entry as usize).copied().unwrap_or(0),
             levels,
             codes: self.codes.is_some(),
+            width: self.encoder.width,
         };
         let mean: Vec<u8> = self.encoder.mean.iter().flat_map(|value| value.to_le_bytes()).collect();
         let numbers = self.node_of(&row_of, &copies);
@@ -144,7 +165,8 @@ impl Parts<'_> {
             ("copy_rows", Part::Bytes(u32s_as_bytes(&copies.rows))),
             ("links", Part::Bytes(u32s_as_bytes(&links))),
             ("upper", Part::Bytes(u32s_as_bytes(&upper))),
-            ("codes", codes),
+            ("code_lines", codes),
+            ("code_factors", factors),
         ])
     }
 
@@ -202,6 +224,7 @@ pub(crate) struct Hnsw {
     copies: [Range<usize>; 3],
     links: Range<usize>,
     codes: Range<usize>,
+    factors: Range<usize>,
     /// Of each level above 0: where its nodes and its blocks lie.
     upper: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -230,8 +253,9 @@ impl Hnsw {
             .map_err(|error| corrupt(&format!("section graph: {error}")))?;
         let mean = as_f32s(file.section("mean")?).ok_or_else(|| corrupt("section mean"))?.to_vec();
         let metric = meta.metric()?;
-        let encoder = Encoder { metric, element: meta.element()?, mean, dim: meta.dim };
-        let (row_of, links, codes) = (file.range("rows")?, file.range("links")?, file.range("codes")?);
+        let encoder = Encoder { metric, element: meta.element()?, mean, dim: meta.dim, width: graph.width };
+        let (row_of, links, codes) = (file.range("rows")?, file.range("links")?, file.range("code_lines")?);
+        let factors = file.range("code_factors")?;
         let node_of = file.range("nodes")?;
         let copies = [file.range("copy_nodes")?, file.range("copy_starts")?, file.range("copy_rows")?];
         let upper = upper_ranges(&graph, file.range("upper")?)?;
@@ -248,6 +272,7 @@ impl Hnsw {
             copies,
             links,
             codes,
+            factors,
             upper,
         };
         index.check()?;
@@ -278,7 +303,8 @@ impl Hnsw {
     }
 
     pub(crate) fn codes(&self) -> Codes<'_> {
-        Codes::new(&self.file.bytes()[self.codes.clone()], self.encoder.dim, self.metric)
+        let bytes = self.file.bytes();
+        Codes::new(&bytes[self.codes.clone()], &bytes[self.factors.clone()], &self.encoder)
     }
 
     /// Levels above 0, the highest first.
@@ -306,8 +332,10 @@ impl Hnsw {
         fits("nodes", self.node_of().len() == self.rows && inside(self.node_of(), nodes))?;
         let links = self.base().words;
         fits("links", nodes.checked_mul(self.graph.slots) == Some(links.len()) && inside(links, nodes))?;
-        let code_bytes = if self.graph.codes { nodes.checked_mul(stride(self.encoder.dim)) } else { Some(0) };
-        fits("codes", code_bytes == Some(self.codes.len()))?;
+        let stride = self.encoder.width.stride(self.encoder.dim);
+        let coded = if self.graph.codes { nodes } else { 0 };
+        fits("code_lines", coded.checked_mul(stride) == Some(self.codes.len()))?;
+        fits("code_factors", coded.checked_mul(FACTOR_BYTES) == Some(self.factors.len()))?;
         fits("mean", self.encoder.mean.is_empty() || self.encoder.mean.len() == self.encoder.dim)?;
         for level in self.upper_levels() {
             let ascending = level.nodes.is_sorted_by(|a, b| a < b);

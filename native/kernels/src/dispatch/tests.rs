@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{DistanceKernel, Element, Isa, Metric, code_dot};
+use super::{DistanceKernel, Element, Isa, Metric, code_dot, nibble_dot};
 
 const FLOATS: [Element; 3] = [Element::F32, Element::F16, Element::Bf16];
 
@@ -86,6 +86,9 @@ proptest! {
                 let kernel = DistanceKernel::min_hash(width, isa).expect("fits");
                 prop_assert_eq!(kernel.scorer(query).score(&mixed), twin.scorer(query).score(&mixed));
             }
+            let code = &row[..query.len() / 2];
+            let query = &query[..code.len() * 2];
+            prop_assert_eq!(nibble_dot(isa)(code, query), nibble_dot(Isa::scalar())(code, query));
         }
     }
 }

@@ -189,6 +189,28 @@ pub(crate) fn dot_u8_i8(code: &[u8], query: &[u8]) -> i32 {
     unsafe { dot_u8_i8_body(code, query) }
 }
 
+#[target_feature(enable = "avx2")]
+fn dot_u4_i8_body(code: &[u8], low: &[u8], high: &[u8]) -> i32 {
+    let bytes = code.len().min(low.len());
+    let mask = _mm_set1_epi8(15);
+    let mut sum = _mm256_setzero_si256();
+    for at in (0..bytes).step_by(16) {
+        let x = load_bytes(code, at, bytes);
+        let halves = [(_mm_and_si128(x, mask), low), (_mm_and_si128(_mm_srli_epi16::<4>(x), mask), high)];
+        for (x, query) in halves {
+            let y = _mm256_cvtepi8_epi16(load_bytes(query, at, bytes));
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_cvtepu8_epi16(x), y));
+        }
+    }
+    total_i32(sum)
+}
+
+pub(crate) fn dot_u4_i8(code: &[u8], query: &[u8]) -> i32 {
+    let (low, high) = query.split_at(query.len() / 2);
+    // SAFETY: `dispatch` hands this function out only where the processor has the level.
+    unsafe { dot_u4_i8_body(code, low, high) }
+}
+
 /// The scalar twin compiled with the population-count instruction, which is as fast as memory here.
 #[target_feature(enable = "avx2,popcnt")]
 fn hamming_body(query: &[u8], row: &[u8]) -> f32 {

@@ -205,6 +205,33 @@ pub(crate) fn dot_u8_i8(code: &[u8], query: &[u8]) -> i32 {
     unsafe { dot_u8_i8_body(code, query) }
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn dot_u4_i8_body(code: &[u8], low: &[u8], high: &[u8]) -> i32 {
+    let bytes = code.len().min(low.len());
+    let nibble = _mm512_set1_epi8(15);
+    let mut sums = [_mm512_setzero_si512(); 2];
+    let mut at = 0;
+    while at < bytes {
+        let mask = u64::MAX >> (64 - (bytes - at).min(64));
+        // SAFETY: masked-out bytes are not read; `high` is as long as `low`.
+        let (x, y, z) = unsafe {
+            let x = _mm512_maskz_loadu_epi8(mask, code.as_ptr().add(at).cast());
+            let y = _mm512_maskz_loadu_epi8(mask, low.as_ptr().add(at).cast());
+            (x, y, _mm512_maskz_loadu_epi8(mask, high.as_ptr().add(at).cast()))
+        };
+        sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_and_si512(x, nibble), y);
+        sums[1] = _mm512_dpbusd_epi32(sums[1], _mm512_and_si512(_mm512_srli_epi16::<4>(x), nibble), z);
+        at += 64;
+    }
+    _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]))
+}
+
+pub(crate) fn dot_u4_i8(code: &[u8], query: &[u8]) -> i32 {
+    let (low, high) = query.split_at(query.len() / 2);
+    // SAFETY: `dispatch` hands this function out only where the processor has the level.
+    unsafe { dot_u4_i8_body(code, low, high) }
+}
+
 /// Bits in x∧y and in x∨y (or, for `HAMMING`, in x⊕y).
 #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
 fn count_bits<const HAMMING: bool>(query: &[u8], row: &[u8]) -> (u64, u64) {
