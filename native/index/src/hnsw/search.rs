@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use elanus_kernels::memory::prefetch;
 use elanus_kernels::{BitsetView, Scorer};
 
-use super::codes::{CodeQuery, stride};
+use super::codes::CodeQuery;
 use super::copies::NodeRows;
 use super::file::Hnsw;
 use super::plan::{Plan, SCAN_SPARE, Situation};
@@ -182,7 +182,7 @@ impl Hnsw {
             };
             stats.visited += compared as u64;
             if self.graph.codes {
-                stats.compared_codes(compared, stride(self.encoder.dim));
+                stats.compared_codes(compared, self.encoder.width.stride(self.encoder.dim));
                 stats.reranked += reranked as u64;
             } else {
                 stats.compared_rows(compared, row_bytes);
