@@ -42,7 +42,10 @@ def build(client, name, vectors, index_type, metric, params=None, flush=True):
 @pytest.mark.parametrize(
     "index_type,params,search",
     [("FLAT", {}, {}), ("HNSW", {"M": 16, "efConstruction": 200}, {"ef": 128}),
-     ("IVF_FLAT", {"nlist": 32}, {"nprobe": 24}), ("AUTOINDEX", {}, {})],
+     ("IVF_FLAT", {"nlist": 32}, {"nprobe": 24}), ("AUTOINDEX", {}, {}),
+     ("HNSW_SQ", {"sq_type": "SQ4U", "refine": True, "refine_type": "FP16"}, {"ef": 96, "refine_k": 2}),
+     ("HNSW_PQ", {"m": 16, "nbits": 6}, {"ef": 128, "refine_k": 8}),
+     ("HNSW_PRQ", {"m": 8, "nrq": 2, "nbits": 6}, {"ef": 128, "refine_k": 8})],
 )
 def test_recall(client, name, random, index_type, params, search, metric, flush):
     vectors = random.standard_normal((ROWS, DIM)).astype(np.float32)

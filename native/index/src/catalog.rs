@@ -132,7 +132,9 @@ pub fn build(
     let params = Params::parse(params)?;
     let meta = Meta::of(real_type, metric, rows);
     match (real_type, rows) {
-        ("HNSW", Rows::Dense(rows)) => hnsw::build_file(&meta, metric, &params, rows, progress, threads),
+        (name, Rows::Dense(rows)) if hnsw::TYPES.contains(&name) => {
+            hnsw::build_file(&meta, metric, &params, rows, progress, threads)
+        }
         ("BIN_IVF_FLAT", Rows::Dense(rows)) => BinaryIvf::build_file(&meta, metric, &params, rows, progress, threads),
         ("MINHASH_LSH", Rows::Dense(rows)) => MinHashLsh::build_file(&meta, &params, rows, progress),
         ("IVF_FLAT", Rows::Dense(rows)) => ivf::build_file(&meta, metric, &params, rows, progress, threads),
@@ -179,7 +181,15 @@ fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
             ("HNSW", "HNSW"),
             ("MINHASH_LSH", "MINHASH_LSH"),
         ],
-        Rows::Dense(_) => &[("AUTOINDEX", "HNSW"), ("FLAT", "FLAT"), ("HNSW", "HNSW"), ("IVF_FLAT", "IVF_FLAT")],
+        Rows::Dense(_) => &[
+            ("AUTOINDEX", "HNSW"),
+            ("FLAT", "FLAT"),
+            ("HNSW", "HNSW"),
+            ("IVF_FLAT", "IVF_FLAT"),
+            ("HNSW_SQ", "HNSW_SQ"),
+            ("HNSW_PQ", "HNSW_PQ"),
+            ("HNSW_PRQ", "HNSW_PRQ"),
+        ],
     };
     let found = fitting.iter().find(|(own, _)| *own == name);
     found.map(|(_, real)| *real).ok_or_else(|| IndexError::Parameter(format!("invalid index type: {name}")))
@@ -193,7 +203,7 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
     let (file, meta) = open_file(storage)?;
     let metric = meta.metric()?;
     match meta.index_type.as_str() {
-        "HNSW" => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
+        name if hnsw::TYPES.contains(&name) => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
         "IVF_FLAT" => Ok(Index::Dense(Box::new(Ivf::open(file, &meta)?))),
         "BIN_IVF_FLAT" => Ok(Index::Dense(Box::new(BinaryIvf::open(file, &meta)?))),
         "MINHASH_LSH" => Ok(Index::Dense(Box::new(MinHashLsh::open(file, &meta)?))),

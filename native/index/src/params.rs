@@ -14,6 +14,8 @@ pub struct SearchParams {
     pub nprobe: Option<usize>,
     pub sparse: SparseParams,
     pub min_hash: MinHashParams,
+    /// Codes that refine others compare this many times k candidates.
+    pub refine_k: Option<f32>,
     /// HNSW: return what the graph found even when that is fewer than k.
     pub disable_fallback_brute_force: bool,
 }
@@ -29,6 +31,9 @@ impl SearchParams {
         match index_type {
             "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSW_PRQ" => {
                 search.ef = params.integer("ef", 1, i32::MAX)?;
+                if index_type != "HNSW" {
+                    search.refine_k = params.number("refine_k", 1.0, f32::MAX)?;
+                }
                 search.disable_fallback_brute_force = params.flag("disable_fallback_brute_force")?.unwrap_or(false);
                 if let Some(ef) = search.ef.filter(|&ef| ef < top_k) {
                     return Err(IndexError::Parameter(format!("ef({ef}) should be larger than k({top_k})")));

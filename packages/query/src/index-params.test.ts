@@ -93,7 +93,34 @@ test("named indexes with defaults and numbers", () => {
   expect(resolve("a", "INVERTED")).toEqual(["INVERTED", {}]);
 });
 
+test("quantised graphs with defaults and numbers", () => {
+  const graph = { M: 30, efConstruction: 360 };
+  expect(resolve("v", "HNSW_SQ", "L2")).toEqual(["HNSW_SQ", "L2", { ...graph, sq_type: "SQ8" }]);
+  const refined = { sq_type: "sq4u", refine: "true", refine_type: "fp16" };
+  expect(resolve("i8v", "HNSW_SQ", "IP", refined)).toEqual(["HNSW_SQ", "IP", { ...graph, sq_type: "SQ4U" }]);
+  expect(resolve("v", "HNSW_PQ", "L2", { m: "4" })).toEqual(["HNSW_PQ", "L2", { ...graph, m: 4, nbits: 8 }]);
+  expect(resolve("v", "HNSW_PRQ", "L2")).toEqual(["HNSW_PRQ", "L2", { ...graph, m: 2, nbits: 8, nrq: 2 }]);
+});
+
 test.each([
+  ["v", "HNSW", "L2", { refine: true }, "refine is not supported for this index"],
+  ["v", "HNSW_SQ", "L2", { sq_type: "SQ5" }, "invalid scalar quantizer type"],
+  [
+    "v",
+    "HNSW_SQ",
+    "L2",
+    { sq_type: "SQ8", refine: true, refine_type: "SQ6" },
+    "invalid refine type : SQ6, optional types are [FP16, BF16, FP32, FLAT]",
+  ],
+  [
+    "v",
+    "HNSW_PQ",
+    "L2",
+    { m: 3 },
+    "The dimension of the vector (dim) should be a multiple of the number of subquantizers (m). Dimension: 8, m: 3",
+  ],
+  ["v", "HNSW_PQ", "L2", { m: 4, nbits: 25 }, "Out of range in json: param 'nbits' (25) should be in range [1, 24]"],
+  ["v", "HNSW_PRQ", "L2", { nrq: 17 }, "Out of range in json: param 'nrq' (17) should be in range [1, 16]"],
   ["x", "HNSW", "L2", {}, "cannot create index on non-exist field: x"],
   ["v", "NOPE", "L2", {}, "invalid index type: NOPE"],
   ["s", "HYBRID", undefined, {}, "invalid index type: HYBRID"],

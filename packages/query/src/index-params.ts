@@ -8,6 +8,7 @@ import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
 import { checkBinaryMetric, elementWidth, minHashParams } from "./binary-index-params.ts";
 import { integer, refuse, type Sent } from "./build-param.ts";
 import { typeName } from "./filter/program.ts";
+import { graphParams } from "./graph-params.ts";
 import { pointerOf, resolveScalar, SCALAR_TYPES } from "./scalar-index.ts";
 import { sparseParams } from "./sparse-index-params.ts";
 
@@ -33,17 +34,15 @@ const VECTOR_TYPES: ReadonlyMap<string, { readonly families: readonly Family[]; 
   ["IVF_SQ8", { families: ["dense"], built: false }],
   ["IVF_PQ", { families: ["dense"], built: false }],
   ["IVF_RABITQ", { families: ["dense"], built: false }],
-  ["HNSW_SQ", { families: ["dense", "int8"], built: false }],
-  ["HNSW_PQ", { families: ["dense", "int8"], built: false }],
-  ["HNSW_PRQ", { families: ["dense", "int8"], built: false }],
+  ["HNSW_SQ", { families: ["dense", "int8"], built: true }],
+  ["HNSW_PQ", { families: ["dense", "int8"], built: true }],
+  ["HNSW_PRQ", { families: ["dense", "int8"], built: true }],
   ["SCANN", { families: ["dense"], built: false }],
   ["DISKANN", { families: ["dense"], built: false }],
   ["AISAQ", { families: ["dense"], built: false }],
   ["BIN_IVF_FLAT", { families: ["binary"], built: true }],
   ["MINHASH_LSH", { families: ["binary"], built: true }],
 ]);
-
-const INT_MAX = 2_147_483_647;
 
 /**
  * The index that answers the request: AUTOINDEX and a missing type resolved, parameters as numbers with their
@@ -138,7 +137,7 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
     return refuse(`dimension mismatch, dimension in schema: ${field.dim}, dimension: ${dimension}`);
   }
   if (!known.built) return notYet(`type ${type}`);
-  const build = buildParams(type, checked.value, params);
+  const build = buildParams(type, checked.value, params, field.dim ?? 0);
   return build.ok ? succeed({ type, metric: checked.value, params: build.value }) : build;
 }
 
@@ -170,15 +169,13 @@ function checkMetric(family: Family, metric: string): Outcome<Metric> {
   }
 }
 
-function buildParams(type: string, metric: Metric, sent: Sent): Outcome<BuildParams> {
+function buildParams(type: string, metric: Metric, sent: Sent, dim: number): Outcome<BuildParams> {
   switch (type) {
-    case "HNSW": {
-      if (/^true$/i.test(String(sent["refine"] ?? "false"))) return refuse("refine is not supported for this index");
-      const links = integer(sent, "M", [2, 2048], 30);
-      if (!links.ok) return links;
-      const width = integer(sent, "efConstruction", [1, INT_MAX], 360);
-      return width.ok ? succeed({ M: links.value, efConstruction: width.value }) : width;
-    }
+    case "HNSW":
+    case "HNSW_SQ":
+    case "HNSW_PQ":
+    case "HNSW_PRQ":
+      return graphParams(type, sent, dim);
     case "BIN_IVF_FLAT":
     case "IVF_FLAT": {
       const lists = integer(sent, "nlist", [1, 65_536], 128);

@@ -10,7 +10,7 @@ use crate::storage::Storage;
 use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse, words};
 use crate::vector::{Element, SearchParams, SparseParams, VectorRows};
 
-const SECTIONS: [&str; 29] = [
+const SECTIONS: [&str; 30] = [
     "meta",
     "graph",
     "mean",
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 29] = [
     "copy_rows",
     "links",
     "upper",
+    "quantizer",
     "code_lines",
     "code_factors",
     "centroids",
@@ -46,7 +47,12 @@ fn dense_files(rows: &TestRows) -> Vec<Vec<u8>> {
     let build = |index_type: &str, params: &str| {
         build(index_type, "L2", params, Rows::Dense(rows), &Progress::default(), 1).expect("built")
     };
-    vec![build("FLAT", ""), build("IVF_FLAT", r#"{"nlist": 4}"#), build("HNSW", r#"{"M": 4, "efConstruction": 20}"#)]
+    vec![
+        build("FLAT", ""),
+        build("IVF_FLAT", r#"{"nlist": 4}"#),
+        build("HNSW", r#"{"M": 4, "efConstruction": 20}"#),
+        build("HNSW_PQ", r#"{"M": 4, "efConstruction": 20, "m": 4, "nbits": 4}"#),
+    ]
 }
 
 const BINARY: [&str; 2] = ["BIN_IVF_FLAT", "MINHASH_LSH"];
@@ -101,14 +107,14 @@ proptest! {
     /// Wrong contents under right checksums may be refused or answered, but must not panic or hang.
     #[test]
     fn forged_files_never_panic(
-        which in 0usize..7, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
+        which in 0usize..8, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
     ) {
         let mut rows = clustered(Element::F32, 120, 16, 3, 1);
         rows.rows[5] = rows.rows[99].clone();
         let file = match which {
-            3 => sparse_file("IP"),
-            4 => sparse_file("BM25"),
-            5 | 6 => binary_file(BINARY[which - 5]),
+            4 => sparse_file("IP"),
+            5 => sparse_file("BM25"),
+            6 | 7 => binary_file(BINARY[which - 6]),
             _ => dense_files(&rows).swap_remove(which),
         };
         let forged = forge(&file, |name, bytes| {

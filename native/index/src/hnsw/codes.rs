@@ -1,5 +1,5 @@
-//! Four or eight bits a dimension: the forms of the vectors that the graph is built and walked over. An exact comparison
-//! with the rows follows for the best few, so codes cost recall only where they confuse near neighbours, and
+//! Four or eight bits a dimension: the forms of the vectors that the graph is built and walked over. An exact
+//! comparison with the rows follows for the best few, so codes cost recall only where they confuse near neighbours, and
 //! [`super::file`] measures that before it trusts them.
 //!
 //! A code fills whole cache lines; its `scale: f32, bias: f32` lie in an array of their own, which is small enough to
@@ -110,6 +110,21 @@ impl Encoder {
             values.iter_mut().for_each(|value| *value *= scale);
         }
         values.iter().all(|&value| value == 0.0)
+    }
+
+    /// The vector as the metric sees it, less the mean.
+    pub(crate) fn residual(&self, row: &[u8], values: &mut [f32]) {
+        self.prepare(row, values);
+    }
+
+    /// The vector as the metric sees it; its squared distance from the mean, or 0 when that is not a matter of lengths.
+    pub(crate) fn whole(&self, vector: &[u8], values: &mut [f32]) -> f32 {
+        self.decode(vector, values);
+        if self.metric == Metric::Ip {
+            return 0.0;
+        }
+        let mean = self.mean.iter().copied().chain(std::iter::repeat(0.0));
+        values.iter().zip(mean).map(|(value, mean)| (value - mean) * (value - mean)).sum()
     }
 
     /// Fills `values` with what is to be encoded and gives its largest magnitude. True for a zero vector.

@@ -10,13 +10,16 @@ use super::build::{Graph, Shape, build};
 use super::codes::{Codes, Encoded, Encoder, FACTOR_BYTES, Width, codes_suffice};
 use super::copies::{CopyLists, NodeRows, separate};
 use super::order::{Blocks, breadth_first, connect};
+use super::records::{Recorded, Records, record_all};
 use super::space::RowSpace;
+use super::variant::{TYPES, Wish};
 use super::walk::{Links, NONE};
 use crate::IndexError;
 use crate::catalog::Meta;
 use crate::format::{self, File, Part};
 use crate::params::Params;
 use crate::progress::Progress;
+use crate::quantize::{Form, Kind, Quantizer};
 use crate::vector::{Element, Metric, VectorRows};
 
 /// Below this many dimensions the rows are as small as their codes.
@@ -35,6 +38,9 @@ pub(crate) struct GraphMeta {
     /// Whether walks see codes; otherwise they see the rows.
     pub codes: bool,
     pub width: Width,
+    /// Records of a quantiser that searches see instead; absent: they see codes of `width`, or rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantizer: Option<Kind>,
 }
 
 /// Builds the file of an index over all rows that are not null.
@@ -48,9 +54,7 @@ pub(crate) fn build_file(
 ) -> Result<Vec<u8>, IndexError> {
     let m = params.integer("M", 2, 2048)?.unwrap_or(30);
     let ef_construction = params.integer("efConstruction", 1, i32::MAX)?.unwrap_or(360);
-    if params.flag("refine")? == Some(true) {
-        return Err(IndexError::Parameter("refine is not supported for this index".to_owned()));
-    }
+    let wish = Wish::read(&meta.index_type, params, rows)?;
     let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     let present: Vec<u32> = (0..count).filter(|&row| !rows.row(row).is_empty()).collect();
     let separated = separate(rows, &present);
@@ -60,7 +64,7 @@ pub(crate) fn build_file(
     }
     let shape = Shape { nodes: row_of.len(), m, ef_construction: ef_construction.min(row_of.len()).max(1) };
     let mut encoder = Encoder::train(rows, &row_of, metric);
-    let codes = narrowest_codes(&mut encoder, rows, &row_of, threads, progress)?;
+    let codes = narrowest_codes(wish.narrowest, &mut encoder, rows, &row_of, threads, progress)?;
     progress.advance(0.05);
     let mut graph = if let Some(encoded) = &codes {
         let space = encoded.view(&encoder);
@@ -70,15 +74,25 @@ pub(crate) fn build_file(
             .ok_or_else(|| IndexError::Parameter(format!("metric type {} does not fit", metric.name())))?;
         grow(&space, shape, threads, progress)?
     };
+    let recorded = match wish.records {
+        Some(kind) if !row_of.is_empty() => Some(record_all(kind, &encoder, rows, &row_of, threads, progress)?),
+        _ => None,
+    };
+    let stored = match (recorded, codes) {
+        (Some(recorded), _) => Stored::Records(recorded),
+        (None, Some(encoded)) => Stored::Codes(encoded),
+        (None, None) => Stored::Rows,
+    };
     let copies = separated.copies;
-    let parts = Parts { meta, shape, encoder: &encoder, codes: codes.as_ref(), row_of: &row_of, copies: &copies };
+    let parts = Parts { meta, shape, encoder: &encoder, stored: &stored, row_of: &row_of, copies: &copies };
     let file = parts.lay_out(&mut graph);
     progress.advance(1.0);
     Ok(file)
 }
 
-/// Codes of the fewest bits that keep neighbours apart; `None`: none do.
+/// Codes of the fewest bits, `from` or more, that keep neighbours apart; `None`: none do.
 fn narrowest_codes(
+    from: Width,
     encoder: &mut Encoder,
     rows: &dyn VectorRows,
     row_of: &[u32],
@@ -88,7 +102,7 @@ fn narrowest_codes(
     if rows.element() == Element::Bit || rows.dim() < CODES_DIM_MIN || row_of.is_empty() {
         return Ok(None);
     }
-    for width in [Width::Four, Width::Eight] {
+    for width in [Width::Four, Width::Eight].into_iter().filter(|&width| width == from || width == Width::Eight) {
         encoder.width = width;
         let encoded = encoder.encode_all(rows, row_of, threads, progress)?;
         if codes_suffice(rows, row_of, &encoded.view(encoder), encoder.metric) {
@@ -111,11 +125,18 @@ fn grow<S: super::space::Space>(
     Ok(graph)
 }
 
+/// What searches compare while they walk.
+enum Stored {
+    Rows,
+    Codes(Encoded),
+    Records(Recorded),
+}
+
 struct Parts<'a> {
     meta: &'a Meta,
     shape: Shape,
     encoder: &'a Encoder,
-    codes: Option<&'a Encoded>,
+    stored: &'a Stored,
     row_of: &'a [u32],
     copies: &'a [(u32, u32)],
 }
@@ -135,13 +156,18 @@ impl Parts<'_> {
         graph.links = vec![];
         let (levels, upper) = self.upper_levels(graph, &order, &number);
         let stride = self.encoder.width.stride(self.encoder.dim);
-        let (codes, factors) = match self.codes {
-            None => (Part::Bytes(&[]), Part::Bytes(&[])),
-            Some(Encoded { codes, factors }) => (
-                Part::Records { bytes: codes, stride, order: &order },
-                Part::Records { bytes: factors, stride: FACTOR_BYTES, order: &order },
-            ),
+        let none = Part::Bytes(&[]);
+        let order_of = |bytes, stride| Part::Records { bytes, stride, order: &order };
+        let (codes, factors) = match self.stored {
+            Stored::Rows => (none, none),
+            Stored::Codes(Encoded { codes, factors }) => (order_of(codes, stride), order_of(factors, FACTOR_BYTES)),
+            Stored::Records(Recorded { quantizer, records }) => (order_of(records, quantizer.record_bytes()), none),
         };
+        let quantizer = match self.stored {
+            Stored::Records(Recorded { quantizer, .. }) => Some(quantizer),
+            _ => None,
+        };
+        let state = quantizer.map(Quantizer::state).unwrap_or_default();
         let graph_meta = GraphMeta {
             nodes: self.shape.nodes,
             m: self.shape.m,
@@ -149,8 +175,9 @@ impl Parts<'_> {
             slots: self.shape.slots(),
             entry: number.get(graph.entry as usize).copied().unwrap_or(0),
             levels,
-            codes: self.codes.is_some(),
+            codes: !matches!(self.stored, Stored::Rows),
             width: self.encoder.width,
+            quantizer: quantizer.map(|quantizer| quantizer.kind),
         };
         let mean: Vec<u8> = self.encoder.mean.iter().flat_map(|value| value.to_le_bytes()).collect();
         let numbers = self.node_of(&row_of, &copies);
@@ -165,6 +192,7 @@ impl Parts<'_> {
             ("copy_rows", Part::Bytes(u32s_as_bytes(&copies.rows))),
             ("links", Part::Bytes(u32s_as_bytes(&links))),
             ("upper", Part::Bytes(u32s_as_bytes(&upper))),
+            ("quantizer", Part::Bytes(&state)),
             ("code_lines", codes),
             ("code_factors", factors),
         ])
@@ -214,11 +242,13 @@ impl Parts<'_> {
 /// An opened index.
 pub(crate) struct Hnsw {
     file: File,
+    pub type_name: &'static str,
     pub metric: Metric,
     pub element: Element,
     pub rows: usize,
     pub graph: GraphMeta,
     pub encoder: Encoder,
+    quantizer: Option<Quantizer>,
     row_of: Range<usize>,
     node_of: Range<usize>,
     copies: [Range<usize>; 3],
@@ -254,6 +284,12 @@ impl Hnsw {
         let mean = as_f32s(file.section("mean")?).ok_or_else(|| corrupt("section mean"))?.to_vec();
         let metric = meta.metric()?;
         let encoder = Encoder { metric, element: meta.element()?, mean, dim: meta.dim, width: graph.width };
+        let form = Form::of(metric);
+        let type_name = TYPES.into_iter().find(|&name| name == meta.index_type).unwrap_or(TYPES[0]);
+        let quantizer = match graph.quantizer {
+            Some(kind) => Some(Quantizer::open(kind, form, meta.dim, file.section("quantizer")?)?),
+            None => None,
+        };
         let (row_of, links, codes) = (file.range("rows")?, file.range("links")?, file.range("code_lines")?);
         let factors = file.range("code_factors")?;
         let node_of = file.range("nodes")?;
@@ -262,11 +298,13 @@ impl Hnsw {
         let element = encoder.element;
         let index = Self {
             file,
+            type_name,
             metric,
             element,
             rows: meta.rows,
             graph,
             encoder,
+            quantizer,
             row_of,
             node_of,
             copies,
@@ -307,6 +345,18 @@ impl Hnsw {
         Codes::new(&bytes[self.codes.clone()], &bytes[self.factors.clone()], &self.encoder)
     }
 
+    /// What searches see instead of [`Self::codes`].
+    pub(crate) fn records(&self) -> Option<Records<'_>> {
+        let bytes = &self.file.bytes()[self.codes.clone()];
+        self.quantizer.as_ref().map(|quantizer| Records { bytes, quantizer, encoder: &self.encoder })
+    }
+
+    /// Bytes of a code that a walk compares.
+    pub(crate) fn code_bytes(&self) -> usize {
+        let own = || self.encoder.width.stride(self.encoder.dim);
+        self.quantizer.as_ref().map_or_else(own, Quantizer::record_bytes)
+    }
+
     /// Levels above 0, the highest first.
     pub(crate) fn upper_levels(&self) -> impl Iterator<Item = UpperLevel<'_>> {
         self.upper.iter().rev().map(|(nodes, blocks)| UpperLevel {
@@ -332,9 +382,9 @@ impl Hnsw {
         fits("nodes", self.node_of().len() == self.rows && inside(self.node_of(), nodes))?;
         let links = self.base().words;
         fits("links", nodes.checked_mul(self.graph.slots) == Some(links.len()) && inside(links, nodes))?;
-        let stride = self.encoder.width.stride(self.encoder.dim);
         let coded = if self.graph.codes { nodes } else { 0 };
-        fits("code_lines", coded.checked_mul(stride) == Some(self.codes.len()))?;
+        fits("code_lines", coded.checked_mul(self.code_bytes()) == Some(self.codes.len()))?;
+        let coded = if self.quantizer.is_some() { 0 } else { coded };
         fits("code_factors", coded.checked_mul(FACTOR_BYTES) == Some(self.factors.len()))?;
         fits("mean", self.encoder.mean.is_empty() || self.encoder.mean.len() == self.encoder.dim)?;
         for level in self.upper_levels() {

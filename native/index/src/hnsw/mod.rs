@@ -11,11 +11,14 @@ mod copies;
 mod file;
 mod order;
 mod plan;
+mod records;
 mod search;
 mod space;
+mod variant;
 mod walk;
 
 pub(crate) use file::{Hnsw, build_file};
+pub(crate) use variant::TYPES;
 
 #[cfg(test)]
 mod tests;

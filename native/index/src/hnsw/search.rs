@@ -43,7 +43,7 @@ impl Hnsw {
         let rows = self.node_rows().count();
         let allowed = query.allowed.map_or(rows, |_| query.allowed_count.min(rows));
         let row_bytes = self.element.row_bytes(self.encoder.dim);
-        let code_bytes = self.graph.codes.then(|| stride(self.encoder.dim));
+        let code_bytes = self.graph.codes.then(|| self.code_bytes());
         Situation { rows, allowed, row_bytes, code_bytes, ef, compared }.plan(query)
     }
 
@@ -64,7 +64,10 @@ impl Hnsw {
     /// Walks with the given width and leaves nodes in `workspace.candidates`, the nearest first. True when nodes
     /// farther away may have been pushed out of the beam.
     fn candidates(&self, rows: &dyn VectorRows, query: &Query<'_>, plan: Plan, workspace: &mut Workspace) -> bool {
-        if self.graph.codes {
+        if let Some(records) = self.records() {
+            let vector = records.query(query.vector, &mut workspace.values);
+            self.walk(&records, &vector, query, plan, workspace)
+        } else if self.graph.codes {
             let mut code_query = std::mem::take(&mut workspace.code_query);
             self.encoder.query(query.vector, &mut workspace.values, &mut code_query);
             let full = self.walk(&self.codes(), &code_query, query, plan, workspace);
@@ -182,7 +185,7 @@ impl Hnsw {
             };
             stats.visited += compared as u64;
             if self.graph.codes {
-                stats.compared_codes(compared, self.encoder.width.stride(self.encoder.dim));
+                stats.compared_codes(compared, self.code_bytes());
                 stats.reranked += reranked as u64;
             } else {
                 stats.compared_rows(compared, row_bytes);
@@ -209,14 +212,17 @@ impl Hnsw {
         let bounds = Bounds::of(query, direction);
         let spare = if self.graph.codes { SPARE_CANDIDATES } else { 0 };
         let default_ef = if bounds.limited() { RANGE_EF } else { 16 };
-        let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k)).max(query.top_k + spare);
+        let refined = (query.top_k as f32 * query.params.refine_k.unwrap_or(1.0)) as usize;
+        let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k)).max(query.top_k + spare).max(refined);
         let scorer = kernel.scorer(query.vector);
         // Set when a walk has found too little.
         let mut scan = None;
         loop {
             let compared = match (bounds.limited(), self.graph.codes) {
                 (true, _) => usize::MAX,
-                (false, true) => (query.top_k * 2).max(query.top_k + spare),
+                // Coarse codes may place a neighbour anywhere in the beam.
+                (false, true) if self.graph.quantizer.is_some() => ef,
+                (false, true) => (query.top_k * 2).max(query.top_k + spare).max(refined),
                 (false, false) => query.top_k,
             };
             let plan = scan.unwrap_or_else(|| choose(ef, compared));
@@ -332,7 +338,7 @@ impl VectorIndex for Hnsw {
     }
 
     fn type_name(&self) -> &'static str {
-        "HNSW"
+        self.type_name
     }
 
     fn metric(&self) -> Metric {

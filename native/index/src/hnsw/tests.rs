@@ -216,3 +216,58 @@ fn build_parameters_out_of_range_and_cancelling_end_the_build() {
     build("HNSW", "L2", PARAMS, Rows::Dense(&rows), &progress, 2).expect("built");
     assert_eq!(progress.fraction(), 1.0);
 }
+
+#[test]
+fn every_code_of_the_family_keeps_recall_and_exact_scores() {
+    let variants = [
+        ("HNSW_SQ", r#"{"M": 16, "efConstruction": 100, "sq_type": "SQ4U"}"#),
+        ("HNSW_SQ", r#"{"M": 16, "efConstruction": 100}"#),
+        ("HNSW_SQ", r#"{"M": 16, "efConstruction": 100, "sq_type": "BF16"}"#),
+        ("HNSW_PQ", r#"{"M": 16, "efConstruction": 100, "m": 16}"#),
+        ("HNSW_PRQ", r#"{"M": 16, "efConstruction": 100, "m": 8, "nrq": 2, "nbits": 6}"#),
+    ];
+    for (turn, (name, params)) in variants.into_iter().enumerate() {
+        let element = [Element::F32, Element::F16, Element::I8][turn % 3];
+        for metric in [Metric::L2, Metric::Cosine, Metric::Ip] {
+            let (rows, queries) = with_queries(clustered(element, 9_020, 32, 20, 11), 20);
+            let dense = Rows::Dense(&rows);
+            let file = build(name, metric.name(), params, dense, &Progress::default(), 2).expect("built");
+            let Index::Dense(index) = open(Storage::copy_of(&file)).expect("whole") else { panic!("dense") };
+            assert_eq!(index.type_name(), name);
+            let found = mean_recall(&rows, &*index, &queries, None);
+            assert!(found >= 0.95, "{name} {params} {element:?} {metric:?}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_wider_refinement_finds_more() {
+    let (rows, queries) = with_queries(clustered(Element::F32, 9_020, 32, 0, 11), 20);
+    let params = r#"{"M": 16, "efConstruction": 100, "m": 4, "nbits": 4}"#;
+    let file = build("HNSW_PQ", "L2", params, Rows::Dense(&rows), &Progress::default(), 2).expect("built");
+    let Index::Dense(index) = open(Storage::copy_of(&file)).expect("whole") else { panic!("dense") };
+    let mean = |refine_k: f32| {
+        let params = SearchParams { refine_k: Some(refine_k), ..SearchParams::default() };
+        let found = queries.iter().map(|vector| {
+            let query = query(vector, 10, &params);
+            let mut hits = vec![];
+            index.search(&rows, &query, &mut hits).expect("searches");
+            recall(Metric::L2, &hits, &naive(&rows, Metric::L2, &query))
+        });
+        found.sum::<f64>() / queries.len() as f64
+    };
+    let (narrow, wide) = (mean(1.0), mean(7.0));
+    assert!(narrow + 0.05 < wide, "{narrow} {wide}");
+}
+
+#[test]
+fn wrong_parameters_of_the_family_are_refused_with_milvus_texts() {
+    let rows = clustered(Element::F32, 50, 16, 0, 1);
+    let refused = |name: &str, params: &str| {
+        build(name, "L2", params, Rows::Dense(&rows), &Progress::default(), 1).expect_err("refused").to_string()
+    };
+    assert_eq!(refused("HNSW_SQ", r#"{"sq_type": "SQ5"}"#), "invalid scalar quantizer type");
+    assert!(refused("HNSW_PQ", r#"{"m": 5}"#).ends_with("Dimension: 16, m: 5"));
+    assert!(refused("HNSW_PRQ", r#"{"nrq": 17}"#).starts_with("Out of range in json: param 'nrq' (17)"));
+    assert_eq!(refused("HNSW", r#"{"refine": true}"#), "refine is not supported for this index");
+}

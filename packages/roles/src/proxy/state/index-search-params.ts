@@ -4,6 +4,7 @@ import { succeed, type Outcome } from "@elanus/model/outcome";
 import { refuse } from "./flat-params.ts";
 import { flagParam, INT_MAX, integerParam, numberInRange, type Checked, type Given } from "./index-search-values.ts";
 
+const FLOAT_MAX = 3.402_823_466_385_288_6e38;
 const NPROBE_MAX = 65_536;
 const SPARSE_ALGORITHMS = ["TAAT_NAIVE", "DAAT_WAND", "DAAT_MAXSCORE", "BLOCK_MAX_MAXSCORE", "BLOCK_MAX_WAND", "SINDI"];
 
@@ -32,6 +33,10 @@ function ownParams(
   switch (index.type) {
     case "HNSW":
       return graphParams(given, topK);
+    case "HNSW_SQ":
+    case "HNSW_PQ":
+    case "HNSW_PRQ":
+      return both(graphParams(given, topK), optional(numberInRange(given, "refine_k", 1, FLOAT_MAX), "refine_k"));
     case "BIN_IVF_FLAT":
     case "IVF_FLAT":
       return optional(integerParam(given, "nprobe", 1, NPROBE_MAX), "nprobe");
@@ -51,6 +56,11 @@ function graphParams(given: Given, topK: number): Outcome<Checked> {
     return refuse(`ef(${ef.value}) should be larger than k(${topK})`);
   }
   return optional(ef, "ef");
+}
+
+function both(first: Outcome<Checked>, second: Outcome<Checked>): Outcome<Checked> {
+  if (!first.ok) return first;
+  return second.ok ? succeed({ ...first.value, ...second.value }) : second;
 }
 
 function optional(value: Outcome<number | undefined>, key: string): Outcome<Checked> {
