@@ -107,10 +107,15 @@ async function readAll(client) {
   return seen;
 }
 
-/** The client gives up on its first refused connection; a server that is ready deserves a second try. */
+/**
+ * The client gives up on its first refused connection; a server that is ready deserves a second try. Every client
+ * keeps connections of its own: from gRPC's shared pool it could get one that still waits after the death of an
+ * earlier server on the same port, and every try at it would fail at once.
+ */
 async function connect(server) {
+  const channelOptions = { "grpc.use_local_subchannel_pool": 1 };
   for (let attempt = 1; ; attempt++) {
-    const client = new MilvusClient({ address: server.address, maxRetries: 0, timeout: 30_000 });
+    const client = new MilvusClient({ address: server.address, maxRetries: 0, timeout: 30_000, channelOptions });
     try {
       await client.connectPromise;
       if ((await client.getVersion()).version) return client;
