@@ -45,7 +45,10 @@ def build(client, name, vectors, index_type, metric, params=None, flush=True):
      ("IVF_FLAT", {"nlist": 32}, {"nprobe": 24}), ("AUTOINDEX", {}, {}),
      ("HNSW_SQ", {"sq_type": "SQ4U", "refine": True, "refine_type": "FP16"}, {"ef": 96, "refine_k": 2}),
      ("HNSW_PQ", {"m": 16, "nbits": 6}, {"ef": 128, "refine_k": 8}),
-     ("HNSW_PRQ", {"m": 8, "nrq": 2, "nbits": 6}, {"ef": 128, "refine_k": 8})],
+     ("HNSW_PRQ", {"m": 8, "nrq": 2, "nbits": 6}, {"ef": 128, "refine_k": 8}),
+     ("IVF_SQ8", {"nlist": 32}, {"nprobe": 24}), ("IVF_PQ", {"nlist": 32, "m": 16}, {"nprobe": 32}),
+     ("IVF_RABITQ", {"nlist": 32, "refine": True, "refine_type": "SQ8"}, {"nprobe": 32, "refine_k": 20}),
+     ("SCANN", {"nlist": 32}, {"nprobe": 32, "reorder_k": 200}), ("GPU_IVF_FLAT", {"nlist": 32}, {"nprobe": 24})],
 )
 def test_recall(client, name, random, index_type, params, search, metric, flush):
     vectors = random.standard_normal((ROWS, DIM)).astype(np.float32)

@@ -137,7 +137,9 @@ pub fn build(
         }
         ("BIN_IVF_FLAT", Rows::Dense(rows)) => BinaryIvf::build_file(&meta, metric, &params, rows, progress, threads),
         ("MINHASH_LSH", Rows::Dense(rows)) => MinHashLsh::build_file(&meta, &params, rows, progress),
-        ("IVF_FLAT", Rows::Dense(rows)) => ivf::build_file(&meta, metric, &params, rows, progress, threads),
+        (name, Rows::Dense(rows)) if ivf::type_of(name).is_some() => {
+            ivf::build_file(&meta, metric, &params, rows, progress, threads)
+        }
         (_, Rows::Sparse(rows)) => sparse::build_file(&meta, metric, &params, rows, progress, threads),
         _ => {
             let file = format::write(&[("meta", &meta.encode())]);
@@ -189,6 +191,10 @@ fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
             ("HNSW_SQ", "HNSW_SQ"),
             ("HNSW_PQ", "HNSW_PQ"),
             ("HNSW_PRQ", "HNSW_PRQ"),
+            ("IVF_SQ8", "IVF_SQ8"),
+            ("IVF_PQ", "IVF_PQ"),
+            ("IVF_RABITQ", "IVF_RABITQ"),
+            ("SCANN", "SCANN"),
         ],
     };
     let found = fitting.iter().find(|(own, _)| *own == name);
@@ -204,7 +210,7 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
     let metric = meta.metric()?;
     match meta.index_type.as_str() {
         name if hnsw::TYPES.contains(&name) => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
-        "IVF_FLAT" => Ok(Index::Dense(Box::new(Ivf::open(file, &meta)?))),
+        name if ivf::type_of(name).is_some() => Ok(Index::Dense(Box::new(Ivf::open(file, &meta)?))),
         "BIN_IVF_FLAT" => Ok(Index::Dense(Box::new(BinaryIvf::open(file, &meta)?))),
         "MINHASH_LSH" => Ok(Index::Dense(Box::new(MinHashLsh::open(file, &meta)?))),
         "SPARSE_INVERTED_INDEX" => Ok(Index::Sparse(Box::new(Inverted::open(file, &meta)?))),

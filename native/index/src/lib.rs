@@ -10,7 +10,6 @@ mod ivf;
 mod parallel;
 pub mod params;
 pub mod progress;
-#[allow(dead_code, unused_imports, reason = "the indexes over codes come one after the other")]
 mod quantize;
 pub mod scalar;
 pub mod sparse;

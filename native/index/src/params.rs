@@ -16,6 +16,12 @@ pub struct SearchParams {
     pub min_hash: MinHashParams,
     /// Codes that refine others compare this many times k candidates.
     pub refine_k: Option<f32>,
+    /// SCANN: candidates whose rows are compared.
+    pub reorder_k: Option<usize>,
+    /// IVF: go on beyond `nprobe` lists while fewer than k were found.
+    pub ensure_topk_full: Option<bool>,
+    /// IVF, range search: how many lists in a row without a hit end it.
+    pub max_empty_result_buckets: Option<usize>,
     /// HNSW: return what the graph found even when that is fewer than k.
     pub disable_fallback_brute_force: bool,
 }
@@ -41,6 +47,16 @@ impl SearchParams {
             }
             "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" | "BIN_IVF_FLAT" => {
                 search.nprobe = params.integer("nprobe", 1, 65_536)?;
+                search.ensure_topk_full = params.flag("ensure_topk_full")?;
+                search.max_empty_result_buckets = params.integer("max_empty_result_buckets", 0, 65_536)?;
+                search.refine_k = params.number("refine_k", 1.0, f32::MAX)?;
+                if index_type == "SCANN" {
+                    search.reorder_k = params.integer("reorder_k", 1, i32::MAX)?;
+                    if let Some(own) = search.reorder_k.filter(|&own| own < top_k) {
+                        let text = format!("reorder_k({own}) should be larger than k({top_k})");
+                        return Err(IndexError::Parameter(text));
+                    }
+                }
             }
             "SPARSE_INVERTED_INDEX" | "SPARSE_WAND" => {
                 search.sparse = SparseParams::read(&params)?;

@@ -106,6 +106,12 @@ impl TopK {
         self.buffer.truncate(self.k);
     }
 
+    /// A key that a later one must not exceed to enter; tighter from time to time, never wrong.
+    #[inline]
+    pub(crate) fn bound(&self) -> f32 {
+        if self.threshold == u64::MAX { f32::INFINITY } else { unpack(self.threshold).0.next_up() }
+    }
+
     /// The key that a later row must be below to enter; infinite until k are known.
     pub(crate) fn limit(&mut self) -> f32 {
         if self.k > 0 && self.buffer.len() > self.k {

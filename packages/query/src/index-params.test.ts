@@ -216,6 +216,26 @@ test.each([
   expect(resolve(name, type, metric, params)).toBe(message);
 });
 
+test("the IVF family and its names on a GPU", () => {
+  expect(resolve("v", "IVF_SQ8", "L2", { sq_type: "SQ6" })).toEqual(["IVF_SQ8", "L2", { nlist: 128, sq_type: "sq6" }]);
+  expect(resolve("v", "IVF_PQ", "L2", { m: "4", refine: "true", refine_type: "FP16" })).toEqual([
+    "IVF_PQ",
+    "L2",
+    { nlist: 128, m: 4, nbits: 8, refine: true, refine_type: "fp16" },
+  ]);
+  expect(resolve("v", "IVF_RABITQ", "IP")).toEqual(["IVF_RABITQ", "IP", { nlist: 128, rbq_bits: 1 }]);
+  expect(resolve("v", "SCANN", "IP")).toEqual(["SCANN", "IP", { nlist: 128, sub_dim: 2 }]);
+  expect(resolve("v", "GPU_BRUTE_FORCE", "L2")).toEqual(["FLAT", "L2", {}]);
+  expect(resolve("v", "GPU_IVF_PQ", "L2", { m: 0 })).toEqual(["IVF_PQ", "L2", { nlist: 128, m: 2, nbits: 8 }]);
+  expect(resolve("v", "IVF_PQ", "L2")).toBe("param 'm' not exist in json");
+  expect(resolve("v", "IVF_PQ", "L2", { m: 3 })).toBe(
+    "The dimension of the vector (dim) should be a multiple of the number of subquantizers (m). Dimension: 8, m: 3",
+  );
+  expect(resolve("v", "IVF_RABITQ", "L2", { refine: true, refine_type: "x" })).toBe(
+    "invalid refine type : x, optional types are [sq6, sq8, fp16, bf16, fp32, flat]",
+  );
+});
+
 test("what later versions build is named", () => {
-  expect(resolve("v", "IVF_PQ", "L2")).toEqual({ kind: "notImplemented", call: "index type IVF_PQ" });
+  expect(resolve("v", "DISKANN", "L2")).toEqual({ kind: "notImplemented", call: "index type DISKANN" });
 });

@@ -5,10 +5,12 @@ import { fail, succeed } from "@elanus/model/outcome";
 import type { Failure, Outcome } from "@elanus/model/outcome";
 import { DataType, isVector } from "@elanus/model/schema";
 import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
+import { servedBy } from "@elanus/model/served-by";
 import { checkBinaryMetric, elementWidth, minHashParams } from "./binary-index-params.ts";
-import { integer, refuse, type Sent } from "./build-param.ts";
+import { refuse, type Sent } from "./build-param.ts";
 import { typeName } from "./filter/program.ts";
 import { graphParams } from "./graph-params.ts";
+import { ivfParams, withAutomaticSplits } from "./ivf-params.ts";
 import { pointerOf, resolveScalar, SCALAR_TYPES } from "./scalar-index.ts";
 import { sparseParams } from "./sparse-index-params.ts";
 
@@ -31,15 +33,18 @@ const VECTOR_TYPES: ReadonlyMap<string, { readonly families: readonly Family[]; 
   ["BIN_FLAT", { families: ["binary"], built: true }],
   ["SPARSE_INVERTED_INDEX", { families: ["sparse"], built: true }],
   ["SPARSE_WAND", { families: ["sparse"], built: true }],
-  ["IVF_SQ8", { families: ["dense"], built: false }],
-  ["IVF_PQ", { families: ["dense"], built: false }],
-  ["IVF_RABITQ", { families: ["dense"], built: false }],
+  ["IVF_SQ8", { families: ["dense"], built: true }],
+  ["IVF_PQ", { families: ["dense"], built: true }],
+  ["IVF_RABITQ", { families: ["dense"], built: true }],
   ["HNSW_SQ", { families: ["dense", "int8"], built: true }],
   ["HNSW_PQ", { families: ["dense", "int8"], built: true }],
   ["HNSW_PRQ", { families: ["dense", "int8"], built: true }],
-  ["SCANN", { families: ["dense"], built: false }],
+  ["SCANN", { families: ["dense"], built: true }],
   ["DISKANN", { families: ["dense"], built: false }],
   ["AISAQ", { families: ["dense"], built: false }],
+  ["GPU_BRUTE_FORCE", { families: ["dense"], built: true }],
+  ["GPU_IVF_FLAT", { families: ["dense"], built: true }],
+  ["GPU_IVF_PQ", { families: ["dense"], built: true }],
   ["BIN_IVF_FLAT", { families: ["binary"], built: true }],
   ["MINHASH_LSH", { families: ["binary"], built: true }],
 ]);
@@ -137,8 +142,9 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
     return refuse(`dimension mismatch, dimension in schema: ${field.dim}, dimension: ${dimension}`);
   }
   if (!known.built) return notYet(`type ${type}`);
-  const build = buildParams(type, checked.value, params, field.dim ?? 0);
-  return build.ok ? succeed({ type, metric: checked.value, params: build.value }) : build;
+  const served = servedBy(type);
+  const build = buildParams(served, checked.value, withAutomaticSplits(type, params, field.dim ?? 0), field.dim ?? 0);
+  return build.ok ? succeed({ type: served, metric: checked.value, params: build.value }) : build;
 }
 
 function automaticIndex(family: Family, metric: string | undefined): Resolved & { readonly metric: Metric } {
@@ -177,10 +183,12 @@ function buildParams(type: string, metric: Metric, sent: Sent, dim: number): Out
     case "HNSW_PRQ":
       return graphParams(type, sent, dim);
     case "BIN_IVF_FLAT":
-    case "IVF_FLAT": {
-      const lists = integer(sent, "nlist", [1, 65_536], 128);
-      return lists.ok ? succeed({ nlist: lists.value }) : lists;
-    }
+    case "IVF_FLAT":
+    case "IVF_SQ8":
+    case "IVF_PQ":
+    case "IVF_RABITQ":
+    case "SCANN":
+      return ivfParams(type, sent, dim);
     case "SPARSE_INVERTED_INDEX":
     case "SPARSE_WAND":
       return sparseParams(type, metric, sent);

@@ -10,8 +10,14 @@ use crate::storage::Storage;
 use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse, words};
 use crate::vector::{Element, SearchParams, SparseParams, VectorRows};
 
-const SECTIONS: [&str; 30] = [
+const SECTIONS: [&str; 36] = [
     "meta",
+    "origin",
+    "recipe",
+    "coarse",
+    "books",
+    "blocks",
+    "refine",
     "graph",
     "mean",
     "rows",
@@ -50,6 +56,7 @@ fn dense_files(rows: &TestRows) -> Vec<Vec<u8>> {
     vec![
         build("FLAT", ""),
         build("IVF_FLAT", r#"{"nlist": 4}"#),
+        build("IVF_PQ", r#"{"nlist": 4, "m": 4, "nbits": 3, "refine": true, "refine_type": "sq6"}"#),
         build("HNSW", r#"{"M": 4, "efConstruction": 20}"#),
         build("HNSW_PQ", r#"{"M": 4, "efConstruction": 20, "m": 4, "nbits": 4}"#),
     ]
@@ -107,14 +114,14 @@ proptest! {
     /// Wrong contents under right checksums may be refused or answered, but must not panic or hang.
     #[test]
     fn forged_files_never_panic(
-        which in 0usize..8, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
+        which in 0usize..9, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
     ) {
         let mut rows = clustered(Element::F32, 120, 16, 3, 1);
         rows.rows[5] = rows.rows[99].clone();
         let file = match which {
-            4 => sparse_file("IP"),
-            5 => sparse_file("BM25"),
-            6 | 7 => binary_file(BINARY[which - 6]),
+            5 => sparse_file("IP"),
+            6 => sparse_file("BM25"),
+            7 | 8 => binary_file(BINARY[which - 7]),
             _ => dense_files(&rows).swap_remove(which),
         };
         let forged = forge(&file, |name, bytes| {
@@ -127,7 +134,7 @@ proptest! {
         let params = SearchParams { ef: Some(20), nprobe: Some(2), sparse, ..SearchParams::default() };
         match open(Storage::copy_of(&forged)) {
             Err(error) => prop_assert!(matches!(error, IndexError::Corrupt(_))),
-            Ok(Index::Dense(index)) if which > 4 => {
+            Ok(Index::Dense(index)) if which > 6 => {
                 let rows = clustered(Element::Bit, 120, 64, 5, 2);
                 let _ = index.search(&rows, &query(rows.row(7), 5, &params), &mut vec![]);
             }

@@ -2,69 +2,44 @@
 
 use std::ops::Range;
 
-use elanus_kernels::memory::{as_u32s, u32s_as_bytes};
+use elanus_kernels::memory::{as_f32s, as_u32s};
+use elanus_kernels::scan::BLOCK;
 
-use super::centroids::{Decoder, Work};
+use super::build::COARSE;
+use super::recipe::{Recipe, type_of};
 use crate::IndexError;
 use crate::catalog::Meta;
-use crate::format::{self, File};
-use crate::params::Params;
-use crate::progress::Progress;
-use crate::vector::{Element, Metric, VectorRows};
-
-/// Every list must be able to have so many training rows; otherwise there are fewer lists.
-const ROWS_PER_LIST_MIN: usize = 39;
-
-/// Builds the file of an index over all rows that are not null.
-pub(crate) fn build_file(
-    meta: &Meta,
-    metric: Metric,
-    params: &Params,
-    rows: &dyn VectorRows,
-    progress: &Progress,
-    threads: usize,
-) -> Result<Vec<u8>, IndexError> {
-    let nlist = params.integer("nlist", 1, 65_536)?.unwrap_or(128);
-    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    let row_of: Vec<u32> = (0..count).filter(|&row| !rows.row(row).is_empty()).collect();
-    let nlist = nlist.min((row_of.len() / ROWS_PER_LIST_MIN).max(1)).min(row_of.len());
-    let work = Work { rows, decoder: Decoder { element: rows.element(), metric }, threads, progress };
-    let points = work.train(&row_of, nlist)?;
-    let lists = if nlist == 0 { vec![] } else { work.assign(&row_of, &points)? };
-    progress.advance(0.95);
-    let mut starts = vec![0u32; nlist + 1];
-    for &list in &lists {
-        starts[list as usize + 1] += 1;
-    }
-    for list in 0..nlist {
-        starts[list + 1] += starts[list];
-    }
-    let mut next = starts.clone();
-    let mut listed = vec![0u32; row_of.len()];
-    for (&row, &list) in row_of.iter().zip(&lists) {
-        listed[next[list as usize] as usize] = row;
-        next[list as usize] += 1;
-    }
-    let file = format::write(&[
-        ("meta", &meta.encode()),
-        ("centroids", &points.bytes),
-        ("starts", u32s_as_bytes(&starts)),
-        ("rows", u32s_as_bytes(&listed)),
-    ]);
-    progress.advance(1.0);
-    Ok(file)
-}
+use crate::format::File;
+use crate::quantize::{Decoder, Form, Quantizer, block_bytes};
+use crate::vector::{Element, Metric};
 
 /// An opened index.
 pub(crate) struct Ivf {
     file: File,
+    pub type_name: &'static str,
     pub metric: Metric,
     pub decoder: Decoder,
     pub dim: usize,
     pub rows: usize,
+    /// Codes of the centroids.
+    pub coarse: Quantizer,
+    /// Codes of the lists.
+    pub codes: Option<Quantizer>,
+    /// Codes that candidates are compared with before the rows.
+    pub refine: Option<Quantizer>,
+    /// Where each list's blocks start, in blocks; empty without codes.
+    first_blocks: Vec<usize>,
+    parts: Parts,
+}
+
+/// Where the sections lie.
+struct Parts {
     centroids: Range<usize>,
+    coarse: Range<usize>,
     starts: Range<usize>,
     listed: Range<usize>,
+    blocks: Range<usize>,
+    refine: Range<usize>,
 }
 
 fn damaged(section: &str) -> IndexError {
@@ -74,59 +49,132 @@ fn damaged(section: &str) -> IndexError {
 impl Ivf {
     pub(crate) fn open(file: File, meta: &Meta) -> Result<Self, IndexError> {
         let (metric, element) = (meta.metric()?, meta.element()?);
-        let index = Self {
+        let recipe: Recipe = serde_json::from_slice(file.section("recipe")?)
+            .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section recipe: {error}")))?;
+        if meta.dim == 0 || element == Element::Bit {
+            return Err(damaged("meta"));
+        }
+        let origin = as_f32s(file.section("origin")?).unwrap_or(&[]).to_vec();
+        if !origin.is_empty() && (origin.len() != meta.dim || metric == Metric::Ip) {
+            return Err(damaged("origin"));
+        }
+        let open = |kind, state: &[u8]| Quantizer::open(kind, recipe.form, meta.dim, state);
+        let codes = recipe.codes.filter(|_| !file.range("blocks").is_ok_and(|range| range.is_empty()));
+        let refine = recipe.refine.filter(|_| !file.range("refine").is_ok_and(|range| range.is_empty()));
+        let mut index = Self {
+            type_name: type_of(&meta.index_type).ok_or_else(|| damaged("meta"))?,
             metric,
-            decoder: Decoder { element, metric },
+            decoder: Decoder { element, metric, origin },
             dim: meta.dim,
             rows: meta.rows,
-            centroids: file.range("centroids")?,
-            starts: file.range("starts")?,
-            listed: file.range("rows")?,
+            coarse: Quantizer::open(COARSE, Form::of(metric), meta.dim, &[])?,
+            codes: codes.map(|kind| open(kind, file.section("books")?)).transpose()?,
+            refine: refine.map(|kind| open(kind, &[])).transpose()?,
+            first_blocks: vec![],
+            parts: Parts {
+                centroids: file.range("centroids")?,
+                coarse: file.range("coarse")?,
+                starts: file.range("starts")?,
+                listed: file.range("rows")?,
+                blocks: file.range("blocks")?,
+                refine: file.range("refine")?,
+            },
             file,
         };
-        index.check()?;
+        index.check(recipe.lists)?;
         Ok(index)
     }
 
     /// What checksums cannot tell.
-    fn check(&self) -> Result<(), IndexError> {
-        let (starts, listed) = (self.words(&self.starts), self.words(&self.listed));
+    fn check(&mut self, lists: usize) -> Result<(), IndexError> {
+        let (starts, listed) = (self.words(&self.parts.starts), self.words(&self.parts.listed));
         let whole = starts.first() == Some(&0) && starts.last().map(|&end| end as usize) == Some(listed.len());
-        if !whole || !starts.is_sorted() {
+        if !whole || !starts.is_sorted() || starts.len() - 1 != lists {
             return Err(damaged("starts"));
         }
-        let bytes = self.dim.checked_mul(4).and_then(|bytes| bytes.checked_mul(starts.len() - 1));
-        if bytes != Some(self.centroids.len()) || self.dim == 0 || self.decoder.element == Element::Bit {
+        let bytes = self.dim.checked_mul(4).and_then(|bytes| bytes.checked_mul(lists));
+        if bytes != Some(self.parts.centroids.len()) {
             return Err(damaged("centroids"));
+        }
+        if lists.div_ceil(BLOCK) * block_bytes(&self.coarse) != self.parts.coarse.len() {
+            return Err(damaged("coarse"));
         }
         if listed.iter().any(|&row| row as usize >= self.rows) {
             return Err(damaged("rows"));
         }
+        let mut first_blocks = vec![0];
+        if let Some(codes) = &self.codes {
+            let mut blocks = 0;
+            for pair in starts.windows(2) {
+                blocks += ((pair[1] - pair[0]) as usize).div_ceil(BLOCK);
+                first_blocks.push(blocks);
+            }
+            if Some(self.parts.blocks.len()) != blocks.checked_mul(block_bytes(codes)) {
+                return Err(damaged("blocks"));
+            }
+        }
+        let refined = self.refine.as_ref().map_or(0, |refine| listed.len() * refine.record_bytes());
+        if refined != self.parts.refine.len() {
+            return Err(damaged("refine"));
+        }
+        self.first_blocks = first_blocks;
         Ok(())
     }
 
-    fn words(&self, range: &Range<usize>) -> &[u32] {
-        as_u32s(&self.file.bytes()[range.clone()]).unwrap_or(&[])
+    fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        &self.file.bytes()[range.clone()]
     }
 
-    pub(crate) fn centroids(&self) -> &[u8] {
-        &self.file.bytes()[self.centroids.clone()]
+    fn words(&self, range: &Range<usize>) -> &[u32] {
+        as_u32s(self.bytes(range)).unwrap_or(&[])
+    }
+
+    /// The centroid of a list, as little-endian floats.
+    pub(crate) fn centroid(&self, list: usize) -> &[u8] {
+        let bytes = self.dim * 4;
+        self.bytes(&self.parts.centroids).get(list * bytes..(list + 1) * bytes).unwrap_or(&[])
+    }
+
+    /// Blocks of the centroids' codes.
+    pub(crate) fn coarse_blocks(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes(&self.parts.coarse).chunks_exact(block_bytes(&self.coarse))
     }
 
     pub(crate) fn lists(&self) -> usize {
-        self.words(&self.starts).len().saturating_sub(1)
+        self.words(&self.parts.starts).len().saturating_sub(1)
     }
 
-    /// Rows of a list, ascending.
-    pub(crate) fn list(&self, list: usize) -> &[u32] {
-        let starts = self.words(&self.starts);
+    /// Rows of all lists, one list after the other.
+    pub(crate) fn listed(&self) -> &[u32] {
+        self.words(&self.parts.listed)
+    }
+
+    /// Where a list's rows lie in [`Self::listed`].
+    pub(crate) fn places(&self, list: usize) -> Range<usize> {
+        let starts = self.words(&self.parts.starts);
         match (starts.get(list), starts.get(list + 1)) {
-            (Some(&start), Some(&end)) => self.words(&self.listed).get(start as usize..end as usize).unwrap_or(&[]),
-            _ => &[],
+            (Some(&start), Some(&end)) => start as usize..end as usize,
+            _ => 0..0,
         }
     }
 
+    /// The codes of a list, in blocks.
+    pub(crate) fn blocks<'a>(&'a self, codes: &Quantizer, list: usize) -> impl Iterator<Item = &'a [u8]> {
+        let bytes = block_bytes(codes);
+        let range = match (self.first_blocks.get(list), self.first_blocks.get(list + 1)) {
+            (Some(start), Some(end)) => start * bytes..end * bytes,
+            _ => 0..0,
+        };
+        self.bytes(&self.parts.blocks).get(range).unwrap_or(&[]).chunks_exact(bytes)
+    }
+
+    /// The record of a place in the refining codes.
+    pub(crate) fn refine_record(&self, refine: &Quantizer, place: usize) -> &[u8] {
+        let bytes = refine.record_bytes();
+        self.bytes(&self.parts.refine).get(place * bytes..(place + 1) * bytes).unwrap_or(&[])
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.file.heap_bytes()
+        self.file.heap_bytes() + self.first_blocks.len() * size_of::<usize>()
     }
 }

@@ -1,13 +1,18 @@
-//! IVF_FLAT: rows grouped by their nearest centroid; a search compares the rows of the nearest groups.
+//! The inverted-file family: rows grouped by their nearest centroid; a search looks at the nearest groups.
 //!
-//! Jégou, Douze & Schmid, "Product quantization for nearest neighbor search" (TPAMI 2011), without the quantisation.
-//! The lists name rows; the vectors stay where they are.
+//! Jégou, Douze & Schmid, "Product quantization for nearest neighbor search" (TPAMI 2011). The types differ in the
+//! codes of their lists: 8 bits a dimension for IVF_FLAT (whose answers are those of the rows all the same), some bits
+//! for IVF_SQ8, codebooks for IVF_PQ, bits of a rotation for IVF_RABITQ, and for SCANN codebooks of 16 entries trained for
+//! dot products. The rows stay where they are.
 
-mod centroids;
+mod build;
 mod file;
+mod recipe;
 mod search;
 
-pub(crate) use file::{Ivf, build_file};
+pub(crate) use build::build_file;
+pub(crate) use file::Ivf;
+pub(crate) use recipe::type_of;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@
 //! codebooks, `halves` 16-bit floats. `record` compares one code, `blocks` 64 at a time, `kmeans` trains.
 
 mod blocks;
+mod decoder;
 mod halves;
 pub(crate) mod kmeans;
 mod product;
@@ -24,6 +25,7 @@ mod rotation;
 mod scalar;
 
 pub(crate) use blocks::{BlockQuery, block_bytes, fill_block};
+pub(crate) use decoder::Decoder;
 pub(crate) use record::RecordQuery;
 
 use elanus_kernels::{Element, Metric};
@@ -245,6 +247,17 @@ impl Quantizer {
         }
     }
 
+    /// The part of a key that only the query and the centre have a share in.
+    pub(crate) fn base(&self, vector: &[f32], centre: &[f32]) -> f32 {
+        match self.form {
+            Form::NegativeDot => -dot(vector, centre),
+            Form::SquaredDistance => {
+                let square = |(value, centre): (&f32, &f32)| (value - centre) * (value - centre);
+                vector.iter().zip(centre).map(square).sum()
+            }
+        }
+    }
+
     fn factors_of(&self, record: &[u8]) -> Factors {
         let float = |from_end: usize| {
             let at = record.len().checked_sub(from_end);
@@ -254,7 +267,7 @@ impl Quantizer {
         Factors { scale: if self.has_scale() { float(8) } else { 1.0 }, bias: float(4) }
     }
 
-    /// The vector that a record stands for, relative to its centre; for tests and for what compares codes only.
+    /// The vector that a record stands for, relative to its centre.
     pub(crate) fn decode(&self, record: &[u8], out: &mut [f32]) {
         let code = &record[..self.symbol_bytes().min(record.len())];
         match &self.codec {
@@ -266,7 +279,8 @@ impl Quantizer {
     }
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+/// Dot product, in eight partial sums.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; 8];
     for (a, b) in a.chunks(8).zip(b.chunks(8)) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {

@@ -1,8 +1,9 @@
 /** Indexes. What an index type accepts is the proxy's knowledge; here parameters are only taken apart. */
-import type { CollectionInfo, Metric } from "@elanus/model/catalog";
+import type { CollectionInfo, IndexInfo, Metric } from "@elanus/model/catalog";
 import type { IndexProgress } from "@elanus/model/contract/coordinator";
 import { indexNameError } from "@elanus/model/names";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
+import { servingNote } from "@elanus/model/served-by";
 import type { Timestamp } from "@elanus/model/time";
 import type * as common from "../gen/common.ts";
 import { IndexState } from "../gen/common.ts";
@@ -176,7 +177,7 @@ function describe(progress: IndexProgress, info: CollectionInfo): Init<milvus.In
   return {
     indexName: index.name,
     indexID: index.id,
-    params: index.userParams,
+    params: withNote(index.userParams),
     fieldName: info.schema.fields.find((f) => f.id === index.field)?.name ?? "",
     indexedRows: BigInt(progress.indexedRows),
     totalRows: BigInt(progress.totalRows),
@@ -184,6 +185,11 @@ function describe(progress: IndexProgress, info: CollectionInfo): Init<milvus.In
     state: states[progress.state],
     indexStateFailReason: progress.failReason,
   };
+}
+
+function withNote(params: IndexInfo["userParams"]): IndexInfo["userParams"] {
+  const note = servingNote(params.find((param) => param.key === "index_type")?.value ?? "");
+  return note === undefined ? params : [...params, { key: "note", value: note }];
 }
 
 function invalid(message: string): Outcome<never> {

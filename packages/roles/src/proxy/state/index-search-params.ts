@@ -38,8 +38,13 @@ function ownParams(
     case "HNSW_PRQ":
       return both(graphParams(given, topK), optional(numberInRange(given, "refine_k", 1, FLOAT_MAX), "refine_k"));
     case "BIN_IVF_FLAT":
-    case "IVF_FLAT":
       return optional(integerParam(given, "nprobe", 1, NPROBE_MAX), "nprobe");
+    case "IVF_FLAT":
+    case "IVF_SQ8":
+    case "IVF_PQ":
+    case "IVF_RABITQ":
+    case "SCANN":
+      return listParams(index.type, given, topK);
     case "SPARSE_INVERTED_INDEX":
     case "SPARSE_WAND":
       return sparseParams(given);
@@ -61,6 +66,27 @@ function graphParams(given: Given, topK: number): Outcome<Checked> {
 function both(first: Outcome<Checked>, second: Outcome<Checked>): Outcome<Checked> {
   if (!first.ok) return first;
   return second.ok ? succeed({ ...first.value, ...second.value }) : second;
+}
+
+function listParams(type: string, given: Given, topK: number): Outcome<Checked> {
+  const reorder = type === "SCANN" ? integerParam(given, "reorder_k", 1, INT_MAX) : succeed(undefined);
+  if (reorder.ok && reorder.value !== undefined && reorder.value < topK) {
+    return refuse(`reorder_k(${reorder.value}) should be larger than k(${topK})`);
+  }
+  const bits = ["rbq_bits_query", "rbq_query_bits"].find((key) => given[key] !== undefined);
+  if (type === "IVF_RABITQ" && bits !== undefined) {
+    // Queries always have eight bits here; the value only has to make sense.
+    const checked = integerParam(given, bits, 0, 8);
+    if (!checked.ok) return checked;
+  }
+  const refines = type !== "IVF_FLAT" && type !== "SCANN";
+  return together({
+    nprobe: integerParam(given, "nprobe", 1, NPROBE_MAX),
+    ensure_topk_full: flagParam(given, "ensure_topk_full"),
+    max_empty_result_buckets: integerParam(given, "max_empty_result_buckets", 0, NPROBE_MAX),
+    refine_k: refines ? numberInRange(given, "refine_k", 1, FLOAT_MAX) : succeed(undefined),
+    reorder_k: reorder,
+  });
 }
 
 function optional(value: Outcome<number | undefined>, key: string): Outcome<Checked> {
