@@ -249,8 +249,8 @@ impl Work<'_> {
         Ok(records)
     }
 
-    /// Whether codes keep neighbourhoods apart: for sampled rows, nearly all of the exact ten nearest of a sample must be
-    /// among the thirty-two nearest by code.
+    /// Whether codes keep neighbourhoods apart: for sampled rows, nearly all of the exact ten nearest of a sample must
+    /// be among the thirty-two nearest by code.
     fn codes_suffice(&self, quantizer: &Quantizer, lists: &Lists) -> bool {
         const QUERIES: usize = 24;
         const ROWS: usize = 2_000;

@@ -1,9 +1,9 @@
 //! The inverted-file family: rows grouped by their nearest centroid; a search looks at the nearest groups.
 //!
 //! Jégou, Douze & Schmid, "Product quantization for nearest neighbor search" (TPAMI 2011). The types differ in the
-//! codes of their lists: 8 bits a dimension for IVF_FLAT (whose answers are those of the rows all the same), some bits
-//! for IVF_SQ8, codebooks for IVF_PQ, bits of a rotation for IVF_RABITQ, and for SCANN codebooks of 16 entries trained for
-//! dot products. The rows stay where they are.
+//! codes of their lists: 8 bits a dimension for IVF_FLAT (whose answers are those of the rows all the same), some
+//! bits for IVF_SQ8, codebooks for IVF_PQ, bits of a rotation for IVF_RABITQ, and for SCANN codebooks of 16 entries
+//! assigned for dot products. The rows stay where they are.
 
 mod build;
 mod file;
