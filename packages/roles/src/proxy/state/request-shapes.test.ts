@@ -25,7 +25,16 @@ describe("search shape", () => {
       search({ topk: "5", offset: "2", round_decimal: "3", params: '{"ef":"64","mine":1}', ef: "64", nprobe: "9" }),
     ).toEqual({
       ok: true,
-      value: { limit: 5, offset: 2, roundDecimal: 3, ignoreGrowing: false, indexParams: '{"ef":64}', bounds: {} },
+      value: {
+        limit: 5,
+        offset: 2,
+        roundDecimal: 3,
+        ignoreGrowing: false,
+        indexParams: '{"ef":64}',
+        bounds: {},
+        explain: false,
+        filterLate: false,
+      },
     });
   });
 
