@@ -36,6 +36,8 @@ const RANGE_EF: usize = 512;
 const SCAN_AHEAD: usize = 8;
 /// More candidates than asked for, because codes confuse near neighbours.
 const SPARE_CANDIDATES: usize = 24;
+/// The filter has emptied the query's surroundings when less than this part of its share passes there.
+const BARREN: f32 = 0.3;
 
 impl Hnsw {
     /// The cheapest way by estimate. `compared`: how many candidates will be compared with their rows.
@@ -113,12 +115,16 @@ impl Hnsw {
             }
             Plan::TwoHops { width } => {
                 scratch.start(self.graph.nodes, width);
+                // What passes lies elsewhere, all nearly as far: no walk can order it, so the codes are scanned.
+                let share = query.allowed_count as f32 / node_rows.count().max(1) as f32;
+                if scratch.local_share(&base, entry, allowed) < share * BARREN {
+                    return false;
+                }
                 if allowed(entry) {
                     scratch.enter(space, vector, entry, false);
                 } else {
                     scratch.enter_around(space, &base, vector, entry, allowed);
                 }
-                // Nothing is left to start from where the filter has emptied the surroundings: codes are scanned.
                 walk_two_hops(space, &base, vector, scratch, self.graph.m * 3 / 2, allowed);
             }
         }

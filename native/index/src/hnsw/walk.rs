@@ -9,6 +9,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// How many vectors ahead of the comparison are asked for.
 const AHEAD: usize = 8;
 
+/// Neighbour lists that tell how many nodes are allowed near a place.
+const SAMPLED_LISTS: usize = 6;
+
 /// Neighbour lists of one level.
 pub(crate) trait Links {
     /// Appends the neighbours of `node` to `out`.
@@ -123,6 +126,19 @@ impl Scratch {
                 }
             }
         }
+    }
+
+    /// The share of allowed nodes among the neighbours of `node` and some of theirs.
+    pub(crate) fn local_share<L: Links>(&mut self, links: &L, node: u32, allowed: impl Fn(u32) -> bool) -> f32 {
+        self.hops.clear();
+        links.collect(node, &mut self.hops);
+        self.second.clear();
+        self.second.extend_from_slice(&self.hops);
+        for &hop in self.hops.iter().take(SAMPLED_LISTS) {
+            links.collect(hop, &mut self.second);
+        }
+        let passing = self.second.iter().filter(|&&node| allowed(node)).count();
+        passing as f32 / self.second.len().max(1) as f32
     }
 
     /// Puts the allowed nodes around a first node that is not allowed into the beam.
