@@ -36,8 +36,6 @@ const RANGE_EF: usize = 512;
 const SCAN_AHEAD: usize = 8;
 /// More candidates than asked for, because codes confuse near neighbours.
 const SPARE_CANDIDATES: usize = 24;
-/// The filter has emptied the query's surroundings when less than this part of its share passes there.
-const BARREN: f32 = 0.3;
 
 impl Hnsw {
     /// The cheapest way by estimate. `compared`: how many candidates will be compared with their rows.
@@ -64,8 +62,15 @@ impl Hnsw {
     }
 
     /// Walks with the given width and leaves nodes in `workspace.candidates`, the nearest first. True when nodes
-    /// farther away may have been pushed out of the beam.
-    fn candidates(&self, rows: &dyn VectorRows, query: &Query<'_>, plan: Plan, workspace: &mut Workspace) -> bool {
+    /// farther away may have been pushed out of the beam. `None`: the filter has emptied the query's surroundings; what
+    /// passes lies elsewhere, all nearly as far, and only the rows themselves can tell which is nearest.
+    fn candidates(
+        &self,
+        rows: &dyn VectorRows,
+        query: &Query<'_>,
+        plan: Plan,
+        workspace: &mut Workspace,
+    ) -> Option<bool> {
         if let Some(records) = self.records() {
             let vector = records.query(query.vector, &mut workspace.values);
             self.walk(&records, &vector, query, plan, workspace)
@@ -78,7 +83,7 @@ impl Hnsw {
         } else if let Some(space) = RowSpace::new(rows, self.node_rows().first, self.metric) {
             self.walk(&space, &space.query(query.vector), query, plan, workspace)
         } else {
-            false
+            Some(false)
         }
     }
 
@@ -89,13 +94,9 @@ impl Hnsw {
         query: &Query<'_>,
         plan: Plan,
         workspace: &mut Workspace,
-    ) -> bool {
+    ) -> Option<bool> {
         let Workspace { scratch, near, candidates, .. } = workspace;
         candidates.clear();
-        if let Plan::Scan { width } = plan {
-            self.scan(space, vector, query, width, near, candidates);
-            return true;
-        }
         let node_rows = self.node_rows();
         let bits = query.allowed.map(BitsetView::new);
         let allowed = |node: u32| {
@@ -106,8 +107,18 @@ impl Hnsw {
         };
         let entry = self.descend(space, vector, near);
         let base = self.base();
+        if query.allowed.is_some() {
+            let share = query.allowed_count as f32 / node_rows.count().max(1) as f32;
+            if scratch.is_barren(&base, entry, share, allowed) {
+                return None;
+            }
+        }
         match plan {
-            Plan::Exact | Plan::Scan { .. } => {}
+            Plan::Exact => {}
+            Plan::Scan { width } => {
+                self.scan(space, vector, query, width, near, candidates);
+                return Some(true);
+            }
             Plan::Through { width } => {
                 scratch.start(self.graph.nodes, width);
                 scratch.enter(space, vector, entry, !allowed(entry));
@@ -115,11 +126,6 @@ impl Hnsw {
             }
             Plan::TwoHops { width } => {
                 scratch.start(self.graph.nodes, width);
-                // What passes lies elsewhere, all nearly as far: no walk can order it, so the codes are scanned.
-                let share = query.allowed_count as f32 / node_rows.count().max(1) as f32;
-                if scratch.local_share(&base, entry, allowed) < share * BARREN {
-                    return false;
-                }
                 if allowed(entry) {
                     scratch.enter(space, vector, entry, false);
                 } else {
@@ -130,7 +136,7 @@ impl Hnsw {
         }
         let kept = scratch.beam.entries().iter().filter(|entry| !entry.is_passage());
         candidates.extend(kept.map(|entry| entry.node()));
-        scratch.beam.is_full()
+        Some(scratch.beam.is_full())
     }
 
     /// The `width` nearest by code of all allowed nodes, nearest first.
@@ -236,7 +242,9 @@ impl Hnsw {
                 return self.exact(rows, query, out);
             }
             query.note(|stats| stats.plans.push(plan.name()));
-            let full = self.candidates(rows, query, plan, workspace);
+            let Some(full) = self.candidates(rows, query, plan, workspace) else {
+                return self.exact(rows, query, out);
+            };
             let mut rerank = Rerank {
                 rows,
                 node_rows: self.node_rows(),

@@ -91,6 +91,25 @@ fn filters_of_every_selectivity_keep_recall() {
     assert!(found >= 0.95, "half space: {found}");
 }
 
+/// Filters that keep only the rows farthest from the query: what passes is nowhere near where a walk would look.
+#[test]
+fn filters_against_the_query_keep_recall() {
+    let (rows, queries) = with_queries(clustered(Element::F32, 12_010, 32, 30, 5), 10);
+    let index = index(&rows, Metric::L2, 2);
+    let params = SearchParams::default();
+    for one_in in [2, 5, 10] {
+        let mut found = 0.0;
+        for vector in &queries {
+            let by_distance = naive(&rows, Metric::L2, &query(vector, 12_000, &params));
+            let far: std::collections::HashSet<u32> =
+                by_distance[12_000 - 12_000 / one_in..].iter().map(|&(_, row)| row).collect();
+            let (words, count) = bits(12_000, |row| far.contains(&(row as u32)));
+            found += mean_recall(&rows, &*index, std::slice::from_ref(vector), Some((&words, count))) / 10.0;
+        }
+        assert!(found >= 0.97, "one in {one_in}: {found}");
+    }
+}
+
 #[test]
 fn ranges_hold_what_is_near_enough_and_pages_follow_each_other() {
     let (rows, queries) = with_queries(clustered(Element::F32, 8_010, 24, 10, 9), 10);

@@ -9,8 +9,10 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// How many vectors ahead of the comparison are asked for.
 const AHEAD: usize = 8;
 
-/// Neighbour lists that tell how many nodes are allowed near a place.
-const SAMPLED_LISTS: usize = 6;
+/// So many allowed nodes are expected in a sample that tells whether a filter has emptied a place.
+const EXPECTED_ALLOWED: f32 = 16.0;
+/// A place is barren when less than this part of the filter's share passes there.
+const BARREN: f32 = 0.3;
 
 /// Neighbour lists of one level.
 pub(crate) trait Links {
@@ -128,17 +130,28 @@ impl Scratch {
         }
     }
 
-    /// The share of allowed nodes among the neighbours of `node` and some of theirs.
-    pub(crate) fn local_share<L: Links>(&mut self, links: &L, node: u32, allowed: impl Fn(u32) -> bool) -> f32 {
+    /// Whether far fewer nodes pass the filter around `node` than everywhere, where `share` of them do.
+    pub(crate) fn is_barren<L: Links>(
+        &mut self,
+        links: &L,
+        node: u32,
+        share: f32,
+        allowed: impl Fn(u32) -> bool,
+    ) -> bool {
+        let wanted = (EXPECTED_ALLOWED / share.max(f32::EPSILON)) as usize;
         self.hops.clear();
         links.collect(node, &mut self.hops);
         self.second.clear();
         self.second.extend_from_slice(&self.hops);
-        for &hop in self.hops.iter().take(SAMPLED_LISTS) {
+        for &hop in &self.hops {
+            if self.second.len() >= wanted {
+                break;
+            }
             links.collect(hop, &mut self.second);
         }
+        let expected = share * self.second.len() as f32;
         let passing = self.second.iter().filter(|&&node| allowed(node)).count();
-        passing as f32 / self.second.len().max(1) as f32
+        expected >= EXPECTED_ALLOWED / 2.0 && (passing as f32) < expected * BARREN
     }
 
     /// Puts the allowed nodes around a first node that is not allowed into the beam.

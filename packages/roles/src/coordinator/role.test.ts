@@ -404,6 +404,13 @@ describe("manifests", () => {
     await started.stop();
   });
 
+  it("take no index of a bad name", async () => {
+    const started = await claimed();
+    const refused = await started.coordinator.createIndex({ ...indexRequest, index: "1" });
+    expect(refused).toMatchObject({ ok: false, error: { message: expect.stringContaining("Invalid index name: 1") } });
+    await started.stop();
+  });
+
   it("get their indexes built, and progress says so", async () => {
     const started = await claimed();
     const { coordinator } = started;
