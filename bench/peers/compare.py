@@ -8,9 +8,7 @@ are given by the clock and by processor time; ratios use the latter, which other
 """
 
 import argparse
-import contextlib
 import json
-import os
 import pathlib
 import statistics
 import subprocess
@@ -25,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 import datasets  # noqa: E402
 import machine  # noqa: E402
 import report  # noqa: E402
+from process import Process, environment  # noqa: E402
 from libraries import SYSTEMS  # noqa: E402
 
 SUITES = {
@@ -72,7 +71,7 @@ def compare(group, folder, asked):
     workers = []
     try:
         for name, points in members(group, asked.only):
-            worker = Worker(name, folder)
+            worker = Process(command(name), folder)
             try:
                 built = worker.ask({"do": "build", "threads": asked.build_threads})
             except EOFError:
@@ -90,6 +89,11 @@ def compare(group, folder, asked):
         for worker in workers:
             worker.stop()
     return run
+
+
+def command(name):
+    kind, _, index = name.partition(" ")
+    return ["node", HERE / "elanus.mjs", index] if kind == "elanus" else [sys.executable, HERE / "worker.py", name]
 
 
 def members(group, only):
@@ -122,65 +126,11 @@ def measured_limits():
     return json.loads(done.stdout)
 
 
-def environment():
-    """Without the overrides of OpenBLAS that slow a current NumPy; threads that wait must not spin."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
-    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-
-
 def points_too_slow(worker, k):
     """Settings beyond the first one that reached recall 0.9995: they only cost time."""
     curve = worker.system["curves"][str(k)]
     done = next((i for i, point in enumerate(curve) if point.get("recall", 0) >= 0.9995), len(curve))
     return [point["at"] for point in curve[done + 1 :]]
-
-
-class Worker:
-    """A system in its process, spoken to by lines of JSON."""
-
-    def __init__(self, name, folder):
-        kind, _, index = name.partition(" ")
-        command = (
-            ["node", HERE / "elanus.mjs", index]
-            if kind == "elanus"
-            else [sys.executable, HERE / "worker.py", name]
-        )
-        self.process = subprocess.Popen(
-            [*command, folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-
-    def ask(self, command):
-        """Raises EOFError when the process ended instead of answering."""
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(command) + "\n")
-            self.process.stdin.flush()
-        while line := self.process.stdout.readline():
-            if line.startswith("{"):
-                return json.loads(line)
-        raise EOFError
-
-    def last_words(self):
-        """Why it ended, in its own words."""
-        _, errors = self.process.communicate()
-        lines = [line for line in errors.strip().splitlines() if line.strip() and not line.startswith("Node.js")]
-        told = next((line for line in reversed(lines) if "rror" in line or "support" in line), "".join(lines[-1:]))
-        return told.strip() or f"ended with status {self.process.returncode}"
-
-    def pin(self):
-        """All threads on the last processor, as searches have one."""
-        last = max(os.sched_getaffinity(0))
-        for task in os.listdir(f"/proc/{self.process.pid}/task"):
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(int(task), {last})
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 if __name__ == "__main__":

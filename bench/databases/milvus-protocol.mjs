@@ -1,0 +1,252 @@
+/**
+ * A server that speaks Milvus's protocol, driven by the light client: milvus-protocol.mjs elanus|milvus DATA FOLDER.
+ * Speaks the lines of worker.py.
+ */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { startServer } from "../../conformance/node/server.mjs";
+import { environment } from "../environment.mjs";
+import { Connection, decode, encode, measure } from "../grpc-load.mjs";
+import { delimited, keyField, vectorFieldData } from "../peers/elanus-messages.mjs";
+import { readNpy } from "../peers/npy.mjs";
+
+const [name, data, folder] = process.argv.slice(2);
+const start = { elanus: startElanus, milvus: startMilvus }[name];
+const batch = 1_000;
+const base = readNpy(join(data, "base.npy"));
+const queries = readNpy(join(data, "queries.npy"));
+const asked = Math.min(200, queries.rows);
+const dim = base.columns;
+const truth = { 0: readNpy(join(data, "truth.npy")) };
+const collection = { collection_name: "t" };
+let server;
+/** The connection that `answerTo` keeps. */
+let asking;
+let next = base.rows;
+
+const verbs = { open, reopen, load, index, recall, search, footprint };
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  process.stdout.write(`${JSON.stringify(await verbs[command.do](command))}\n`);
+}
+await server?.stop();
+
+async function open() {
+  const seconds = await timed(async () => {
+    server = await start();
+  });
+  await createCollection();
+  return { seconds };
+}
+
+async function reopen() {
+  await server.stop();
+  const request = searchRequest(0, { ef: 64, k: 10, below: 0 });
+  const seconds = await timed(async () => {
+    server = await start();
+    if (name === "milvus") await call("LoadCollection", "LoadCollectionRequest", "common.Status", collection);
+    await until(async () => (await answerTo(request)).length > 0);
+  });
+  return { seconds };
+}
+
+async function load() {
+  const requests = [];
+  for (let row = 0; row < base.rows; row += batch) requests.push([row, Math.min(base.rows, row + batch)]);
+  const seconds = await timed(() =>
+    Promise.all(
+      [0, 1].map(async (c) => {
+        const connection = new Connection(server.address);
+        for (let i = c; i < requests.length; i += 2) await insert(connection, ...requests[i]);
+        connection.close();
+      }),
+    ),
+  );
+  return { seconds, rowsPerSecond: base.rows / seconds };
+}
+
+async function index() {
+  const seconds = await timed(async () => {
+    await call("Flush", "FlushRequest", "FlushResponse", { collection_names: ["t"] });
+    const params = JSON.stringify({ M: 16, efConstruction: 200 });
+    const extra = { index_type: "HNSW", metric_type: "L2", params };
+    const extra_params = Object.entries(extra).map(([key, value]) => ({ key, value }));
+    await call("CreateIndex", "CreateIndexRequest", "common.Status", {
+      ...collection,
+      field_name: "vector",
+      extra_params,
+    });
+    await until(async () => {
+      const told = await call("DescribeIndex", "DescribeIndexRequest", "DescribeIndexResponse", collection);
+      const [one] = told.index_descriptions;
+      return one.state === "Finished" && (one.indexed_rows ?? 0) >= base.rows && (one.pending_index_rows ?? 0) === 0;
+    });
+    await call("LoadCollection", "LoadCollectionRequest", "common.Status", { ...collection, replica_number: 1 });
+    await until(async () => {
+      const told = await call(
+        "GetLoadingProgress",
+        "GetLoadingProgressRequest",
+        "GetLoadingProgressResponse",
+        collection,
+      );
+      return (told.progress ?? 0) >= 100;
+    });
+  });
+  return { seconds };
+}
+
+async function recall(command) {
+  const { below, k } = command;
+  truth[below] ??= nearestBelow(below, k);
+  let hits = 0;
+  for (let i = 0; i < asked; i++) {
+    const at = i * truth[below].columns;
+    const wanted = new Set(truth[below].values.subarray(at, at + k));
+    for (const id of await answerTo(searchRequest(i, command))) if (wanted.has(BigInt(id))) hits++;
+  }
+  return { recall: hits / (asked * k) };
+}
+
+async function search(command) {
+  const requests = Array.from({ length: asked }, (_, i) => searchRequest(i, command));
+  let writing = command.writing === true;
+  let written = 0;
+  const write = async () => {
+    const connection = new Connection(server.address);
+    for (; writing; written += 100, next += 100) await insert(connection, 0, 100, next);
+    connection.close();
+  };
+  const writer = write();
+  const { seconds, clients } = command;
+  const found = await measure(server.address, { method: "Search", requests, connections: clients, seconds });
+  writing = false;
+  await writer;
+  return { ...found, writtenPerSecond: written / (seconds + 1) };
+}
+
+function footprint() {
+  const status = readFileSync(`/proc/${server.pid}/status`, "utf8");
+  const bytes = (field) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)[1]) * 1_024;
+  return { anonymous: bytes("RssAnon"), resident: bytes("VmRSS") };
+}
+
+// Messages
+
+async function call(method, request, response, value) {
+  const full = (type) => (type.startsWith("common.") ? `milvus.proto.${type}` : type);
+  const connection = new Connection(server.address);
+  const answer = decode(full(response), await connection.call(method, encode(full(request), value)));
+  connection.close();
+  return checked(method, answer);
+}
+
+function checked(method, answer) {
+  const status = answer.status ?? answer;
+  if ((status.code ?? 0) !== 0) throw new Error(`${method}: ${status.reason}`);
+  return answer;
+}
+
+async function createCollection() {
+  const fields = [
+    { name: "id", data_type: 5, is_primary_key: true },
+    { name: "part", data_type: 5 },
+    { name: "vector", data_type: 101, type_params: [{ key: "dim", value: String(dim) }] },
+  ];
+  const schema = encode("milvus.proto.schema.CollectionSchema", { name: "t", fields });
+  await call("CreateCollection", "CreateCollectionRequest", "common.Status", { ...collection, schema, shards_num: 1 });
+}
+
+/** Rows start..end of the base under ids from `first` on. */
+async function insert(connection, start, end, first = start) {
+  const ids = Array.from({ length: end - start }, (_, i) => first + i);
+  const head = encode("InsertRequest", { ...collection, num_rows: end - start });
+  const parts = encode("milvus.proto.schema.FieldData", {
+    type: 5,
+    field_name: "part",
+    scalars: { long_data: { data: ids.map((id) => id % 100) } },
+  });
+  const vectors = vectorFieldData(base.values.subarray(start * dim, end * dim), dim);
+  const fields = [keyField(first, first + end - start), parts, vectors].map((field) => delimited(5, field));
+  checked("Insert", decode("MutationResult", await connection.call("Insert", Buffer.concat([head, ...fields]))));
+}
+
+function searchRequest(query, { ef, k, below }) {
+  const row = queries.values.subarray(query * dim, (query + 1) * dim);
+  const values = [Buffer.from(row.buffer, row.byteOffset, row.byteLength)];
+  const params = { anns_field: "vector", topk: k, metric_type: "L2", params: JSON.stringify({ ef: Math.max(ef, k) }) };
+  return encode("SearchRequest", {
+    ...collection,
+    dsl: below > 0 ? `part < ${below}` : "",
+    dsl_type: 1,
+    placeholder_group: encode("milvus.proto.common.PlaceholderGroup", {
+      placeholders: [{ tag: "$0", type: 101, values }],
+    }),
+    nq: 1,
+    consistency_level: 3,
+    guarantee_timestamp: 1,
+    search_params: Object.entries({ ...params, round_decimal: -1 }).map(([key, value]) => ({ key, value: `${value}` })),
+  });
+}
+
+/** Ids of a search's hits; none while the collection is not loaded. */
+async function answerTo(request) {
+  if (asking?.address !== server.address)
+    asking = { address: server.address, connection: new Connection(server.address) };
+  const answer = decode("SearchResults", await asking.connection.call("Search", request));
+  return answer.results?.ids?.int_id?.data ?? [];
+}
+
+// Servers
+
+async function startElanus() {
+  const started = await startServer(join(folder, "data"));
+  return { address: started.address, pid: started.child.pid, stop: started.stop };
+}
+
+async function startMilvus() {
+  const python = environment("milvus", "bench/milvus-requirements.txt");
+  const port = 20_000 + (process.pid % 10_000);
+  const script = join(import.meta.dirname, "../milvus_server.py");
+  const child = spawn(python, [script, folder, String(port)], { stdio: ["pipe", "pipe", "inherit"] });
+  const [, bound, pid] = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).once("line", (line) => resolve(line.split(" ")));
+    child.once("exit", (code) => reject(new Error(`Milvus did not start (${code})`)));
+  });
+  const gone = new Promise((done) => child.once("exit", done));
+  const stop = () => {
+    child.stdin.end();
+    return gone;
+  };
+  return { address: `127.0.0.1:${bound}`, pid: Number(pid), stop };
+}
+
+// Truth and time
+
+function nearestBelow(below, k) {
+  const kept = Array.from({ length: base.rows }, (_, row) => row).filter((row) => row % 100 < below);
+  const values = new BigInt64Array(asked * k);
+  for (let i = 0; i < asked; i++) {
+    const query = queries.values.subarray(i * dim, (i + 1) * dim);
+    const distances = kept.map((row) => [distance(query, row), row]).sort((a, b) => a[0] - b[0]);
+    for (let j = 0; j < k; j++) values[i * k + j] = BigInt(distances[j]?.[1] ?? -1);
+  }
+  return { columns: k, values };
+}
+
+function distance(query, row) {
+  let sum = 0;
+  for (let i = 0, at = row * dim; i < dim; i++, at++) sum += (query[i] - base.values[at]) ** 2;
+  return sum;
+}
+
+async function timed(work) {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1_000;
+}
+
+async function until(reached) {
+  while (!(await reached())) await new Promise((wake) => setTimeout(wake, 50));
+}
