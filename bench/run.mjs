@@ -16,6 +16,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setUp } from "../scripts/setup.mjs";
 import { startServer } from "../conformance/node/server.mjs";
+import { environment } from "./environment.mjs";
 import { Connection, decode, encode, measure, round } from "./grpc-load.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -324,7 +325,7 @@ async function startElanus(folder) {
 }
 
 async function startMilvus(folder) {
-  const python = prepareMilvus();
+  const python = environment("milvus", "bench/milvus-requirements.txt");
   const port = 20_000 + (process.pid % 10_000);
   const child = spawn(python, [join(root, "bench/milvus_server.py"), folder, String(port)], {
     stdio: ["pipe", "pipe", "inherit"],
@@ -343,21 +344,6 @@ async function startMilvus(folder) {
       await gone;
     },
   };
-}
-
-function prepareMilvus() {
-  const folder = join(root, ".elanus/python-bench");
-  const python = join(folder, "bin/python");
-  if (existsSync(join(folder, "ready"))) return python;
-  for (const [command, args] of [
-    ["python3", ["-m", "venv", folder]],
-    [python, ["-m", "pip", "install", "--quiet", "milvus==2.3.5", "pymilvus==2.3.7", "setuptools==75.8.0"]],
-  ]) {
-    if (spawnSync(command, args, { stdio: "inherit" }).status !== 0)
-      throw new Error(`${command} ${args.join(" ")} failed`);
-  }
-  writeFileSync(join(folder, "ready"), "");
-  return python;
 }
 
 function residentMiB(pid) {

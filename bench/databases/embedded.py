@@ -179,7 +179,7 @@ class Lance:
         self.table.create_scalar_index("part")
 
     def search(self, vector, k, ef, below):
-        query = self.table.search(vector).limit(k).nprobes(1).ef(max(ef, k)).refine_factor(2).select(["id"]).disable_scoring_autoprojection()
+        query = self.table.search(vector).limit(k).nprobes(1).ef(max(ef, k)).refine_factor(2).select(["id", "_distance"])
         if below:
             query = query.where(f"part < {below}", prefilter=True)
         return query.to_arrow()["id"].to_pylist()

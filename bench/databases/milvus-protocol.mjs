@@ -114,6 +114,7 @@ async function search(command) {
   let writing = command.writing === true;
   let written = 0;
   const write = async () => {
+    if (!writing) return;
     const connection = new Connection(server.address);
     for (; writing; written += 100, next += 100) await insert(connection, 0, 100, next);
     connection.close();

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 
 
@@ -23,6 +24,7 @@ class Process:
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
+            start_new_session=True,
         )
 
     def ask(self, command):
@@ -37,6 +39,9 @@ class Process:
 
     def last_words(self):
         """Why it ended, in its own words."""
+        # A server it started would outlive it, and hold its pipes.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         _, errors = self.process.communicate()
         lines = [line for line in errors.strip().splitlines() if line.strip() and not line.startswith("Node.js")]
         told = next((line for line in reversed(lines) if "rror" in line or "support" in line), "".join(lines[-1:]))
@@ -50,5 +55,6 @@ class Process:
                 os.sched_setaffinity(int(task), {last})
 
     def stop(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
