@@ -112,7 +112,8 @@ class QdrantEdge:
 
     def search(self, vector, k, ef, below):
         qdrant = self.qdrant
-        where = qdrant.Filter(must=[qdrant.FieldCondition("part", range=qdrant.RangeFloat(lt=below))]) if below else None
+        allowed = qdrant.FieldCondition("part", range=qdrant.RangeFloat(lt=below)) if below else None
+        where = qdrant.Filter(must=[allowed]) if allowed else None
         query = qdrant.Query.Nearest(vector.tolist())
         request = qdrant.SearchRequest(query, k, filter=where, params=qdrant.SearchParams(hnsw_ef=max(ef, k)))
         return [point.id for point in self.shard.search(request)]
@@ -179,7 +180,8 @@ class Lance:
         self.table.create_scalar_index("part")
 
     def search(self, vector, k, ef, below):
-        query = self.table.search(vector).limit(k).nprobes(1).ef(max(ef, k)).refine_factor(2).select(["id", "_distance"])
+        query = self.table.search(vector).limit(k).nprobes(1).ef(max(ef, k)).refine_factor(2)
+        query = query.select(["id", "_distance"])
         if below:
             query = query.where(f"part < {below}", prefilter=True)
         return query.to_arrow()["id"].to_pylist()

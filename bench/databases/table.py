@@ -4,7 +4,7 @@ HEADS = {
     "load rows/s": lambda d: d["load"]["rowsPerSecond"],
     "index s": lambda d: d["index"]["seconds"],
     **{
-        f"{recall} x{clients}": lambda d, recall=recall, clients=clients: d["search"][recall]["clients"][clients]["perSecond"]
+        f"{recall} x{clients}": lambda d, r=recall, c=clients: d["search"][r]["clients"][c]["perSecond"]
         for recall in ["0.95", "0.99"]
         for clients in ["1", "8", "32"]
     },

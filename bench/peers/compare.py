@@ -78,7 +78,8 @@ def compare(group, folder, asked):
                 run["refused"][name] = worker.last_words()
                 continue
             worker.pin()
-            worker.system = {"name": name, "build": built, "curves": {str(k): [{"at": at} for at in points] for k in asked.k}}
+            curves = {str(k): [{"at": at} for at in points] for k in asked.k}
+            worker.system = {"name": name, "build": built, "curves": curves}
             run["systems"].append(worker.system)
             workers.append(worker)
         for k in asked.k:

@@ -93,7 +93,8 @@ def plot(result, path):
             ours = system["name"].startswith("elanus")
             style = {"linewidth": 2.5, "marker": "o"} if ours else {"linewidth": 1, "marker": "."}
             axis.plot(*zip(*points), label=system["name"], **style) if points else None
-        axis.set(title=f"{run['group']}, {run['data']}, top {k}", xlabel=f"recall@{k}", ylabel="queries/s", yscale="log")
+        axis.set(title=f"{run['group']}, {run['data']}, top {k}", xlabel=f"recall@{k}")
+        axis.set(ylabel="queries/s", yscale="log")
         axis.grid(True, which="both", alpha=0.3)
         axis.legend(fontsize=7)
     figure.tight_layout()

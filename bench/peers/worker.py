@@ -59,7 +59,8 @@ class Worker:
                 library.search(query, k, at)
                 count += 1
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-        return {"recall": hits / (len(asked) * batch * k), "qps": count * batch / seconds, "cpuQps": count * batch / cpu}
+        done = count * batch
+        return {"recall": hits / (len(asked) * batch * k), "qps": done / seconds, "cpuQps": done / cpu}
 
 
 def main():
