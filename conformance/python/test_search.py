@@ -48,7 +48,9 @@ def build(client, name, vectors, index_type, metric, params=None, flush=True):
      ("HNSW_PRQ", {"m": 8, "nrq": 2, "nbits": 6}, {"ef": 128, "refine_k": 8}),
      ("IVF_SQ8", {"nlist": 32}, {"nprobe": 24}), ("IVF_PQ", {"nlist": 32, "m": 16}, {"nprobe": 32}),
      ("IVF_RABITQ", {"nlist": 32, "refine": True, "refine_type": "SQ8"}, {"nprobe": 32, "refine_k": 20}),
-     ("SCANN", {"nlist": 32}, {"nprobe": 32, "reorder_k": 200}), ("GPU_IVF_FLAT", {"nlist": 32}, {"nprobe": 24})],
+     ("SCANN", {"nlist": 32}, {"nprobe": 32, "reorder_k": 200}), ("GPU_IVF_FLAT", {"nlist": 32}, {"nprobe": 24}),
+     ("DISKANN", {"max_degree": 32, "search_list_size": 100}, {"search_list": 120}),
+     ("AISAQ", {"inline_pq": 0}, {"search_list": 120, "beamwidth": 4})],
 )
 def test_recall(client, name, random, index_type, params, search, metric, flush):
     vectors = random.standard_normal((ROWS, DIM)).astype(np.float32)

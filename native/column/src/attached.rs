@@ -82,6 +82,7 @@ pub(crate) fn index_error(file: &str, error: IndexError) -> NativeError {
     match error {
         IndexError::Parameter(message) => NativeError::InvalidParameter(message),
         IndexError::Corrupt(message) => NativeError::FileCorrupt { file: file.into(), message },
+        IndexError::Unwritten(message) => NativeError::IoFailed(message),
         IndexError::Cancelled => NativeError::Cancelled("index build was cancelled".into()),
     }
 }

@@ -1,9 +1,12 @@
 //! Index types by name: which build, which reader.
 
+use std::io::Cursor;
+
 use serde::{Deserialize, Serialize};
 
 use crate::binary::{BinaryIvf, MinHashLsh};
-use crate::format::{self, File};
+use crate::disk::{self, DiskGraph};
+use crate::format::{self, File, Sink};
 use crate::hnsw::{self, Hnsw};
 use crate::ivf::{self, Ivf};
 use crate::params::Params;
@@ -125,28 +128,51 @@ pub fn build(
     progress: &Progress,
     threads: usize,
 ) -> Result<Vec<u8>, IndexError> {
+    let mut file = Cursor::new(vec![]);
+    build_to(&mut file, index_type, metric, params, rows, progress, threads)?;
+    Ok(file.into_inner())
+}
+
+/// As [`build`], but writes the file to the start of an empty `sink`. Types that lie on disk are written piece by piece
+/// and never whole in memory.
+///
+/// # Errors
+/// As [`build`]; the sink refuses.
+pub fn build_to(
+    sink: &mut dyn Sink,
+    index_type: &str,
+    metric: &str,
+    params: &str,
+    rows: Rows<'_>,
+    progress: &Progress,
+    threads: usize,
+) -> Result<(), IndexError> {
     progress.check()?;
     let real_type = real_type(index_type, rows)?;
     let metric = metric_for(metric, real_type, rows)?;
     let params = if index_type == "AUTOINDEX" { AUTOINDEX_PARAMS } else { params };
     let params = Params::parse(params)?;
     let meta = Meta::of(real_type, metric, rows);
-    match (real_type, rows) {
+    let file = match (real_type, rows) {
+        (name, Rows::Dense(rows)) if disk::TYPES.contains(&name) => {
+            return disk::build_to(sink, &meta, metric, &params, rows, progress, threads);
+        }
         (name, Rows::Dense(rows)) if hnsw::TYPES.contains(&name) => {
-            hnsw::build_file(&meta, metric, &params, rows, progress, threads)
+            hnsw::build_file(&meta, metric, &params, rows, progress, threads)?
         }
-        ("BIN_IVF_FLAT", Rows::Dense(rows)) => BinaryIvf::build_file(&meta, metric, &params, rows, progress, threads),
-        ("MINHASH_LSH", Rows::Dense(rows)) => MinHashLsh::build_file(&meta, &params, rows, progress),
+        ("BIN_IVF_FLAT", Rows::Dense(rows)) => BinaryIvf::build_file(&meta, metric, &params, rows, progress, threads)?,
+        ("MINHASH_LSH", Rows::Dense(rows)) => MinHashLsh::build_file(&meta, &params, rows, progress)?,
         (name, Rows::Dense(rows)) if ivf::type_of(name).is_some() => {
-            ivf::build_file(&meta, metric, &params, rows, progress, threads)
+            ivf::build_file(&meta, metric, &params, rows, progress, threads)?
         }
-        (_, Rows::Sparse(rows)) => sparse::build_file(&meta, metric, &params, rows, progress, threads),
+        (_, Rows::Sparse(rows)) => sparse::build_file(&meta, metric, &params, rows, progress, threads)?,
         _ => {
-            let file = format::write(&[("meta", &meta.encode())]);
+            let file = format::write(&[("meta", &meta.encode())])?;
             progress.advance(1.0);
-            Ok(file)
+            file
         }
-    }
+    };
+    sink.write_all(&file).map_err(|error| IndexError::Unwritten(error.to_string()))
 }
 
 fn metric_for(name: &str, real_type: &str, rows: Rows<'_>) -> Result<Metric, IndexError> {
@@ -195,6 +221,8 @@ fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
             ("IVF_PQ", "IVF_PQ"),
             ("IVF_RABITQ", "IVF_RABITQ"),
             ("SCANN", "SCANN"),
+            ("DISKANN", "DISKANN"),
+            ("AISAQ", "AISAQ"),
         ],
     };
     let found = fitting.iter().find(|(own, _)| *own == name);
@@ -210,6 +238,7 @@ pub fn open(storage: Storage) -> Result<Index, IndexError> {
     let metric = meta.metric()?;
     match meta.index_type.as_str() {
         name if hnsw::TYPES.contains(&name) => Ok(Index::Dense(Box::new(Hnsw::open(file, &meta)?))),
+        name if disk::TYPES.contains(&name) => Ok(Index::Dense(Box::new(DiskGraph::open(file, &meta)?))),
         name if ivf::type_of(name).is_some() => Ok(Index::Dense(Box::new(Ivf::open(file, &meta)?))),
         "BIN_IVF_FLAT" => Ok(Index::Dense(Box::new(BinaryIvf::open(file, &meta)?))),
         "MINHASH_LSH" => Ok(Index::Dense(Box::new(MinHashLsh::open(file, &meta)?))),

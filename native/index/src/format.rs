@@ -2,6 +2,7 @@
 //! (docs/formats/index.md). Whatever `open` accepts has passed all checksums, so a reader only has to distrust
 //! the meaning of the bytes, not their safe arrival.
 
+use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use elanus_kernels::crc32c;
@@ -17,6 +18,8 @@ const FIXED_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 32;
 const NAME_BYTES: usize = 16;
 const ALIGNMENT: usize = 64;
+/// What a device reads at least.
+pub(crate) const PAGE_BYTES: usize = 4096;
 
 fn corrupt(what: &str) -> IndexError {
     IndexError::Corrupt(format!("index file is damaged: {what}"))
@@ -37,65 +40,166 @@ pub(crate) enum Part<'a> {
         stride: usize,
         order: &'a [u32],
     },
+    /// `count` pieces of `bytes` bytes, a multiple of [`PAGE_BYTES`], from a page boundary of the file on.
+    Pages {
+        count: usize,
+        bytes: usize,
+        fill: Fill<'a>,
+    },
 }
+
+/// Gets the number of a piece, in order, and zeros to write over.
+type Fill<'a> = &'a dyn Fn(usize, &mut [u8]) -> Result<(), IndexError>;
 
 impl Part<'_> {
     fn len(self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::Records { stride, order, .. } => stride * order.len(),
+            Self::Pages { count, bytes, .. } => count * bytes,
         }
     }
 
-    fn append_to(self, file: &mut Vec<u8>) {
+    fn alignment(self) -> usize {
         match self {
-            Self::Bytes(bytes) => file.extend_from_slice(bytes),
+            Self::Pages { .. } => PAGE_BYTES,
+            _ => ALIGNMENT,
+        }
+    }
+
+    fn append_to(self, body: &mut Body<'_>) -> Result<(), IndexError> {
+        match self {
+            Self::Bytes(bytes) => body.append(bytes),
             Self::Records { bytes, stride, order } => {
-                for &record in order {
-                    file.extend_from_slice(&bytes[record as usize * stride..(record as usize + 1) * stride]);
-                }
+                order.iter().try_for_each(|&at| body.append(&bytes[at as usize * stride..(at as usize + 1) * stride]))
+            }
+            Self::Pages { count, bytes, fill } => {
+                let mut piece = vec![0; bytes];
+                (0..count).try_for_each(|number| {
+                    piece.fill(0);
+                    fill(number, &mut piece)?;
+                    body.append(&piece)
+                })
             }
         }
     }
 }
 
+/// Where a file is written to.
+pub trait Sink: Write + Seek {}
+
+impl<T: Write + Seek> Sink for T {}
+
+/// What follows the header, on its way to the sink; holds one block at most.
+struct Body<'a> {
+    sink: &'a mut dyn Sink,
+    block: Vec<u8>,
+    sums: Vec<u8>,
+}
+
+impl Body<'_> {
+    fn append(&mut self, mut bytes: &[u8]) -> Result<(), IndexError> {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK_BYTES - self.block.len()));
+            self.block.extend_from_slice(now);
+            bytes = later;
+            if self.block.len() == BLOCK_BYTES {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), IndexError> {
+        if !self.block.is_empty() {
+            self.sums.extend(crc32c(&self.block).to_le_bytes());
+            self.sink.write_all(&self.block).map_err(unwritten)?;
+            self.block.clear();
+        }
+        Ok(())
+    }
+}
+
+fn unwritten(error: io::Error) -> IndexError {
+    IndexError::Unwritten(format!("index file cannot be written: {error}"))
+}
+
 /// Lays sections of plain bytes out one after the other. Names have at most 16 bytes.
-pub(crate) fn write(sections: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn write(sections: &[(&str, &[u8])]) -> Result<Vec<u8>, IndexError> {
     let parts: Vec<(&str, Part<'_>)> = sections.iter().map(|&(name, bytes)| (name, Part::Bytes(bytes))).collect();
     write_parts(&parts)
 }
 
 /// Lays the sections out one after the other. Names have at most 16 bytes.
-pub(crate) fn write_parts(sections: &[(&str, Part<'_>)]) -> Vec<u8> {
-    let body: usize = sections.iter().map(|(_, part)| part.len().next_multiple_of(ALIGNMENT)).sum();
-    let blocks = body.div_ceil(BLOCK_BYTES);
-    let start = header_bytes(sections.len(), blocks);
-    let mut file = Vec::with_capacity(start + body);
-    file.extend_from_slice(MAGIC);
-    file.extend_from_slice(&VERSION.to_le_bytes());
-    file.extend_from_slice(&(sections.len() as u32).to_le_bytes());
-    file.extend_from_slice(&((start + body) as u64).to_le_bytes());
-    file.extend_from_slice(&(start as u64).to_le_bytes());
-    let mut offset = start;
-    for (name, part) in sections {
+pub(crate) fn write_parts(sections: &[(&str, Part<'_>)]) -> Result<Vec<u8>, IndexError> {
+    let mut file = io::Cursor::new(Vec::with_capacity(Places::of(sections).end));
+    write_to(&mut file, sections)?;
+    Ok(file.into_inner())
+}
+
+/// Where everything goes.
+struct Places {
+    /// End of the header.
+    start: usize,
+    /// Start of each section.
+    sections: Vec<usize>,
+    end: usize,
+}
+
+impl Places {
+    /// The header's length depends on the number of blocks, and that on where pages can start.
+    fn of(sections: &[(&str, Part<'_>)]) -> Self {
+        let mut blocks = 0;
+        loop {
+            let start = header_bytes(sections.len(), blocks);
+            let mut end = start;
+            let mut starts = vec![];
+            for (_, part) in sections {
+                let at = end.next_multiple_of(part.alignment());
+                starts.push(at);
+                end = (at + part.len()).next_multiple_of(ALIGNMENT);
+            }
+            let needed = (end - start).div_ceil(BLOCK_BYTES);
+            if needed <= blocks {
+                // A longer header can leave less before the first page, and so fewer blocks: the last is filled.
+                let end = if needed < blocks { start + (blocks - 1) * BLOCK_BYTES + ALIGNMENT } else { end };
+                return Self { start, sections: starts, end };
+            }
+            blocks = needed;
+        }
+    }
+}
+
+/// As [`write_parts`], piece by piece into a sink.
+pub(crate) fn write_to(sink: &mut dyn Sink, sections: &[(&str, Part<'_>)]) -> Result<(), IndexError> {
+    let places = Places::of(sections);
+    let mut header = Vec::with_capacity(places.start);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&(sections.len() as u32).to_le_bytes());
+    header.extend_from_slice(&(places.end as u64).to_le_bytes());
+    header.extend_from_slice(&(places.start as u64).to_le_bytes());
+    for ((name, part), offset) in sections.iter().zip(&places.sections) {
         let mut padded = [0; NAME_BYTES];
         padded[..name.len()].copy_from_slice(name.as_bytes());
-        file.extend_from_slice(&padded);
-        file.extend_from_slice(&(offset as u64).to_le_bytes());
-        file.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        offset += part.len().next_multiple_of(ALIGNMENT);
+        header.extend_from_slice(&padded);
+        header.extend_from_slice(&(*offset as u64).to_le_bytes());
+        header.extend_from_slice(&(part.len() as u64).to_le_bytes());
     }
-    let sums_at = file.len();
-    file.resize(start, 0);
-    for (_, part) in sections {
-        part.append_to(&mut file);
-        file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
+    sink.write_all(&vec![0; places.start]).map_err(unwritten)?;
+    let mut body = Body { sink, block: Vec::with_capacity(BLOCK_BYTES), sums: vec![] };
+    let mut at = places.start;
+    for ((_, part), &start) in sections.iter().zip(&places.sections) {
+        body.append(&vec![0; start - at])?;
+        part.append_to(&mut body)?;
+        at = start + part.len();
     }
-    let sums: Vec<u8> = file[start..].chunks(BLOCK_BYTES).flat_map(|block| crc32c(block).to_le_bytes()).collect();
-    file[sums_at..sums_at + sums.len()].copy_from_slice(&sums);
-    let header_sum = crc32c(&file[..start - 4]).to_le_bytes();
-    file[start - 4..start].copy_from_slice(&header_sum);
-    file
+    body.append(&vec![0; places.end - at])?;
+    body.flush()?;
+    header.extend_from_slice(&body.sums);
+    header.resize(places.start - 4, 0);
+    header.extend_from_slice(&crc32c(&header).to_le_bytes());
+    sink.seek(SeekFrom::Start(0)).and_then(|_| sink.write_all(&header)).map_err(unwritten)
 }
 
 /// A verified file.
@@ -137,6 +241,18 @@ impl File {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.storage.heap_bytes()
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.storage.is_mapped()
+    }
+
+    pub(crate) fn will_need(&self, part: Range<usize>) {
+        self.storage.will_need(part);
+    }
+
+    pub(crate) fn read_at_random(&self, part: Range<usize>) {
+        self.storage.read_at_random(part);
     }
 }
 
@@ -198,7 +314,7 @@ mod tests {
     fn sections_come_back_aligned() {
         let big: Vec<u8> = (0..3 * BLOCK_BYTES + 17).map(|i| (i % 251) as u8).collect();
         for sections in [vec![], vec![("a", &b"xyz"[..]), ("empty", b""), ("b", &big)]] {
-            let file = File::open(Storage::copy_of(&write(&sections))).expect("whole");
+            let file = File::open(Storage::copy_of(&write(&sections).expect("written"))).expect("whole");
             for (name, bytes) in sections {
                 let found = file.section(name).expect("there");
                 assert_eq!(found, bytes);
@@ -212,14 +328,14 @@ mod tests {
     fn any_header_size_is_found_again() {
         for blocks in 0..24 {
             let body = vec![7; blocks * BLOCK_BYTES / 8 * 8];
-            let file = File::open(Storage::copy_of(&write(&[("body", &body)]))).expect("whole");
+            let file = File::open(Storage::copy_of(&write(&[("body", &body)]).expect("written"))).expect("whole");
             assert_eq!(file.section("body").expect("there").len(), body.len());
         }
     }
 
     #[test]
     fn every_flipped_byte_and_every_cut_is_noticed() {
-        let bytes = write(&[("meta", b"{}"), ("rows", &[9; 200])]);
+        let bytes = write(&[("meta", b"{}"), ("rows", &[9; 200])]).expect("written");
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;

@@ -3,6 +3,7 @@
 
 mod binary;
 pub mod catalog;
+mod disk;
 pub mod flat;
 mod format;
 mod hnsw;
@@ -30,6 +31,9 @@ pub enum IndexError {
     /// A stored index is damaged.
     #[error("{0}")]
     Corrupt(String),
+    /// The storage refuses what is written.
+    #[error("{0}")]
+    Unwritten(String),
     #[error("index build was cancelled")]
     Cancelled,
 }

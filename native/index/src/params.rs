@@ -10,7 +10,10 @@ use crate::sparse::SparseParams;
 /// Checked search parameters; each index reads its own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchParams {
+    /// HNSW's `ef`, and `search_list` of the graphs on disk.
     pub ef: Option<usize>,
+    /// Graphs on disk: reads under way at a time.
+    pub beam_width: Option<usize>,
     pub nprobe: Option<usize>,
     pub sparse: SparseParams,
     pub min_hash: MinHashParams,
@@ -43,6 +46,15 @@ impl SearchParams {
                 search.disable_fallback_brute_force = params.flag("disable_fallback_brute_force")?.unwrap_or(false);
                 if let Some(ef) = search.ef.filter(|&ef| ef < top_k) {
                     return Err(IndexError::Parameter(format!("ef({ef}) should be larger than k({top_k})")));
+                }
+            }
+            "DISKANN" | "AISAQ" => {
+                let list = |key| params.integer(key, 1, i32::MAX);
+                search.ef = list("search_list")?.or(list("search_list_size")?);
+                search.beam_width = params.integer("beamwidth", 1, if index_type == "AISAQ" { 16 } else { 128 })?;
+                if let Some(list) = search.ef.filter(|&list| list < top_k) {
+                    let text = format!("search_list_size({list}) should be larger than k({top_k})");
+                    return Err(IndexError::Parameter(text));
                 }
             }
             "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" | "BIN_IVF_FLAT" => {
@@ -177,6 +189,12 @@ mod tests {
         assert_eq!(
             refusal("HNSW", r#"{"ef": 0}"#, 10),
             "Out of range in json: param 'ef' (0) should be in range [1, 2147483647]"
+        );
+        let short = "search_list_size(5) should be larger than k(10)";
+        assert_eq!(refusal("DISKANN", r#"{"search_list": 5}"#, 10), short);
+        assert_eq!(
+            refusal("DISKANN", r#"{"beamwidth": 129}"#, 10),
+            "Out of range in json: param 'beamwidth' (129) should be in range [1, 128]"
         );
         assert_eq!(
             refusal("IVF_FLAT", r#"{"nprobe": 4.0}"#, 10),

@@ -1,7 +1,7 @@
 //! Where the bytes of an opened index live.
 
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use elanus_kernels::{AlignedBuf, MappedFile};
@@ -26,6 +26,26 @@ impl Storage {
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
         Self::Owned(AlignedBuf::copy_of(bytes))
+    }
+
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        matches!(self, Self::Mapped(_))
+    }
+
+    /// Asks for a part of a mapped file to be read soon.
+    #[inline]
+    pub fn will_need(&self, part: Range<usize>) {
+        if let Self::Mapped(file) = self {
+            file.will_need(part);
+        }
+    }
+
+    /// Says that a part of a mapped file is read here and there: nothing around a place is worth reading.
+    pub fn read_at_random(&self, part: Range<usize>) {
+        if let Self::Mapped(file) = self {
+            file.read_at_random(part);
+        }
     }
 
     /// Bytes on the heap: none when mapped.

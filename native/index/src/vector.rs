@@ -108,3 +108,14 @@ pub trait SparseIndex: Send + Sync {
     /// Bytes of heap memory, without mapped files.
     fn memory_bytes(&self) -> usize;
 }
+
+/// Whether an index over `covered` rows of this kind belongs to these rows.
+pub(crate) fn check_fit(rows: &dyn VectorRows, covered: usize, element: Element, dim: usize) -> Result<(), IndexError> {
+    if rows.len() == covered && rows.element() == element && rows.dim() == dim {
+        return Ok(());
+    }
+    let (found, found_dim) = (rows.len(), rows.dim());
+    Err(IndexError::Corrupt(format!(
+        "index covers {covered} rows of {dim} dimensions, the segment has {found} of {found_dim}"
+    )))
+}

@@ -236,6 +236,37 @@ test("the IVF family and its names on a GPU", () => {
   );
 });
 
-test("what later versions build is named", () => {
-  expect(resolve("v", "DISKANN", "L2")).toEqual({ kind: "notImplemented", call: "index type DISKANN" });
+test("the graphs on disk", () => {
+  const preset = { max_degree: 56, search_list_size: 100, pq_code_budget_gb_ratio: 0.125 };
+  expect(resolve("v", "DISKANN", "L2")).toEqual(["DISKANN", "L2", preset]);
+  expect(resolve("v", "AISAQ", "COSINE", { inline_pq: "-1", rearrange: "true", pq_code_budget_gb_ratio: "1" })).toEqual(
+    ["AISAQ", "COSINE", { ...preset, pq_code_budget_gb_ratio: 1 }],
+  );
+  expect(
+    resolve("v", "DISKANN", "IP", { max_degree: "32", search_list_size: 80, search_cache_budget_gb_ratio: "0.1" }),
+  ).toEqual(["DISKANN", "IP", { ...preset, max_degree: 32, search_list_size: 80 }]);
+});
+
+test.each([
+  ["DISKANN", { max_degree: 0 }, "Out of range in json: param 'max_degree' (0) should be in range [1, 2048]"],
+  ["DISKANN", { search_list_size: "x" }, "invalid integer value, key: 'search_list_size', value: 'x'"],
+  [
+    "DISKANN",
+    { pq_code_budget_gb_ratio: 0.3 },
+    "Out of range in json: param 'pq_code_budget_gb_ratio' (0.3) should be in range [0, 0.25]",
+  ],
+  [
+    "DISKANN",
+    { search_cache_budget_gb_ratio: "0.3" },
+    "Out of range in json: param 'search_cache_budget_gb_ratio' (0.3) should be in range [0, 0.3)",
+  ],
+  ["AISAQ", { inline_pq: -2 }, "Out of range in json: param 'inline_pq' (-2) should be in range [-1, 2048]"],
+  ["AISAQ", { rearrange: "maybe" }, "Type conflict in json: param 'rearrange' (maybe) should be a boolean"],
+  ["DISKANN", { "mmap.enabled": "true" }, "index type DISKANN does not support mmap"],
+] as const)("%s with %o is refused", (type, params, message) => {
+  expect(resolve("v", type, "L2", params)).toBe(message);
+});
+
+test("graphs on disk are for floats", () => {
+  expect(resolve("i8v", "DISKANN", "L2")).toBe("data type Int8Vector can't build with this index DISKANN");
 });

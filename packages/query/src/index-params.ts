@@ -8,6 +8,7 @@ import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
 import { servedBy } from "@elanus/model/served-by";
 import { checkBinaryMetric, elementWidth, minHashParams } from "./binary-index-params.ts";
 import { refuse, type Sent } from "./build-param.ts";
+import { diskParams } from "./disk-params.ts";
 import { typeName } from "./filter/program.ts";
 import { graphParams } from "./graph-params.ts";
 import { ivfParams, withAutomaticSplits } from "./ivf-params.ts";
@@ -25,29 +26,32 @@ const SPARSE_METRICS: readonly string[] = ["IP"];
 
 type Family = "dense" | "int8" | "binary" | "sparse";
 
-/** Vector index types by the fields they take; the second list is for versions to come. */
-const VECTOR_TYPES: ReadonlyMap<string, { readonly families: readonly Family[]; readonly built: boolean }> = new Map([
-  ["FLAT", { families: ["dense", "int8"], built: true }],
-  ["HNSW", { families: ["dense", "int8", "binary"], built: true }],
-  ["IVF_FLAT", { families: ["dense"], built: true }],
-  ["BIN_FLAT", { families: ["binary"], built: true }],
-  ["SPARSE_INVERTED_INDEX", { families: ["sparse"], built: true }],
-  ["SPARSE_WAND", { families: ["sparse"], built: true }],
-  ["IVF_SQ8", { families: ["dense"], built: true }],
-  ["IVF_PQ", { families: ["dense"], built: true }],
-  ["IVF_RABITQ", { families: ["dense"], built: true }],
-  ["HNSW_SQ", { families: ["dense", "int8"], built: true }],
-  ["HNSW_PQ", { families: ["dense", "int8"], built: true }],
-  ["HNSW_PRQ", { families: ["dense", "int8"], built: true }],
-  ["SCANN", { families: ["dense"], built: true }],
-  ["DISKANN", { families: ["dense"], built: false }],
-  ["AISAQ", { families: ["dense"], built: false }],
-  ["GPU_BRUTE_FORCE", { families: ["dense"], built: true }],
-  ["GPU_IVF_FLAT", { families: ["dense"], built: true }],
-  ["GPU_IVF_PQ", { families: ["dense"], built: true }],
-  ["BIN_IVF_FLAT", { families: ["binary"], built: true }],
-  ["MINHASH_LSH", { families: ["binary"], built: true }],
+/** Vector index types by the fields they take. */
+const VECTOR_TYPES: ReadonlyMap<string, readonly Family[]> = new Map<string, readonly Family[]>([
+  ["FLAT", ["dense", "int8"]],
+  ["HNSW", ["dense", "int8", "binary"]],
+  ["IVF_FLAT", ["dense"]],
+  ["BIN_FLAT", ["binary"]],
+  ["SPARSE_INVERTED_INDEX", ["sparse"]],
+  ["SPARSE_WAND", ["sparse"]],
+  ["IVF_SQ8", ["dense"]],
+  ["IVF_PQ", ["dense"]],
+  ["IVF_RABITQ", ["dense"]],
+  ["HNSW_SQ", ["dense", "int8"]],
+  ["HNSW_PQ", ["dense", "int8"]],
+  ["HNSW_PRQ", ["dense", "int8"]],
+  ["SCANN", ["dense"]],
+  ["DISKANN", ["dense"]],
+  ["AISAQ", ["dense"]],
+  ["GPU_BRUTE_FORCE", ["dense"]],
+  ["GPU_IVF_FLAT", ["dense"]],
+  ["GPU_IVF_PQ", ["dense"]],
+  ["BIN_IVF_FLAT", ["binary"]],
+  ["MINHASH_LSH", ["binary"]],
 ]);
+
+/** Index types that decide themselves what is mapped. */
+export const NOT_MAPPED: readonly string[] = ["STL_SORT", "DISKANN", "AISAQ"];
 
 /**
  * The index that answers the request: AUTOINDEX and a missing type resolved, parameters as numbers with their
@@ -86,10 +90,6 @@ interface Resolved {
   readonly params: BuildParams;
 }
 
-function notYet(what: string): Failure {
-  return fail({ kind: "notImplemented", call: `index ${what}` });
-}
-
 function unknownType(type: string): Failure {
   const actual = `invalid index type: ${type}`;
   return fail({ kind: "invalidParameter", message: actual, expected: "valid index", actual });
@@ -100,6 +100,7 @@ function checkLoadKeys(type: string, params: Sent): Outcome<void> {
   if (mmap !== undefined && !/^(true|false)$/i.test(String(mmap))) {
     return refuse(`invalid mmap.enabled value: ${mmap}, expected: true, false`);
   }
+  if (mmap !== undefined && NOT_MAPPED.includes(type)) return refuse(`index type ${type} does not support mmap`);
   if (params["indexoffsetcache.enabled"] !== undefined && type !== "BITMAP") {
     return refuse("only bitmap index support indexoffsetcache.enabled now");
   }
@@ -129,7 +130,7 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
       ? refuse(`${type} are not supported on ${typeName(field.type)} field`)
       : unknownType(type);
   }
-  if (!known.families.includes(family)) {
+  if (!known.includes(family)) {
     return refuse(`data type ${typeName(field.type)} can't build with this index ${type}`);
   }
   if (metric === undefined) return refuse("metric type not set for vector index");
@@ -141,7 +142,6 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
   if (dimension !== undefined && field.dim !== undefined && String(dimension) !== String(field.dim)) {
     return refuse(`dimension mismatch, dimension in schema: ${field.dim}, dimension: ${dimension}`);
   }
-  if (!known.built) return notYet(`type ${type}`);
   const served = servedBy(type);
   const build = buildParams(served, checked.value, withAutomaticSplits(type, params, field.dim ?? 0), field.dim ?? 0);
   return build.ok ? succeed({ type: served, metric: checked.value, params: build.value }) : build;
@@ -189,6 +189,9 @@ function buildParams(type: string, metric: Metric, sent: Sent, dim: number): Out
     case "IVF_RABITQ":
     case "SCANN":
       return ivfParams(type, sent, dim);
+    case "DISKANN":
+    case "AISAQ":
+      return diskParams(type, sent);
     case "SPARSE_INVERTED_INDEX":
     case "SPARSE_WAND":
       return sparseParams(type, metric, sent);

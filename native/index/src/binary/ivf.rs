@@ -65,7 +65,7 @@ impl BinaryIvf {
             ("centroids", &centroids),
             ("starts", u32s_as_bytes(&starts)),
             ("rows", u32s_as_bytes(&listed)),
-        ]);
+        ])?;
         progress.advance(1.0);
         Ok(file)
     }

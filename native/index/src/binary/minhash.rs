@@ -119,7 +119,7 @@ impl MinHashLsh {
             ("minhash", &serde_json::to_vec(&bands).unwrap_or_default()),
             ("hashes", u32s_as_bytes(&hashes)),
             ("rows", u32s_as_bytes(&listed)),
-        ]);
+        ])?;
         progress.advance(1.0);
         Ok(file)
     }

@@ -10,7 +10,7 @@ use crate::storage::Storage;
 use crate::testing::{Dice, TestRows, TestSparse, clustered, query, sparse, words};
 use crate::vector::{Element, SearchParams, SparseParams, VectorRows};
 
-const SECTIONS: [&str; 36] = [
+const SECTIONS: [&str; 37] = [
     "meta",
     "origin",
     "recipe",
@@ -47,6 +47,7 @@ const SECTIONS: [&str; 36] = [
     "lengths",
     "minhash",
     "hashes",
+    "disk_nodes",
 ];
 
 fn dense_files(rows: &TestRows) -> Vec<Vec<u8>> {
@@ -59,6 +60,7 @@ fn dense_files(rows: &TestRows) -> Vec<Vec<u8>> {
         build("IVF_PQ", r#"{"nlist": 4, "m": 4, "nbits": 3, "refine": true, "refine_type": "sq6"}"#),
         build("HNSW", r#"{"M": 4, "efConstruction": 20}"#),
         build("HNSW_PQ", r#"{"M": 4, "efConstruction": 20, "m": 4, "nbits": 4}"#),
+        build("DISKANN", r#"{"max_degree": 8, "search_list_size": 20}"#),
     ]
 }
 
@@ -106,7 +108,7 @@ fn forge(file: &[u8], change: impl Fn(&str, &mut Vec<u8>)) -> Vec<u8> {
         }
     }
     let borrowed: Vec<(&str, &[u8])> = sections.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
-    format::write(&borrowed)
+    format::write(&borrowed).expect("written")
 }
 
 proptest! {
@@ -114,14 +116,14 @@ proptest! {
     /// Wrong contents under right checksums may be refused or answered, but must not panic or hang.
     #[test]
     fn forged_files_never_panic(
-        which in 0usize..9, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
+        which in 0usize..10, section in 0usize..SECTIONS.len(), at: prop::sample::Index, to in any::<u8>(), cut: bool,
     ) {
         let mut rows = clustered(Element::F32, 120, 16, 3, 1);
         rows.rows[5] = rows.rows[99].clone();
         let file = match which {
-            5 => sparse_file("IP"),
-            6 => sparse_file("BM25"),
-            7 | 8 => binary_file(BINARY[which - 7]),
+            6 => sparse_file("IP"),
+            7 => sparse_file("BM25"),
+            8 | 9 => binary_file(BINARY[which - 8]),
             _ => dense_files(&rows).swap_remove(which),
         };
         let forged = forge(&file, |name, bytes| {
@@ -134,7 +136,7 @@ proptest! {
         let params = SearchParams { ef: Some(20), nprobe: Some(2), sparse, ..SearchParams::default() };
         match open(Storage::copy_of(&forged)) {
             Err(error) => prop_assert!(matches!(error, IndexError::Corrupt(_))),
-            Ok(Index::Dense(index)) if which > 6 => {
+            Ok(Index::Dense(index)) if which > 7 => {
                 let rows = clustered(Element::Bit, 120, 64, 5, 2);
                 let _ = index.search(&rows, &query(rows.row(7), 5, &params), &mut vec![]);
             }

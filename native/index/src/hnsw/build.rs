@@ -9,11 +9,15 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::order::connect;
 use super::space::Space;
 use super::walk::{Links, NONE, Scratch, descend, walk};
 use crate::IndexError;
 use crate::parallel;
 use crate::progress::Progress;
+
+/// No node has more words of neighbours.
+pub(crate) const SLOTS_MAX: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -21,6 +25,9 @@ pub(crate) struct Shape {
     /// Neighbours a node chooses, and the most on upper levels; twice as many on level 0.
     pub m: usize,
     pub ef_construction: usize,
+    /// A taken neighbour rules a candidate out when it is nearer to it than the node is by this factor. 1 is HNSW's
+    /// rule; more leaves longer links, and so shorter ways (Vamana: Subramanya et al., "DiskANN", NeurIPS 2019).
+    pub alpha: f32,
 }
 
 impl Shape {
@@ -129,8 +136,21 @@ fn level_of(node: usize, m: usize) -> u8 {
     (level as u8).min(LEVEL_MAX)
 }
 
-/// Builds the graph over all nodes of `space` with `threads` threads.
-pub(crate) fn build<S: Space>(
+/// Builds the graph over all nodes of `space` with `threads` threads, with a way to every node.
+pub(crate) fn grow<S: Space>(
+    space: &S,
+    shape: Shape,
+    threads: usize,
+    progress: &Progress,
+) -> Result<Graph, IndexError> {
+    let mut graph = build(space, shape, threads, progress, (0.05, 0.9))?;
+    if shape.nodes > 0 {
+        connect(space, shape, &mut graph);
+    }
+    Ok(graph)
+}
+
+fn build<S: Space>(
     space: &S,
     shape: Shape,
     threads: usize,
@@ -230,7 +250,7 @@ impl<'a, S: Space> Growing<'a, S> {
     }
 
     /// The heuristic choice of neighbours: of the candidates, ascending by distance, one is taken unless a taken one
-    /// is nearer to it than the node itself is.
+    /// is nearer to it than the node itself is, by the factor alpha.
     fn choose(&self, most: usize, worker: &mut Worker<S>) {
         let Worker { candidates, chosen, other, .. } = worker;
         chosen.clear();
@@ -240,7 +260,7 @@ impl<'a, S: Space> Growing<'a, S> {
             }
             if !chosen.is_empty() {
                 self.space.load(candidate, other);
-                if chosen.iter().any(|&taken| self.space.distance(other, taken) < key) {
+                if chosen.iter().any(|&taken| self.space.distance(other, taken) * self.shape.alpha < key) {
                     continue;
                 }
             }

@@ -6,14 +6,15 @@ use elanus_kernels::memory::{as_f32s, as_u32s, u32s_as_bytes};
 use serde::{Deserialize, Serialize};
 
 use super::beam::NODES_MAX;
-use super::build::{Graph, Shape, build};
+use super::build::{Graph, Shape, grow};
 use super::codes::{Codes, Encoded, Encoder, FACTOR_BYTES, Width, codes_suffice};
 use super::copies::{CopyLists, NodeRows, separate};
-use super::order::{Blocks, breadth_first, connect};
+use super::levels::{Levels, Upper, lay_out};
+use super::order::{Blocks, breadth_first};
 use super::records::{Recorded, Records, record_all};
 use super::space::RowSpace;
 use super::variant::{TYPES, Wish};
-use super::walk::{Links, NONE};
+use super::walk::NONE;
 use crate::IndexError;
 use crate::catalog::Meta;
 use crate::format::{self, File, Part};
@@ -62,7 +63,8 @@ pub(crate) fn build_file(
     if row_of.len() > NODES_MAX {
         return Err(IndexError::Parameter(format!("HNSW holds at most {NODES_MAX} rows")));
     }
-    let shape = Shape { nodes: row_of.len(), m, ef_construction: ef_construction.min(row_of.len()).max(1) };
+    let ef_construction = ef_construction.min(row_of.len()).max(1);
+    let shape = Shape { nodes: row_of.len(), m, ef_construction, alpha: 1.0 };
     let mut encoder = Encoder::train(rows, &row_of, metric);
     let codes = narrowest_codes(wish.narrowest, &mut encoder, rows, &row_of, threads, progress)?;
     progress.advance(0.05);
@@ -85,7 +87,7 @@ pub(crate) fn build_file(
     };
     let copies = separated.copies;
     let parts = Parts { meta, shape, encoder: &encoder, stored: &stored, row_of: &row_of, copies: &copies };
-    let file = parts.lay_out(&mut graph);
+    let file = parts.lay_out(&mut graph)?;
     progress.advance(1.0);
     Ok(file)
 }
@@ -112,19 +114,6 @@ fn narrowest_codes(
     Ok(None)
 }
 
-fn grow<S: super::space::Space>(
-    space: &S,
-    shape: Shape,
-    threads: usize,
-    progress: &Progress,
-) -> Result<Graph, IndexError> {
-    let mut graph = build(space, shape, threads, progress, (0.05, 0.9))?;
-    if shape.nodes > 0 {
-        connect(space, shape, &mut graph);
-    }
-    Ok(graph)
-}
-
 /// What searches compare while they walk.
 enum Stored {
     Rows,
@@ -143,7 +132,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     /// Renumbers the nodes breadth-first and writes everything in that order.
-    fn lay_out(&self, graph: &mut Graph) -> Vec<u8> {
+    fn lay_out(&self, graph: &mut Graph) -> Result<Vec<u8>, IndexError> {
         let order = breadth_first(self.shape, graph);
         let mut number = vec![0u32; order.len()];
         for (new, &old) in order.iter().enumerate() {
@@ -154,7 +143,7 @@ impl Parts<'_> {
         let copies = CopyLists::new(copies.collect());
         let links = self.renumbered_links(graph, &order, &number);
         graph.links = vec![];
-        let (levels, upper) = self.upper_levels(graph, &order, &number);
+        let (levels, upper) = lay_out(self.shape.m, graph, &order, &number);
         let stride = self.encoder.width.stride(self.encoder.dim);
         let none = Part::Bytes(&[]);
         let order_of = |bytes, stride| Part::Records { bytes, stride, order: &order };
@@ -217,26 +206,6 @@ impl Parts<'_> {
         let blocks = order.iter().flat_map(|&old| &graph.links[old as usize * slots..(old as usize + 1) * slots]);
         blocks.map(|&word| if word == NONE { NONE } else { number[word as usize] }).collect()
     }
-
-    /// For each level from 1 up: its nodes ascending, then a block of `m` words a node, whose entries are positions
-    /// in this very level.
-    fn upper_levels(&self, graph: &Graph, order: &[u32], number: &[u32]) -> (Vec<usize>, Vec<u32>) {
-        let top = graph.levels.get(graph.entry as usize).copied().unwrap_or(0);
-        let (mut counts, mut words) = (vec![], vec![]);
-        for level in 1..=top {
-            let members: Vec<u32> = order.iter().copied().filter(|&old| graph.levels[old as usize] >= level).collect();
-            counts.push(members.len());
-            let nodes: Vec<u32> = members.iter().map(|&old| number[old as usize]).collect();
-            words.extend_from_slice(&nodes);
-            for &old in &members {
-                let list = graph.upper_at[old as usize] as usize + usize::from(level) - 1;
-                let block = &graph.upper[list * self.shape.m..(list + 1) * self.shape.m];
-                let position = |word: u32| nodes.binary_search(&number[word as usize]).map_or(NONE, |at| at as u32);
-                words.extend(block.iter().map(|&word| if word == NONE { NONE } else { position(word) }));
-            }
-        }
-        (counts, words)
-    }
 }
 
 /// An opened index.
@@ -255,22 +224,8 @@ pub(crate) struct Hnsw {
     links: Range<usize>,
     codes: Range<usize>,
     factors: Range<usize>,
-    /// Of each level above 0: where its nodes and its blocks lie.
-    upper: Vec<(Range<usize>, Range<usize>)>,
-}
-
-/// One level above 0, numbered by position.
-pub(crate) struct UpperLevel<'a> {
-    pub nodes: &'a [u32],
-    blocks: Blocks<'a>,
-}
-
-impl Links for UpperLevel<'_> {
-    fn collect(&self, node: u32, out: &mut Vec<u32>) {
-        self.blocks.collect(node, out);
-    }
-
-    fn prefetch(&self, _: u32) {}
+    upper_words: Range<usize>,
+    upper: Upper,
 }
 
 fn corrupt(what: &str) -> IndexError {
@@ -294,7 +249,8 @@ impl Hnsw {
         let factors = file.range("code_factors")?;
         let node_of = file.range("nodes")?;
         let copies = [file.range("copy_nodes")?, file.range("copy_starts")?, file.range("copy_rows")?];
-        let upper = upper_ranges(&graph, file.range("upper")?)?;
+        let upper_words = file.range("upper")?;
+        let upper = Upper::new(&graph.levels, graph.m, upper_words.len() / 4)?;
         let element = encoder.element;
         let index = Self {
             file,
@@ -311,6 +267,7 @@ impl Hnsw {
             links,
             codes,
             factors,
+            upper_words,
             upper,
         };
         index.check()?;
@@ -357,12 +314,8 @@ impl Hnsw {
         self.quantizer.as_ref().map_or_else(own, Quantizer::record_bytes)
     }
 
-    /// Levels above 0, the highest first.
-    pub(crate) fn upper_levels(&self) -> impl Iterator<Item = UpperLevel<'_>> {
-        self.upper.iter().rev().map(|(nodes, blocks)| UpperLevel {
-            nodes: self.words(nodes),
-            blocks: Blocks { words: self.words(blocks), slots: self.graph.m },
-        })
+    pub(crate) fn upper(&self) -> Levels<'_> {
+        self.upper.over(self.words(&self.upper_words))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -387,31 +340,7 @@ impl Hnsw {
         let coded = if self.quantizer.is_some() { 0 } else { coded };
         fits("code_factors", coded.checked_mul(FACTOR_BYTES) == Some(self.factors.len()))?;
         fits("mean", self.encoder.mean.is_empty() || self.encoder.mean.len() == self.encoder.dim)?;
-        for level in self.upper_levels() {
-            let ascending = level.nodes.is_sorted_by(|a, b| a < b);
-            fits("upper", ascending && level.nodes.last().is_none_or(|&last| (last as usize) < nodes))?;
-            fits("upper", inside(level.blocks.words, level.nodes.len()))?;
-        }
+        fits("upper", self.upper().fit(nodes))?;
         Ok(())
     }
-}
-
-type LevelRanges = Vec<(Range<usize>, Range<usize>)>;
-
-fn upper_ranges(graph: &GraphMeta, section: Range<usize>) -> Result<LevelRanges, IndexError> {
-    let mut at = section.start;
-    let mut ranges = vec![];
-    for &count in &graph.levels {
-        let nodes = count.checked_mul(4).and_then(|bytes| at.checked_add(bytes));
-        let blocks = count.checked_mul(graph.m).and_then(|words| words.checked_mul(4));
-        let end = nodes.zip(blocks).and_then(|(nodes, bytes)| nodes.checked_add(bytes));
-        match (nodes, end) {
-            (Some(nodes), Some(end)) if end <= section.end => {
-                ranges.push((at..nodes, nodes..end));
-                at = end;
-            }
-            _ => return Err(corrupt("section upper does not fit the graph")),
-        }
-    }
-    Ok(ranges)
 }

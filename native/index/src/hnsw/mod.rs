@@ -1,21 +1,23 @@
 //! HNSW: a graph of near neighbours, walked from far to near.
 //!
 //! `copies` finds the nodes, `codes` is the form of the vectors the walk sees, `space` its distances, `beam` and
-//! `walk` the walk itself, `build` and `order` make the graph, `file` lays it out, `search` answers queries and
-//! decides how.
+//! `walk` the walk itself, `build` and `order` make the graph, `file` lays it out with the `levels` above 0, `search`
+//! answers queries, `plan` decides how, and `rerank` compares the best with the rows. `disk` shares most of it.
 
-mod beam;
-mod build;
-mod codes;
-mod copies;
+pub(crate) mod beam;
+pub(crate) mod build;
+pub(crate) mod codes;
+pub(crate) mod copies;
 mod file;
-mod order;
+pub(crate) mod levels;
+pub(crate) mod order;
 mod plan;
 mod records;
+pub(crate) mod rerank;
 mod search;
-mod space;
+pub(crate) mod space;
 mod variant;
-mod walk;
+pub(crate) mod walk;
 
 pub(crate) use file::{Hnsw, build_file};
 pub(crate) use variant::TYPES;

@@ -2,19 +2,18 @@
 
 use std::cell::RefCell;
 
-use elanus_kernels::memory::prefetch;
-use elanus_kernels::{BitsetView, Scorer};
+use elanus_kernels::BitsetView;
 
 use super::codes::CodeQuery;
-use super::copies::NodeRows;
 use super::file::Hnsw;
 use super::plan::{Plan, SCAN_SPARE, Situation};
+use super::rerank::{Rerank, Rows};
 use super::space::{RowSpace, Space};
-use super::walk::{NONE, Scratch, descend, walk, walk_two_hops};
+use super::walk::{NONE, Scratch, walk, walk_two_hops};
 use crate::IndexError;
 use crate::flat;
 use crate::top_k::{Bounds, Direction, TopK};
-use crate::vector::{Hit, Metric, Query, VectorIndex, VectorRows};
+use crate::vector::{Hit, Metric, Query, VectorIndex, VectorRows, check_fit};
 
 /// What one thread needs for its searches, in any index.
 #[derive(Default)]
@@ -45,20 +44,6 @@ impl Hnsw {
         let row_bytes = self.element.row_bytes(self.encoder.dim);
         let code_bytes = self.graph.codes.then(|| self.code_bytes());
         Situation { rows, allowed, row_bytes, code_bytes, ef, compared }.plan(query)
-    }
-
-    fn check_rows(&self, rows: &dyn VectorRows) -> Result<(), IndexError> {
-        if rows.len() != self.rows || rows.element() != self.element || rows.dim() != self.encoder.dim {
-            let text = format!(
-                "index covers {} rows of {} dimensions, the segment has {} of {}",
-                self.rows,
-                self.encoder.dim,
-                rows.len(),
-                rows.dim()
-            );
-            return Err(IndexError::Corrupt(text));
-        }
-        Ok(())
     }
 
     /// Walks with the given width and leaves nodes in `workspace.candidates`, the nearest first. True when nodes
@@ -105,7 +90,7 @@ impl Hnsw {
                 first || node_rows.copies(node).iter().any(|&row| bits.contains(row))
             })
         };
-        let entry = self.descend(space, vector, near);
+        let entry = self.upper().descend(space, vector, self.graph.entry, near);
         let base = self.base();
         if query.allowed.is_some() {
             let share = query.allowed_count as f32 / node_rows.count().max(1) as f32;
@@ -175,18 +160,6 @@ impl Hnsw {
         top.finish_rows(candidates);
     }
 
-    /// From the top level down to a node of level 0 near the query.
-    fn descend<S: Space>(&self, space: &S, vector: &S::Query, near: &mut Vec<u32>) -> u32 {
-        let mut node = self.graph.entry;
-        for level in self.upper_levels() {
-            let Ok(start) = level.nodes.binary_search(&node) else { continue };
-            let node_of = |position: u32| level.nodes.get(position as usize).copied().unwrap_or(0);
-            let position = descend(space, &level, vector, start as u32, node_of, near);
-            node = node_of(position);
-        }
-        node
-    }
-
     /// `walked`: nodes that a walk compared; `reranked`: rows compared after that.
     fn note_work(&self, query: &Query<'_>, plan: Plan, walked: usize, reranked: usize) {
         query.note(|stats| {
@@ -245,26 +218,22 @@ impl Hnsw {
             let Some(full) = self.candidates(rows, query, plan, workspace) else {
                 return self.exact(rows, query, out);
             };
-            let mut rerank = Rerank {
-                rows,
-                node_rows: self.node_rows(),
-                allowed: query.allowed.map(BitsetView::new),
-                direction,
-                bounds,
-                top: TopK::new(query.top_k),
-                found: 0,
-                worst: f32::NEG_INFINITY,
-            };
-            let reranked = rerank.best_of(&scorer, &workspace.candidates, compared, matches!(plan, Plan::Scan { .. }));
+            let mut rerank = Rerank::new(query, self.metric, self.node_rows());
+            let reranked = rerank.best_of(
+                &Rows { rows, scorer: &scorer },
+                &workspace.candidates,
+                compared,
+                matches!(plan, Plan::Scan { .. }),
+            );
             self.note_work(query, plan, workspace.scratch.compared, reranked);
             if rerank.found >= query.top_k {
-                rerank.top.finish(direction, out);
+                rerank.finish(out);
                 return Ok(());
             }
             // A range search is done when it has seen everything near enough; any other must have k hits.
             let beyond = bounds.limited() && (!full || bounds.ends_before(rerank.worst));
             if beyond || query.params.disable_fallback_brute_force {
-                rerank.top.finish(direction, out);
+                rerank.finish(out);
                 return Ok(());
             }
             if !bounds.limited() {
@@ -279,65 +248,9 @@ impl Hnsw {
     }
 }
 
-/// Comparison of the candidates with the rows themselves.
-struct Rerank<'a> {
-    rows: &'a dyn VectorRows,
-    node_rows: NodeRows<'a>,
-    allowed: Option<BitsetView<'a>>,
-    direction: Direction,
-    bounds: Bounds,
-    top: TopK,
-    found: usize,
-    /// Key of the farthest candidate.
-    worst: f32,
-}
-
-impl Rerank<'_> {
-    /// Compares the first `compared` candidates; gives how many were. With `persistent`, for candidates in whose order
-    /// nothing but the codes' coarseness is wrong, goes on until as many again have added nothing.
-    fn best_of(&mut self, scorer: &Scorer<'_>, nodes: &[u32], compared: usize, persistent: bool) -> usize {
-        let mut done = 0;
-        for chunk in nodes.chunks(compared.max(1)) {
-            let before = self.top.limit();
-            self.compare(scorer, chunk);
-            done += chunk.len();
-            if !persistent || self.top.limit() >= before && before.is_finite() {
-                break;
-            }
-        }
-        done
-    }
-
-    fn compare(&mut self, scorer: &Scorer<'_>, nodes: &[u32]) {
-        for (index, &node) in nodes.iter().enumerate() {
-            if let Some(later) = nodes.get(index + 2).and_then(|&later| self.node_rows.first(later)) {
-                let bytes = self.rows.row(later);
-                prefetch(bytes, 0, bytes.len());
-            }
-            let Some(first) = self.node_rows.first(node) else { continue };
-            let key = self.direction.key(scorer.score(self.rows.row(first)));
-            self.worst = self.worst.max(key);
-            if self.bounds.admit(key) {
-                self.offer(key, first);
-                for &copy in self.node_rows.copies(node) {
-                    self.offer(key, copy);
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn offer(&mut self, key: f32, row: u32) {
-        if self.allowed.is_none_or(|allowed| allowed.contains(row)) {
-            self.found += 1;
-            self.top.offer(key, row);
-        }
-    }
-}
-
 impl VectorIndex for Hnsw {
     fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
-        self.check_rows(rows)?;
+        check_fit(rows, self.rows, self.element, self.encoder.dim)?;
         if let Some(ef) = query.params.ef.filter(|&ef| ef < query.top_k) {
             return Err(IndexError::Parameter(format!("ef({ef}) should be larger than k({})", query.top_k)));
         }

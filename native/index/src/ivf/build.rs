@@ -81,7 +81,7 @@ pub(crate) fn build_file(
         ("books", &books),
         ("blocks", &blocks),
         ("refine", &refine),
-    ]);
+    ])?;
     progress.advance(1.0);
     Ok(file)
 }

@@ -135,7 +135,7 @@ pub fn build(
         ("places", &sections.postings.places),
         ("bitmaps", &sections.postings.words),
         ("nulls", &nulls(rows)),
-    ]);
+    ])?;
     progress.advance(1.0);
     Ok(file)
 }

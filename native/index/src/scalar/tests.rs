@@ -189,7 +189,7 @@ proptest! {
         }
         forged.truncate(forged.len().saturating_sub(cut));
         let sections: Vec<(&str, &[u8])> = sections.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-        if let Ok(index) = ScalarIndex::open(Storage::copy_of(&format::write(&sections))) {
+        if let Ok(index) = ScalarIndex::open(Storage::copy_of(&format::write(&sections).expect("written"))) {
             rows_of(&index, index.with_prefix(b"common1"));
             rows_of(&index, index.equal(Key::Text(b"common7")));
             rows_of(&index, 0..index.distinct());

@@ -96,12 +96,18 @@ pub(crate) fn build_file(
     let encoded = build.encode(&census, &lists, bm25)?;
     progress.advance(0.95);
     let header = Header { bm25, bytes: census.bytes, exhaustive: checked.exhaustive };
-    let file = write(meta, &header, &census, &lists, &encoded);
+    let file = write(meta, &header, &census, &lists, &encoded)?;
     progress.advance(1.0);
     Ok(file)
 }
 
-fn write(meta: &Meta, header: &Header, census: &Census, lists: &Lists, encoded: &Encoded) -> Vec<u8> {
+fn write(
+    meta: &Meta,
+    header: &Header,
+    census: &Census,
+    lists: &Lists,
+    encoded: &Encoded,
+) -> Result<Vec<u8>, IndexError> {
     let header = serde_json::to_vec(header).unwrap_or_default();
     let places = places(&lists.starts, meta.rows.div_ceil(CELL_ROWS));
     let values = match &encoded.values {

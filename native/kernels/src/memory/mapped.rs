@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap};
 
 /// A whole file, mapped read-only; starts on a page boundary. An empty file gives an empty slice.
 #[derive(Debug)]
@@ -25,6 +25,28 @@ impl MappedFile {
         // against a second process; a file cut by force makes reads fault, as any lost disk would.
         let map = unsafe { Mmap::map(&file)? };
         Ok(Self { map: Some(map) })
+    }
+
+    /// Asks for a part to be read soon; what the system does not know or the file does not have is passed over.
+    #[inline]
+    pub fn will_need(&self, part: Range<usize>) {
+        self.advise(Advice::WillNeed, part);
+    }
+
+    /// Says that a part is read here and there, so that nothing around a place is worth reading.
+    pub fn read_at_random(&self, part: Range<usize>) {
+        self.advise(Advice::Random, part);
+    }
+
+    #[inline]
+    fn advise(&self, advice: Advice, part: Range<usize>) {
+        if let Some(map) = &self.map
+            && part.end <= map.len()
+            && !part.is_empty()
+        {
+            // Advice that is refused changes nothing.
+            let _ = map.advise_range(advice, part.start, part.len());
+        }
     }
 }
 

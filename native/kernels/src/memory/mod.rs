@@ -121,6 +121,11 @@ mod tests {
             assert_eq!(&map[..], content);
             prefetch(&map, 4_990, 1 << 20);
             prefetch(&map, usize::MAX, usize::MAX);
+            for part in [0..content.len(), 1..2, 4_096..4_097, 4_999..9_999] {
+                map.will_need(part.clone());
+                map.read_at_random(part);
+            }
+            assert_eq!(&map[..], content);
         }
         std::fs::remove_file(&path).expect("made above");
         assert!(MappedFile::open(&path).is_err());

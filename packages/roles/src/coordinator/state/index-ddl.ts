@@ -6,6 +6,7 @@ import { invalid } from "@elanus/model/error";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { isVector } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
+import { NOT_MAPPED } from "@elanus/query/index-params";
 import { indexNamed, NO_CHANGE, type Catalog, type Change, type CollectionRecord } from "./catalog.ts";
 import { indexStateOf, type Attempts } from "./index-jobs.ts";
 
@@ -87,7 +88,6 @@ export function dropIndex(catalog: Catalog, ref: CollectionRef, name: string): O
 
 /** Properties that may change after an index is made. */
 const ALTERABLE_KEYS: readonly string[] = ["mmap.enabled", "indexoffsetcache.enabled", "warmup"];
-const NOT_MAPPED: readonly string[] = ["STL_SORT", "DISKANN"];
 
 export interface IndexAlteration {
   readonly set: Properties;

@@ -37,6 +37,9 @@ function ownParams(
     case "HNSW_PQ":
     case "HNSW_PRQ":
       return both(graphParams(given, topK), optional(numberInRange(given, "refine_k", 1, FLOAT_MAX), "refine_k"));
+    case "DISKANN":
+    case "AISAQ":
+      return diskParams(index.type, given, topK);
     case "BIN_IVF_FLAT":
       return optional(integerParam(given, "nprobe", 1, NPROBE_MAX), "nprobe");
     case "IVF_FLAT":
@@ -61,6 +64,17 @@ function graphParams(given: Given, topK: number): Outcome<Checked> {
     return refuse(`ef(${ef.value}) should be larger than k(${topK})`);
   }
   return optional(ef, "ef");
+}
+
+function diskParams(type: string, given: Given, topK: number): Outcome<Checked> {
+  const key = given["search_list"] === undefined ? "search_list_size" : "search_list";
+  const list = integerParam(given, key, 1, INT_MAX);
+  if (list.ok && list.value !== undefined && list.value < topK) {
+    return refuse(`search_list_size(${list.value}) should be larger than k(${topK})`);
+  }
+  const vectors = integerParam(given, "vectors_beamwidth", 1, 4);
+  if (type === "AISAQ" && !vectors.ok) return vectors;
+  return together({ search_list: list, beamwidth: integerParam(given, "beamwidth", 1, type === "AISAQ" ? 16 : 128) });
 }
 
 function both(first: Outcome<Checked>, second: Outcome<Checked>): Outcome<Checked> {

@@ -1,0 +1,102 @@
+//! Comparison of candidates with the vectors themselves.
+
+use elanus_kernels::memory::prefetch;
+use elanus_kernels::{BitsetView, Scorer};
+
+use super::copies::NodeRows;
+use crate::top_k::{Bounds, Direction, TopK};
+use crate::vector::{Hit, Metric, Query, VectorRows};
+
+/// The best rows behind the candidates so far.
+pub(crate) struct Rerank<'a> {
+    node_rows: NodeRows<'a>,
+    allowed: Option<BitsetView<'a>>,
+    direction: Direction,
+    bounds: Bounds,
+    top: TopK,
+    /// Rows that were allowed and in range.
+    pub found: usize,
+    /// Key of the farthest candidate.
+    pub worst: f32,
+}
+
+/// Where the vectors of candidates lie, and what they are compared with.
+pub(crate) struct Rows<'a> {
+    pub rows: &'a dyn VectorRows,
+    pub scorer: &'a Scorer<'a>,
+}
+
+impl<'a> Rerank<'a> {
+    pub(crate) fn new(query: &Query<'a>, metric: Metric, node_rows: NodeRows<'a>) -> Self {
+        let direction = Direction::of(metric);
+        Self {
+            node_rows,
+            allowed: query.allowed.map(BitsetView::new),
+            direction,
+            bounds: Bounds::of(query, direction),
+            top: TopK::new(query.top_k),
+            found: 0,
+            worst: f32::NEG_INFINITY,
+        }
+    }
+
+    /// Compares the first `compared` candidates; gives how many were. With `persistent`, for candidates in whose order
+    /// nothing but the codes' coarseness is wrong, goes on until as many again have added nothing.
+    pub(crate) fn best_of(&mut self, of: &Rows<'_>, nodes: &[u32], compared: usize, persistent: bool) -> usize {
+        let mut done = 0;
+        for chunk in nodes.chunks(compared.max(1)) {
+            let before = self.limit();
+            self.compare(of, chunk);
+            done += chunk.len();
+            if !persistent || self.limit() >= before && before.is_finite() {
+                break;
+            }
+        }
+        done
+    }
+
+    fn compare(&mut self, of: &Rows<'_>, nodes: &[u32]) {
+        for (index, &node) in nodes.iter().enumerate() {
+            if let Some(later) = nodes.get(index + 2).and_then(|&later| self.node_rows.first(later)) {
+                let bytes = of.rows.row(later);
+                prefetch(bytes, 0, bytes.len());
+            }
+            if let Some(first) = self.node_rows.first(node) {
+                self.take(node, of.scorer.score(of.rows.row(first)));
+            }
+        }
+    }
+
+    /// Takes a candidate's score into account; gives its key.
+    #[inline]
+    pub(crate) fn take(&mut self, node: u32, score: f32) -> f32 {
+        let key = self.direction.key(score);
+        self.worst = self.worst.max(key);
+        if self.bounds.admit(key)
+            && let Some(first) = self.node_rows.first(node)
+        {
+            self.offer(key, first);
+            for &copy in self.node_rows.copies(node) {
+                self.offer(key, copy);
+            }
+        }
+        key
+    }
+
+    #[inline]
+    fn offer(&mut self, key: f32, row: u32) {
+        if self.allowed.is_none_or(|allowed| allowed.contains(row)) {
+            self.found += 1;
+            self.top.offer(key, row);
+        }
+    }
+
+    /// The key that a later row must be below to enter; infinite until enough are known.
+    pub(crate) fn limit(&mut self) -> f32 {
+        self.top.limit()
+    }
+
+    pub(crate) fn finish(self, out: &mut Vec<Hit>) {
+        self.top.finish(self.direction, out);
+    }
+}
