@@ -90,6 +90,14 @@ impl ListenerHandle {
         self.answer(id, Answer::Http { status, headers, body })
     }
 
+    /// Sends the answers since the last call.
+    #[napi]
+    pub fn send(&self) {
+        if let Some(listener) = self.open() {
+            listener.send();
+        }
+    }
+
     /// The last event follows when every connection is closed, at the latest after `grace_ms`.
     #[napi]
     pub fn close(&self, grace_ms: f64) {

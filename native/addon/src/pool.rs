@@ -4,8 +4,8 @@
 //! There are two queues, each with its own threads: searches and other short work never wait behind the merges, index
 //! builds and encodings of whole segments.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use elanus_rows::error::NativeError;
@@ -39,8 +39,27 @@ pub struct Pool {
 }
 
 struct Queues {
-    now: Sender<Job>,
-    background: Sender<Job>,
+    now: Queue,
+    background: Queue,
+}
+
+/// Jobs and the threads that work them off. Dropped, it lets its threads end after the last job.
+struct Queue {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    jobs: Mutex<Jobs>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
+    waiting: VecDeque<Job>,
+    /// Threads that sleep: only then is there somebody to wake.
+    idle: usize,
+    closed: bool,
 }
 
 #[napi]
@@ -48,8 +67,8 @@ impl Pool {
     #[napi(constructor)]
     pub fn new(env: Env, threads: u32) -> Result<Self, Thrown> {
         let queues = Queues {
-            now: start_threads("elanus", threads)?,
-            background: start_threads("elanus-bg", threads.div_ceil(2))?,
+            now: Queue::start("elanus", threads)?,
+            background: Queue::start("elanus-bg", threads.div_ceil(2))?,
         };
         let outcomes = (threads > 0).then(|| Outcomes::new(&env)).transpose().map_err(|cause| gate_failure(&cause))?;
         Ok(Self { queues: Mutex::new((threads > 0).then_some(queues)), threads, outcomes })
@@ -94,30 +113,64 @@ impl Pool {
             Urgency::Now => &queues.now,
             Urgency::Background => &queues.background,
         };
-        queue.send(job).map_err(|_| closed())?;
+        queue.put(job);
         Ok(Either::B(promise))
     }
 }
 
-/// A queue and the threads that work it off until it is dropped.
-fn start_threads(name: &str, count: u32) -> Result<Sender<Job>, Thrown> {
-    let (sender, receiver) = channel::<Job>();
-    let receiver = Arc::new(Mutex::new(receiver));
-    for i in 0..count {
-        let receiver = Arc::clone(&receiver);
-        let spawned = thread::Builder::new().name(format!("{name}-{i}")).spawn(move || work(&receiver));
-        spawned.map_err(|cause| thrown(&NativeError::Internal(format!("cannot start a thread: {cause}"))))?;
+impl Queue {
+    fn start(name: &str, threads: u32) -> Result<Self, Thrown> {
+        let queue = Self { shared: Arc::default() };
+        for i in 0..threads {
+            let shared = Arc::clone(&queue.shared);
+            let spawned = thread::Builder::new().name(format!("{name}-{i}")).spawn(move || shared.work());
+            spawned.map_err(|cause| thrown(&NativeError::Internal(format!("cannot start a thread: {cause}"))))?;
+        }
+        Ok(queue)
     }
-    Ok(sender)
+
+    fn put(&self, job: Job) {
+        let mut jobs = self.shared.lock();
+        jobs.waiting.push_back(job);
+        let has_sleeper = jobs.idle > 0;
+        drop(jobs);
+        if has_sleeper {
+            self.shared.filled.notify_one();
+        }
+    }
 }
 
-fn work(receiver: &Mutex<Receiver<Job>>) {
-    loop {
-        let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match next {
-            Ok(job) => job(),
-            Err(_) => return,
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.filled.notify_all();
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            job();
         }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut jobs = self.lock();
+        loop {
+            if let Some(job) = jobs.waiting.pop_front() {
+                return Some(job);
+            }
+            if jobs.closed {
+                return None;
+            }
+            jobs.idle += 1;
+            jobs = self.filled.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            jobs.idle -= 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all connections of a listener share: its limits, its mailbox, and who waits for which answer.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,9 +16,11 @@ pub(crate) struct Door {
     /// Room for large requests, in units of [`ROOM_UNIT`] bytes, first come, first served.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) room_units: u32,
-    pub(crate) mailbox: Mailbox,
+    pub(crate) mailbox: Arc<Mailbox>,
     next: AtomicU64,
     waiting: Mutex<HashMap<CallId, oneshot::Sender<Answer>>>,
+    /// Answers that are not sent yet.
+    answered: Mutex<Vec<(CallId, Answer)>>,
 }
 
 /// Bytes of the budget are counted in these.
@@ -31,7 +34,7 @@ pub(crate) struct Presence {
 }
 
 impl Door {
-    pub(crate) fn new(limits: Limits, mailbox: Mailbox) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, mailbox: Arc<Mailbox>) -> Arc<Self> {
         let room_units = limits.in_flight_bytes_max.div_ceil(ROOM_UNIT).clamp(1, Semaphore::MAX_PERMITS);
         let room_units = u32::try_from(room_units).unwrap_or(u32::MAX);
         Arc::new(Self {
@@ -41,7 +44,8 @@ impl Door {
             room_units,
             mailbox,
             next: AtomicU64::new(1),
-            waiting: Mutex::new(HashMap::new()),
+            waiting: Mutex::default(),
+            answered: Mutex::default(),
         })
     }
 
@@ -55,9 +59,18 @@ impl Door {
         (receiver.await.ok(), presence)
     }
 
-    /// Gives an answer to whoever still waits for it.
+    /// Keeps an answer for [`send`](Self::send).
     pub(crate) fn answer(&self, id: CallId, answer: Answer) {
-        if let Some(sender) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).push((id, answer));
+    }
+
+    /// Gives the answers to whoever still waits for them.
+    pub(crate) fn send(&self) {
+        let answered = mem::take(&mut *self.answered.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let senders: Vec<_> = answered.into_iter().filter_map(|(id, answer)| Some((waiting.remove(&id)?, answer))).collect();
+        drop(waiting);
+        for (sender, answer) in senders {
             // A caller that left this very moment needs none.
             let _ = sender.send(answer);
         }

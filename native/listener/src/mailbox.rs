@@ -1,11 +1,14 @@
-//! What waits to be handed over. Whoever takes it is rung once per batch, not once per message.
+//! What waits to be handed over. Whoever takes it is rung once per batch, not once per message, and only when
+//! everything else that has just come in is there too: waking costs more than most requests do.
 
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::runtime::Handle;
+use tokio::task::yield_now;
 
 /// Names a request until it is answered; never used twice.
 pub(crate) type CallId = u64;
@@ -44,23 +47,38 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(crate) fn new(ring: Ring) -> Self {
-        Self { events: Mutex::new(Vec::new()), ring: Mutex::new(Some(ring)) }
+    pub(crate) fn new(ring: Ring) -> Arc<Self> {
+        Arc::new(Self { events: Mutex::new(Vec::new()), ring: Mutex::new(Some(ring)) })
     }
 
-    pub(crate) fn put(&self, event: Event) {
+    pub(crate) fn put(self: &Arc<Self>, event: Event) {
         let is_last = matches!(event, Event::Closed);
         let was_empty = {
             let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
             events.push(event);
             events.len() == 1
         };
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (true, Some(ring)) = (was_empty, ring.as_ref()) {
-            ring();
-        }
         if is_last {
-            ring.take();
+            self.ring();
+            self.ring.lock().unwrap_or_else(PoisonError::into_inner).take();
+        } else if was_empty {
+            self.ring_soon();
+        }
+    }
+
+    /// After the tasks that are ready now, which may have more to put.
+    fn ring_soon(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else { return self.ring() };
+        let mailbox = Arc::clone(self);
+        runtime.spawn(async move {
+            yield_now().await;
+            mailbox.ring();
+        });
+    }
+
+    fn ring(&self) {
+        if let Some(ring) = &*self.ring.lock().unwrap_or_else(PoisonError::into_inner) {
+            ring();
         }
     }
 

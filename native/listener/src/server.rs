@@ -147,9 +147,14 @@ impl Listener {
         body.map(Vec::from)
     }
 
-    /// Answers a request; without effect when its caller has left.
+    /// Answers a request at the next [`send`](Self::send); without effect when its caller has left by then.
     pub fn answer(&self, id: CallId, answer: Answer) {
         self.door.answer(id, answer);
+    }
+
+    /// Sends the answers since the last call, all with one waking of the listener's threads.
+    pub fn send(&self) {
+        self.door.send();
     }
 
     /// Takes no new calls, lets running ones finish for at most `grace`, then cuts the connections. A last event tells

@@ -213,13 +213,13 @@ export interface NativeSearch {
   readonly placeholders: Uint8Array;
   readonly topK: number;
   readonly snapshot: bigint;
-  readonly filter?: Uint8Array;
+  readonly filter?: Uint8Array | undefined;
   readonly params: string;
-  readonly radius?: number;
-  readonly rangeFilter?: number;
-  readonly afterScore?: number;
-  readonly groupBy?: { readonly field: number; readonly size: number; readonly strict: boolean };
-  readonly filterLate?: boolean;
+  readonly radius?: number | undefined;
+  readonly rangeFilter?: number | undefined;
+  readonly afterScore?: number | undefined;
+  readonly groupBy?: { readonly field: number; readonly size: number; readonly strict: boolean } | undefined;
+  readonly filterLate?: boolean | undefined;
 }
 
 export interface NativeQuery {
@@ -288,9 +288,9 @@ export interface EncodeOptions {
   readonly topK: number;
   /** JSON: name of the score key and whether int64 are text. */
   readonly int64AsText: boolean;
-  readonly iterator?: { readonly token: string; readonly lastBound: number };
+  readonly iterator?: { readonly token: string; readonly lastBound: number } | undefined;
   /** The field whose values grouped the hits. */
-  readonly groupField?: number;
+  readonly groupField?: number | undefined;
 }
 
 export interface QueryEncodeOptions {

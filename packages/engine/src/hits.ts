@@ -26,13 +26,12 @@ export function encodeSearch(
   hits: Uint8Array,
   rows: readonly Uint8Array[],
   encoding: Encoding,
-  options: Omit<EncodeOptions, "int64AsText">,
+  options: EncodeOptions,
 ): Outcome<Uint8Array> {
-  const full = { ...options, int64AsText: encoding === "jsonText" };
   return attemptNow(() =>
     encoding === "message"
-      ? addon.encodeSearchResult(schema, hits, rows, full)
-      : addon.encodeSearchJson(schema, hits, rows, full),
+      ? addon.encodeSearchResult(schema, hits, rows, options)
+      : addon.encodeSearchJson(schema, hits, rows, options),
   );
 }
 

@@ -11,10 +11,10 @@ export interface ReadScope {
   /** The shard must have applied every record up to here before it answers. */
   readonly guarantee: Timestamp;
   /** Read exactly here; absent: at the shards' common applied tick. */
-  readonly snapshot?: Timestamp;
+  readonly snapshot?: Timestamp | undefined;
   readonly ignoreGrowing: boolean;
   /** Keep the view for a later `retrieve`, until `release`. */
-  readonly pin?: PinId;
+  readonly pin?: PinId | undefined;
   /** Absolute, by the world's clock. */
   readonly deadlineMs: number;
 }
@@ -28,20 +28,20 @@ export interface SearchPlan {
   /** offset + limit. */
   readonly topK: number;
   /** Encoded filter program (docs/formats/filter-program.md); absent: all rows. */
-  readonly filter?: Uint8Array;
+  readonly filter?: Uint8Array | undefined;
   /** Index search parameters as checked JSON, for instance `{"ef":64}`. */
   readonly params: string;
   /** Outer bound, exclusive. */
-  readonly radius?: number;
+  readonly radius?: number | undefined;
   /** Inner bound, inclusive. */
-  readonly rangeFilter?: number;
+  readonly rangeFilter?: number | undefined;
   /** Search iterator: only hits strictly worse than this score. */
-  readonly afterScore?: number;
-  readonly groupBy?: GroupBy;
+  readonly afterScore?: number | undefined;
+  readonly groupBy?: GroupBy | undefined;
   /** Try the filter on what an index finds, instead of on every row before. */
-  readonly filterLate?: boolean;
+  readonly filterLate?: boolean | undefined;
   /** Say what was done where. */
-  readonly explain?: boolean;
+  readonly explain?: boolean | undefined;
 }
 
 /** Hits come in groups of equal values; `topK` counts groups then. */

@@ -1,10 +1,10 @@
 /** Reads over a set of segments: one native call each, and the merge of partial hits. */
-import type { NativeSegment } from "@elanus/engine/addon";
+import type { NativeSearch, NativeSegment } from "@elanus/engine/addon";
 import type { Metric } from "@elanus/model/catalog";
 import type { FoundHits } from "@elanus/model/contract/query-node";
 import type { SegmentReport } from "@elanus/model/explain";
 import type { FieldId } from "@elanus/model/id";
-import type { Outcome } from "@elanus/model/outcome";
+import { type Outcome, succeed } from "@elanus/model/outcome";
 import type { QueryPlan, SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
 import { attempt, attemptNow, type NativeEngine } from "./native-engine.ts";
@@ -15,27 +15,34 @@ export interface SegmentScope {
   readonly snapshot: Timestamp;
 }
 
-export function searchSegments(
+export async function searchSegments(
   engine: NativeEngine,
   scope: SegmentScope,
   plan: SearchPlan,
 ): Promise<Outcome<FoundHits>> {
-  const { nq: _nq, explain, filter, radius, rangeFilter, afterScore, groupBy, filterLate, ...rest } = plan;
-  const request = {
-    ...rest,
-    ...scope,
-    ...(filter === undefined ? {} : { filter }),
-    ...(radius === undefined ? {} : { radius }),
-    ...(rangeFilter === undefined ? {} : { rangeFilter }),
-    ...(afterScore === undefined ? {} : { afterScore }),
-    ...(groupBy === undefined ? {} : { groupBy }),
-    ...(filterLate === undefined ? {} : { filterLate }),
+  const request: NativeSearch = {
+    segments: scope.segments,
+    snapshot: scope.snapshot,
+    field: plan.field,
+    metric: plan.metric,
+    placeholders: plan.placeholders,
+    topK: plan.topK,
+    filter: plan.filter,
+    params: plan.params,
+    radius: plan.radius,
+    rangeFilter: plan.rangeFilter,
+    afterScore: plan.afterScore,
+    groupBy: plan.groupBy,
+    filterLate: plan.filterLate,
   };
-  return attempt(async () => {
-    if (explain !== true) return { hits: await engine.addon.search(engine.pool, request) };
-    const { hits, report } = await engine.addon.explainSearch(engine.pool, request);
-    return { hits, reports: JSON.parse(report) as readonly SegmentReport[] };
-  });
+  if (plan.explain === true) {
+    const explained = await attempt(() => engine.addon.explainSearch(engine.pool, request));
+    if (!explained.ok) return explained;
+    const { hits, report } = explained.value;
+    return succeed({ hits, reports: JSON.parse(report) as readonly SegmentReport[] });
+  }
+  const found = await attempt(() => engine.addon.search(engine.pool, request));
+  return found.ok ? succeed({ hits: found.value }) : found;
 }
 
 export function querySegments(

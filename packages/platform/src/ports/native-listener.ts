@@ -24,11 +24,13 @@ export interface NativeListener {
   body(id: number): Uint8Array | undefined;
   /** Frees such a body at once; what still looks at it sees nothing. */
   release(body: ArrayBufferLike): void;
-  /** Without effect, as the other answers, when the caller has left. */
+  /** Goes out with the next `send`; without effect, as the other answers, when the caller has left. */
   answerMessage(id: number, message: Uint8Array, keepOpen: boolean): void;
   answerFailure(id: number, status: number, message: string): void;
   /** `headers`: names and values in turn. */
   answerHttp(id: number, status: number, headers: readonly string[], body: readonly Uint8Array[]): void;
+  /** Sends the answers since the last call: one waking of the listener's threads for all of them. */
+  send(): void;
   /** Takes no new calls; the last event follows when all connections are closed. */
   close(graceMs: number): void;
   /** Frees everything; later calls do nothing. */

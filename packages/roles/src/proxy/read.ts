@@ -72,8 +72,8 @@ export class ReadTask {
       guarantee: guarantee.value,
       ignoreGrowing: wish.ignoreGrowing,
       deadlineMs: wish.deadlineMs,
-      ...(wish.snapshot === undefined ? {} : { snapshot: wish.snapshot }),
-      ...(pin === undefined ? {} : { pin }),
+      snapshot: wish.snapshot,
+      pin,
     };
     if (collection.owners.length === 1 || wish.snapshot !== undefined) return succeed({ collection, scope, pin });
     const snapshot = await this.#agreed(collection, guarantee.value, wish.deadlineMs);
@@ -118,7 +118,7 @@ export class ReadTask {
     owned: Owned,
     call: (node: StreamingNodeContract, scope: ReadScope) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>> {
-    const scope: ReadScope = { ...reading.scope, shards: owned.shards };
+    const scope = scopeOf(reading, owned.shards);
     for (;;) {
       const answer = await call(this.#world.peers.streamingNode(owned.node), scope);
       if (answer.ok || !isNotReady(answer.error)) return answer;
@@ -176,6 +176,11 @@ export class ReadTask {
       "-",
     );
   }
+}
+
+function scopeOf({ scope }: Reading, shards: ReadScope["shards"]): ReadScope {
+  const { collection, partitions, guarantee, snapshot, ignoreGrowing, pin, deadlineMs } = scope;
+  return { collection, shards, partitions, guarantee, snapshot, ignoreGrowing, pin, deadlineMs };
 }
 
 function isNotReady(error: DbError): boolean {

@@ -148,12 +148,14 @@ export class SearchTask {
       placeholders: query.value.bytes,
       nq: query.value.nq,
       topK: shape.offset + shape.limit,
+      filter: filter.kind === "program" ? filter.bytes : undefined,
       params: shape.indexParams,
-      ...(filter.kind === "program" ? { filter: filter.bytes } : {}),
-      ...shape.bounds,
-      ...(groupBy === undefined ? {} : { groupBy }),
-      ...(shape.filterLate ? { filterLate: true } : {}),
-      ...(shape.explain ? { explain: true } : {}),
+      radius: shape.bounds.radius,
+      rangeFilter: shape.bounds.rangeFilter,
+      afterScore: shape.bounds.afterScore,
+      groupBy,
+      filterLate: shape.filterLate,
+      explain: shape.explain,
     });
   }
 
@@ -228,7 +230,7 @@ export class SearchTask {
     const { addon } = this.#engine;
     if (shape.iterator?.version === 2) return hits;
     const { offset, limit } = shape;
-    if (plan.groupBy === undefined) return addon.sliceHits(hits, offset, limit);
+    if (plan.groupBy === undefined) return offset === 0 ? hits : addon.sliceHits(hits, offset, limit);
     return addon.groupHits(hits, { offset, limit, size: plan.groupBy.size, scorer: "max" }, target.metric);
   }
 
@@ -261,15 +263,20 @@ export class SearchTask {
       readonly groupField?: FieldId | undefined;
     },
   ): Outcome<Uint8Array> {
-    const options = {
-      ...answer.output,
-      metric: answer.metric,
-      roundDecimal: answer.roundDecimal,
-      topK: answer.topK,
-      ...(answer.iterator === undefined ? {} : { iterator: answer.iterator }),
-      ...(answer.groupField === undefined ? {} : { groupField: answer.groupField }),
-    };
-    return encodeSearch(this.#engine.addon, collection.compiled, answer.hits, answer.rows, answer.encoding, options);
+    const { hits, rows, output, encoding, metric, roundDecimal, topK, iterator, groupField } = answer;
+    const { fields, outputFields, dynamicKeys } = output;
+    const int64AsText = encoding === "jsonText";
+    return encodeSearch(this.#engine.addon, collection.compiled, hits, rows, encoding, {
+      fields,
+      outputFields,
+      dynamicKeys,
+      metric,
+      roundDecimal,
+      topK,
+      int64AsText,
+      iterator,
+      groupField,
+    });
   }
 
   /** A page of an iterator ends where no tie goes on; see `state/iterator-page`. */

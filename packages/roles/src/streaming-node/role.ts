@@ -33,12 +33,14 @@ class StreamingNode implements StreamingNodeContract {
   readonly #delegate: Delegate;
   readonly #housekeeping: Housekeeping;
   #stopped: Promise<void> | undefined;
+  /** What `recovered` came to, so that calls do not wait for what is over. */
+  #recovery: Outcome<void> | undefined;
 
   constructor(context: NodeContext) {
     this.#context = context;
     this.#delegate = new Delegate(context);
     this.#housekeeping = new Housekeeping(context, this.#channels);
-    this.recovered = this.#recover();
+    this.recovered = this.#recover().then((recovery) => (this.#recovery = recovery));
   }
 
   // Start and stop
@@ -107,7 +109,7 @@ class StreamingNode implements StreamingNodeContract {
     work: (owned: readonly OwnedShard[]) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>> {
     const { world } = this.#context;
-    const recovered = deadlineMs === undefined ? await this.recovered : await this.#recoveredBy(deadlineMs);
+    const recovered = this.#recovery ?? (await this.#recoveredBy(deadlineMs));
     // A node that recovered in part still serves the channels that it has.
     if (!recovered.ok && this.#channels.size === 0) return recovered;
     const owned = this.#owned(shards);
@@ -116,7 +118,8 @@ class StreamingNode implements StreamingNodeContract {
     return deadlineMs === undefined ? done : within(world, deadlineMs, done, "the read");
   }
 
-  #recoveredBy(deadlineMs: number): Promise<Outcome<void>> {
+  #recoveredBy(deadlineMs: number | undefined): Promise<Outcome<void>> {
+    if (deadlineMs === undefined) return this.recovered;
     return within(this.#context.world, deadlineMs, this.recovered, "recovery of the streaming node");
   }
 
@@ -127,7 +130,7 @@ class StreamingNode implements StreamingNodeContract {
   }
 
   async #append(entries: readonly LogEntry[], deadlineMs: number): ReturnType<StreamingNodeContract["append"]> {
-    const recovered = await this.#recoveredBy(deadlineMs);
+    const recovered = this.#recovery ?? (await this.#recoveredBy(deadlineMs));
     if (!recovered.ok && this.#channels.size === 0) return recovered;
     const channel = this.#channelOfAll(entries);
     if (!channel.ok) return channel;

@@ -35,10 +35,19 @@ export function within<T>(
   what: string,
 ): Promise<Outcome<T>> {
   const leftMs = Math.min(deadlineMs - world.clock.nowMs(), DELAY_MS_MAX);
-  const late = fail({ kind: "deadlineExceeded", message: `${what} did not finish in time` });
-  if (leftMs <= 0) return Promise.resolve(late);
+  const late = (): Outcome<never> => fail({ kind: "deadlineExceeded", message: `${what} did not finish in time` });
+  if (leftMs <= 0) return Promise.resolve(late());
   return new Promise((resolve, reject) => {
-    const cancel = world.timers.after(leftMs, () => resolve(late));
-    work.then(resolve, reject).finally(cancel);
+    const cancel = world.timers.after(leftMs, () => resolve(late()));
+    work.then(
+      (outcome) => {
+        cancel();
+        resolve(outcome);
+      },
+      (error: unknown) => {
+        cancel();
+        reject(error);
+      },
+    );
   });
 }

@@ -65,7 +65,8 @@ function toSearch(request: milvus.SearchRequest, call: Call): Outcome<Search> {
     return fail({ kind: "invalidParameter", message: "the search request holds no query vectors" });
   }
   return succeed({
-    ...ref.value,
+    database: ref.value.database,
+    name: ref.value.name,
     partitions: request.partitionNames,
     filter: filter.value,
     placeholders: { kind: "message", bytes: request.placeholderGroup },

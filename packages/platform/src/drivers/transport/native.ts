@@ -54,6 +54,7 @@ class NativeFrontDoor implements Listener {
   /** Calls whose caller may still leave. */
   readonly #callers = new Map<number, Caller>();
   readonly #closed: Promise<void>;
+  #isSending = false;
   #resolveClosed: () => void = () => {};
 
   constructor(own: NativeTransportOptions, options: ListenOptions, handlers: TransportHandlers) {
@@ -131,6 +132,7 @@ class NativeFrontDoor implements Listener {
       const message = error instanceof Error ? error.message : String(error);
       this.#native.answerFailure(id, GrpcStatus.internal, message);
     } finally {
+      this.#sendSoon();
       if (!keepsOpen) this.#callers.delete(id);
       this.#release(event, received);
     }
@@ -151,9 +153,20 @@ class NativeFrontDoor implements Listener {
     } catch {
       this.#native.answerHttp(id, 500, [], []);
     } finally {
+      this.#sendSoon();
       this.#callers.delete(id);
       this.#release(event, body);
     }
+  }
+
+  /** Answers of one turn of the event loop leave together. */
+  #sendSoon(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    setImmediate(() => {
+      this.#isSending = false;
+      this.#native.send();
+    });
   }
 
   /** Undefined when the caller left before anybody looked. */

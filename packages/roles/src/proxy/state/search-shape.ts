@@ -28,7 +28,7 @@ export interface SearchShape {
   /** Checked index parameters as JSON. */
   readonly indexParams: string;
   readonly bounds: Pick<SearchPlan, "radius" | "rangeFilter" | "afterScore">;
-  readonly iterator?: IteratorShape;
+  readonly iterator: IteratorShape | undefined;
 }
 
 export interface IteratorShape {
@@ -82,14 +82,15 @@ export function searchShape(input: ShapeInput): Outcome<SearchShape> {
   const checked = indexSearchParams(input.index, inner.value, topK, iterator.value !== undefined);
   if (!checked.ok) return checked;
   return succeed({
-    ...page.value,
+    limit: page.value.limit,
+    offset: page.value.offset,
     roundDecimal: roundDecimal.value,
     ignoreGrowing,
     filterLate: inner.value["hints"] === "iterative_filter",
     explain: explainOf(params, inner.value),
     indexParams: JSON.stringify(checked.value),
     bounds: bounds.value,
-    ...(iterator.value === undefined ? {} : { iterator: iterator.value }),
+    iterator: iterator.value,
   });
 }
 
@@ -207,11 +208,7 @@ function boundsOf(
       return refuse("range_filter must less than radius except IP/COSINE");
     }
   }
-  return succeed({
-    ...(radius === undefined ? {} : { radius }),
-    ...(rangeFilter === undefined ? {} : { rangeFilter }),
-    ...(afterScore === undefined ? {} : { afterScore }),
-  });
+  return succeed({ radius, rangeFilter, afterScore });
 }
 
 function text(value: unknown): string {
