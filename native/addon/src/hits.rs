@@ -11,6 +11,7 @@ use elanus_rows::{answer, metric, schema::Schema};
 use napi::bindgen_prelude::{BigInt, Either, Uint8Array};
 use napi_derive::napi;
 
+use crate::bytes::Bytes;
 use crate::failure::{Thrown, now, wrong_argument};
 use crate::numbers::{self, or_undefined};
 use crate::schema::SchemaHandle;
@@ -71,12 +72,12 @@ pub struct KeysOfRows {
 }
 
 #[napi]
-pub fn reduce_hits(parts: Vec<Uint8Array>, top_k: u32, metric: String) -> Result<Uint8Array, Thrown> {
+pub fn reduce_hits(parts: Vec<Uint8Array>, top_k: u32, metric: String) -> Result<Bytes, Thrown> {
     now(|| Ok(hits::reduce(&decode_all(&parts)?, top_k as usize, &metric)?.encode().into()))
 }
 
 #[napi]
-pub fn rank_hits(parts: Vec<Uint8Array>, rank: RankObject) -> Result<Uint8Array, Thrown> {
+pub fn rank_hits(parts: Vec<Uint8Array>, rank: RankObject) -> Result<Bytes, Thrown> {
     now(|| {
         let fusion = match rank.kind.as_str() {
             "rrf" => Fusion::Rrf { k: rank.k.unwrap_or(60.0) as f32 },
@@ -97,13 +98,13 @@ pub fn rank_hits(parts: Vec<Uint8Array>, rank: RankObject) -> Result<Uint8Array,
 }
 
 #[napi]
-pub fn slice_hits(hits: &[u8], offset: u32, limit: u32) -> Result<Uint8Array, Thrown> {
+pub fn slice_hits(hits: &[u8], offset: u32, limit: u32) -> Result<Bytes, Thrown> {
     now(|| Ok(Hits::decode(hits)?.slice(offset as usize, limit as usize).encode().into()))
 }
 
 /// Of each query the groups that `grouping` names, the members of a group side by side.
 #[napi]
-pub fn group_hits(hits: &[u8], grouping: GroupingObject, metric: String) -> Result<Uint8Array, Thrown> {
+pub fn group_hits(hits: &[u8], grouping: GroupingObject, metric: String) -> Result<Bytes, Thrown> {
     now(|| {
         let grouping = grouping.read(metric::larger_is_better(&metric)?)?;
         Ok(Hits::decode(hits)?.grouped(&grouping).encode().into())
@@ -126,7 +127,7 @@ pub fn encode_search_result(
     hits: &[u8],
     rows: Vec<Uint8Array>,
     options: EncodeOptions,
-) -> Result<Uint8Array, Thrown> {
+) -> Result<Bytes, Thrown> {
     now(|| {
         let parts = decode_rows(&schema.schema, &rows)?;
         let message = search_answer::encode_message(&schema.schema, &Hits::decode(hits)?, &parts, &options.read()?)?;
@@ -140,7 +141,7 @@ pub fn encode_search_json(
     hits: &[u8],
     rows: Vec<Uint8Array>,
     options: EncodeOptions,
-) -> Result<Uint8Array, Thrown> {
+) -> Result<Bytes, Thrown> {
     now(|| {
         let parts = decode_rows(&schema.schema, &rows)?;
         let text = search_answer::encode_json(&schema.schema, &Hits::decode(hits)?, &parts, &options.read()?)?;
@@ -153,7 +154,7 @@ pub fn encode_query_result(
     schema: &SchemaHandle,
     rows: Vec<Uint8Array>,
     options: QueryEncodeOptions,
-) -> Result<Vec<Uint8Array>, Thrown> {
+) -> Result<Vec<Bytes>, Thrown> {
     now(|| {
         let parts = decode_rows(&schema.schema, &rows)?;
         let messages = query_answer::encode_messages(&schema.schema, &parts, &options.read()?)?;
@@ -166,7 +167,7 @@ pub fn encode_query_json(
     schema: &SchemaHandle,
     rows: Vec<Uint8Array>,
     options: QueryEncodeOptions,
-) -> Result<Uint8Array, Thrown> {
+) -> Result<Bytes, Thrown> {
     now(|| {
         let parts = decode_rows(&schema.schema, &rows)?;
         Ok(query_answer::encode_json(&schema.schema, &parts, &options.read()?)?.into())
@@ -174,7 +175,7 @@ pub fn encode_query_json(
 }
 
 #[napi]
-pub fn encode_count(name: String, count: BigInt) -> Result<Uint8Array, Thrown> {
+pub fn encode_count(name: String, count: BigInt) -> Result<Bytes, Thrown> {
     now(|| Ok(query_answer::encode_count(&name, numbers::signed(&count, "count")?).into()))
 }
 

@@ -4,6 +4,7 @@
 //! panic in native code is caught at the gate and becomes `internal` for that call alone.
 #![deny(unsafe_code)]
 
+mod bytes;
 mod failure;
 mod hits;
 mod listener;
@@ -15,3 +16,10 @@ mod rows;
 mod schema;
 mod segment;
 mod settle;
+
+use mimalloc::MiMalloc;
+
+/// glibc's gives blocks of a few megabytes, as every insert needs them, back to the kernel and gets them again as
+/// fresh pages; and it keeps what is freed between other blocks.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;

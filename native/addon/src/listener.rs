@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use elanus_listener::{Answer, Listener, Options, Tls, framed};
 use elanus_rows::error::NativeError;
-use napi::bindgen_prelude::{ArrayBuffer, Buffer, Either, Function, Uint8Array};
+use napi::Env;
+use napi::bindgen_prelude::{ArrayBuffer, BufferSlice, Either, Function, Uint8Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use crate::failure::{Thrown, now, thrown, wrong_argument};
 use crate::numbers::{self, or_undefined};
 use crate::pool::gate_failure;
+
+/// A batch up to here is copied to JavaScript: memory of ours behind a buffer costs a finaliser.
+const COPIED_BYTES_MAX: usize = 32 * 1_024;
 
 #[napi(object, js_name = "ListenerOptions")]
 pub struct ListenerOptions {
@@ -20,6 +24,7 @@ pub struct ListenerOptions {
     pub request_bytes_max: f64,
     pub response_bytes_max: f64,
     pub in_flight_bytes_max: f64,
+    pub stall_ms_max: f64,
     pub threads: u32,
     pub certificate: Option<Uint8Array>,
     pub key: Option<Uint8Array>,
@@ -55,8 +60,14 @@ impl ListenerHandle {
 
     /// All events since the last call.
     #[napi]
-    pub fn take(&self) -> Buffer {
-        self.open().map(|listener| listener.take()).unwrap_or_default().into()
+    pub fn take<'env>(&self, env: &'env Env) -> Result<BufferSlice<'env>, Thrown> {
+        let batch = self.open().map(|listener| listener.take()).unwrap_or_default();
+        let buffer = if batch.len() <= COPIED_BYTES_MAX {
+            BufferSlice::copy_from(env, batch)
+        } else {
+            BufferSlice::from_data(env, batch)
+        };
+        buffer.map_err(|cause| gate_failure(&cause))
     }
 
     /// A body that the batch did not hold; once.
@@ -141,6 +152,7 @@ impl ListenerOptions {
             request_bytes_max: numbers::count(self.request_bytes_max, "requestBytesMax")?,
             response_bytes_max: numbers::count(self.response_bytes_max, "responseBytesMax")?,
             in_flight_bytes_max: numbers::count(self.in_flight_bytes_max, "inFlightBytesMax")?,
+            stall_max: Duration::from_millis(numbers::count(self.stall_ms_max, "stallMsMax")? as u64),
             tls,
             threads: self.threads as usize,
         })

@@ -13,13 +13,14 @@ use napi::Env;
 use napi::bindgen_prelude::{BigInt, ClassInstance, FromNapiValue, Object, Uint8Array, ValidateNapiValue};
 use napi_derive::napi;
 
+use crate::bytes::Bytes;
 use crate::failure::{Thrown, now, wrong_argument};
 use crate::numbers;
 use crate::pool::{Answer, Pool, Urgency};
 use crate::segment::{SegmentHandle, segments_of};
 
 #[napi]
-pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Uint8Array>, Thrown> {
+pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Bytes>, Thrown> {
     let asked = now(|| SearchArguments::read(&Fields(&request)))?;
     pool.run(env, move || Ok(search::search(&asked.request())?.encode().into()))
 }
@@ -112,7 +113,7 @@ impl SearchArguments {
 }
 
 #[napi]
-pub fn query<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Uint8Array>, Thrown> {
+pub fn query<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Bytes>, Thrown> {
     let fields = Fields(&request);
     let (scope, limit, wanted, bytes_max) = now(|| {
         let limit = fields.optional::<f64>("limit")?.map(|limit| numbers::count(limit, "limit")).transpose()?;
@@ -145,7 +146,7 @@ pub fn retrieve<'env>(
     segments: Vec<ClassInstance<SegmentHandle>>,
     hits: &[u8],
     fields: Vec<u32>,
-) -> Result<Answer<'env, Uint8Array>, Thrown> {
+) -> Result<Answer<'env, Bytes>, Thrown> {
     let (segments, hits) = now(|| Ok((segments_of(&segments)?, Hits::decode(hits)?)))?;
     pool.run(env, move || Ok(query::retrieve(&segments, &hits, &fields)?.encode().into()))
 }
@@ -191,7 +192,7 @@ pub fn build_index<'env>(
     segment: &SegmentHandle,
     build: BuildObject,
     progress: &ProgressHandle,
-) -> Result<Answer<'env, Uint8Array>, Thrown> {
+) -> Result<Answer<'env, Bytes>, Thrown> {
     let segment = now(|| segment.segment())?;
     let progress = Arc::clone(&progress.progress);
     pool.run_as(env, Urgency::Background, move || {

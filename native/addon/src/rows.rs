@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use elanus_rows::batch_codec::{decode_batch, encode_batch};
+use elanus_rows::batch_codec::{decode_batch, decode_keys, encode_batch};
 use elanus_rows::column::VarBytes;
 use elanus_rows::error::NativeError;
 use elanus_rows::ingest::{self, Ingested, WriteOptions};
@@ -10,11 +10,13 @@ use elanus_rows::keys::{Key, Keys};
 use elanus_rows::schema::Schema;
 use elanus_rows::{json_in, placeholders, query_answer, route};
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, Either, ObjectFinalize, Uint8Array};
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Either, ObjectFinalize, Uint8Array};
 use napi_derive::napi;
 
+use crate::bytes::Bytes;
 use crate::failure::{Thrown, now, wrong_argument};
 use crate::numbers::{self, or_undefined};
+use crate::pool::gate_failure;
 use crate::schema::SchemaHandle;
 
 #[napi(object, js_name = "WriteOptions")]
@@ -100,18 +102,18 @@ impl RowsHandle {
     }
 
     #[napi]
-    pub fn encode(&self) -> Result<Uint8Array, Thrown> {
+    pub fn encode(&self) -> Result<Bytes, Thrown> {
         self.read(|held| Ok(encode_batch(&self.schema, &held.batch).into()))
     }
 
     /// Milvus `IDs` message, in row order.
     #[napi]
-    pub fn ids(&self) -> Result<Uint8Array, Thrown> {
+    pub fn ids(&self) -> Result<Bytes, Thrown> {
         self.read(|held| Ok(query_answer::encode_ids(&self.keys_of(held)?).into()))
     }
 
     #[napi]
-    pub fn keys(&self) -> Result<Uint8Array, Thrown> {
+    pub fn keys(&self) -> Result<Bytes, Thrown> {
         self.read(|held| Ok(self.keys_of(held)?.encode().into()))
     }
 
@@ -164,9 +166,21 @@ impl RowsHandle {
     }
 }
 
+/// The encoded keys of encoded rows.
+#[napi]
+pub fn keys_of_batch(schema: &SchemaHandle, rows: &[u8]) -> Result<Bytes, Thrown> {
+    now(|| Ok(decode_keys(&schema.schema, rows)?.encode().into()))
+}
+
+/// Frees bytes that a call gave, before the garbage collector would; what still looks at them sees nothing.
+#[napi]
+pub fn release(bytes: ArrayBuffer) -> Result<(), Thrown> {
+    bytes.detach().map_err(|cause| gate_failure(&cause))
+}
+
 /// Encoded keys from literals: all integers or all text.
 #[napi]
-pub fn encode_keys(values: Vec<Either<BigInt, String>>) -> Result<Uint8Array, Thrown> {
+pub fn encode_keys(values: Vec<Either<BigInt, String>>) -> Result<Bytes, Thrown> {
     now(|| Ok(keys_of_literals(&values)?.encode().into()))
 }
 
@@ -207,7 +221,7 @@ pub fn check_placeholders(schema: &SchemaHandle, field: u32, message: &[u8]) -> 
 }
 
 #[napi(js_name = "placeholdersFromJson")]
-pub fn placeholders_from_json(schema: &SchemaHandle, field: u32, json: &[u8]) -> Result<Uint8Array, Thrown> {
+pub fn placeholders_from_json(schema: &SchemaHandle, field: u32, json: &[u8]) -> Result<Bytes, Thrown> {
     now(|| Ok(json_in::placeholders_from_json(schema.field(field)?, json)?.into()))
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -16,6 +17,8 @@ pub(crate) struct Door {
     /// Room for large requests, in units of [`ROOM_UNIT`] bytes, first come, first served.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) room_units: u32,
+    /// Who holds a share of the room and sends nothing for so long loses it.
+    pub(crate) stall_max: Duration,
     pub(crate) mailbox: Arc<Mailbox>,
     next: AtomicU64,
     waiting: Mutex<HashMap<CallId, oneshot::Sender<Answer>>>,
@@ -42,6 +45,7 @@ impl Door {
             response_bytes_max: limits.response_bytes_max,
             room: Arc::new(Semaphore::new(room_units as usize)),
             room_units,
+            stall_max: limits.stall_max,
             mailbox,
             next: AtomicU64::new(1),
             waiting: Mutex::default(),
@@ -68,7 +72,8 @@ impl Door {
     pub(crate) fn send(&self) {
         let answered = mem::take(&mut *self.answered.lock().unwrap_or_else(PoisonError::into_inner));
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let senders: Vec<_> = answered.into_iter().filter_map(|(id, answer)| Some((waiting.remove(&id)?, answer))).collect();
+        let senders: Vec<_> =
+            answered.into_iter().filter_map(|(id, answer)| Some((waiting.remove(&id)?, answer))).collect();
         drop(waiting);
         for (sender, answer) in senders {
             // A caller that left this very moment needs none.
@@ -77,11 +82,11 @@ impl Door {
     }
 }
 
-/// In bytes.
 pub(crate) struct Limits {
     pub request_bytes_max: usize,
     pub response_bytes_max: usize,
     pub in_flight_bytes_max: usize,
+    pub stall_max: Duration,
 }
 
 impl Presence {

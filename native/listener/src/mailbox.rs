@@ -41,6 +41,12 @@ pub(crate) enum Kind {
 /// Called from the listener's threads when the mailbox is no longer empty.
 pub(crate) type Ring = Box<dyn Fn() + Send + Sync>;
 
+enum News {
+    Work,
+    Leaving,
+    Last,
+}
+
 pub(crate) struct Mailbox {
     events: Mutex<Vec<Event>>,
     ring: Mutex<Option<Ring>>,
@@ -52,17 +58,25 @@ impl Mailbox {
     }
 
     pub(crate) fn put(self: &Arc<Self>, event: Event) {
-        let is_last = matches!(event, Event::Closed);
+        let news = match event {
+            Event::Request(_) => News::Work,
+            Event::Left(_) => News::Leaving,
+            Event::Closed => News::Last,
+        };
         let was_empty = {
             let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
             events.push(event);
             events.len() == 1
         };
-        if is_last {
-            self.ring();
-            self.ring.lock().unwrap_or_else(PoisonError::into_inner).take();
-        } else if was_empty {
-            self.ring_soon();
+        match news {
+            News::Work if was_empty => self.ring_soon(),
+            News::Work => {}
+            // Whoever works for somebody who has left shall hear it before anybody else notices.
+            News::Leaving => self.ring(),
+            News::Last => {
+                self.ring();
+                self.ring.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! Bodies that come in, slowly or never, and how much of them may be held at once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
@@ -13,8 +12,6 @@ use crate::door::{Door, ROOM_UNIT};
 
 /// Smaller requests are not counted against the budget.
 pub(crate) const BUDGETED_BYTES_MIN: usize = 64 * 1_024;
-/// Who holds a share of the budget and sends nothing for so long loses it.
-const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// Why a body did not come in whole.
 #[derive(Debug)]
@@ -40,7 +37,7 @@ impl Inflow {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
             let frame = if self.room.is_some() {
-                timeout(STALL_MAX, frame_of(&mut self.body)).await.map_err(|_| Broken::Stalled)?
+                timeout(self.door.stall_max, frame_of(&mut self.body)).await.map_err(|_| Broken::Stalled)?
             } else {
                 frame_of(&mut self.body).await
             };

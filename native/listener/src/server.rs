@@ -60,6 +60,8 @@ pub struct Options {
     pub response_bytes_max: usize,
     /// Bytes of large requests received or worked on at once; more wait unread.
     pub in_flight_bytes_max: usize,
+    /// Who holds a part of those bytes and sends nothing for so long loses it.
+    pub stall_max: Duration,
     pub tls: Option<Tls>,
     /// Threads that read and write sockets, at least 1.
     pub threads: usize,
@@ -121,6 +123,7 @@ impl Listener {
             request_bytes_max: options.request_bytes_max,
             response_bytes_max: options.response_bytes_max,
             in_flight_bytes_max: options.in_flight_bytes_max,
+            stall_max: options.stall_max,
         };
         let door = Door::new(limits, Mailbox::new(Box::new(ring)));
         let (phase, watched) = watch::channel(Phase::Open);

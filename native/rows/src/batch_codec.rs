@@ -4,6 +4,7 @@ use crate::checks::check_sparse_row;
 use crate::column::{Batch, Bits, Column, Values};
 use crate::cursor::{Cursor, pad, put_blob, put_numbers, put_var_bytes};
 use crate::error::{NativeError, Result};
+use crate::keys::Keys;
 use crate::schema::{DefaultValue, Field, Schema};
 
 const MAGIC: [u8; 4] = *b"EROW";
@@ -47,18 +48,7 @@ impl FieldRows {
     /// `FileCorrupt` when the bytes are anything else.
     pub fn decode(schema: &Schema, bytes: &[u8]) -> Result<Self> {
         let mut cursor = Cursor::new(bytes, "encoded rows");
-        cursor.header(MAGIC)?;
-        let [version, flags] = [cursor.u8()?, cursor.u8()?];
-        if version != VERSION || flags & !FLAG_POSITIONS != 0 {
-            return Err(cursor.damaged(&format!("version {version} with flags {flags} is unknown")));
-        }
-        cursor.align()?;
-        let [row_count, column_count] = [cursor.u32()? as usize, cursor.u32()? as usize];
-        if column_count > COLUMNS_MAX {
-            return Err(cursor.damaged("it has too many columns"));
-        }
-        let with_positions = flags & FLAG_POSITIONS != 0;
-        let positions = cursor.numbers(if with_positions { row_count } else { 0 }, u32::from_le_bytes)?;
+        let Head { row_count, column_count, positions } = read_head(&mut cursor)?;
         let mut columns: Vec<(u32, Column)> = Vec::new();
         for _ in 0..column_count {
             let (id, column) = read_column(&mut cursor, row_count)?;
@@ -104,6 +94,45 @@ pub fn decode_batch(schema: &Schema, bytes: &[u8]) -> Result<Batch> {
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     Ok(Batch { row_count: rows.row_count, columns })
+}
+
+/// The primary keys of what `encode_batch` wrote, in row order, without a look at the columns behind them.
+///
+/// # Errors
+/// `FileCorrupt` when the bytes are anything else, as far as they are looked at.
+pub fn decode_keys(schema: &Schema, bytes: &[u8]) -> Result<Keys> {
+    let mut cursor = Cursor::new(bytes, "encoded rows");
+    let Head { row_count, column_count, .. } = read_head(&mut cursor)?;
+    for _ in 0..column_count {
+        let (id, column) = read_column(&mut cursor, row_count)?;
+        if id == schema.primary().id {
+            check_column(&cursor, schema.primary(), &column)?;
+            return Keys::of_column(&column);
+        }
+    }
+    Err(cursor.damaged("it does not hold the primary key"))
+}
+
+struct Head {
+    row_count: usize,
+    column_count: usize,
+    positions: Vec<u32>,
+}
+
+fn read_head(cursor: &mut Cursor<'_>) -> Result<Head> {
+    cursor.header(MAGIC)?;
+    let [version, flags] = [cursor.u8()?, cursor.u8()?];
+    if version != VERSION || flags & !FLAG_POSITIONS != 0 {
+        return Err(cursor.damaged(&format!("version {version} with flags {flags} is unknown")));
+    }
+    cursor.align()?;
+    let [row_count, column_count] = [cursor.u32()? as usize, cursor.u32()? as usize];
+    if column_count > COLUMNS_MAX {
+        return Err(cursor.damaged("it has too many columns"));
+    }
+    let with_positions = flags & FLAG_POSITIONS != 0;
+    let positions = cursor.numbers(if with_positions { row_count } else { 0 }, u32::from_le_bytes)?;
+    Ok(Head { row_count, column_count, positions })
 }
 
 /// A column of a field that was not sent: its default, else null.
@@ -321,7 +350,9 @@ mod tests {
             let schema = every_type();
             let bytes = encode_batch(&schema, &batch);
             prop_assert_eq!(bytes.len() % 8, 0);
-            prop_assert_eq!(decode_batch(&schema, &bytes).unwrap(), batch);
+            prop_assert_eq!(decode_batch(&schema, &bytes).unwrap(), batch.clone());
+            let keys = Keys::of_column(&batch.columns[schema.primary_position()]).unwrap();
+            prop_assert_eq!(decode_keys(&schema, &bytes).unwrap().encode(), keys.encode());
         }
 
         #[test]
@@ -349,6 +380,7 @@ mod tests {
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let schema = every_type();
             let _ = decode_batch(&schema, &bytes);
+            let _ = decode_keys(&schema, &[b"EROW\x01\x00\x00\x00", bytes.as_slice()].concat());
             let _ = decode_batch(&schema, &[b"EROW\x01\x00\x00\x00", bytes.as_slice()].concat());
         }
 

@@ -101,6 +101,10 @@ export interface Addon {
   encodeCount(name: string, count: bigint): Uint8Array;
   /** Encoded keys of query answers that hold the primary key; and how many. */
   keysOfRows(schema: NativeSchema, rows: readonly Uint8Array[]): { keys: Uint8Array; count: number };
+  /** Encoded keys of encoded rows. */
+  keysOfBatch(schema: NativeSchema, rows: Uint8Array): Uint8Array;
+  /** Frees bytes that a call gave before the garbage collector would; what still looks at them sees nothing. */
+  release(bytes: ArrayBufferLike): void;
   /** Encoded keys from literals: all bigint or all string. */
   encodeKeys(values: readonly (bigint | string)[]): Uint8Array;
   /** Encoded keys split by shard (index = shard ordinal); undefined where a shard has none. */

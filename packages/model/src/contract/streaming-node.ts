@@ -27,7 +27,10 @@ export interface RowsAnswer {
 }
 
 export interface StreamingNodeContract {
-  /** One durable, atomic record; every shard must be owned here under one channel. */
+  /**
+   * One durable, atomic record; every shard must be owned here under one channel. Once it has succeeded, the bytes of
+   * inserted rows are the caller's again.
+   */
   append(entries: readonly LogEntry[], deadlineMs: number): Promise<Outcome<AppendResult>>;
   search(scope: ReadScope, plan: SearchPlan): Promise<Outcome<SearchAnswer>>;
   query(scope: ReadScope, plan: QueryPlan): Promise<Outcome<RowsAnswer>>;

@@ -9,6 +9,7 @@ export interface NativeListenerOptions {
   readonly requestBytesMax: number;
   readonly responseBytesMax: number;
   readonly inFlightBytesMax: number;
+  readonly stallMsMax: number;
   /** Threads that read and write sockets. */
   readonly threads: number;
   /** PEM, both or none: with them the port speaks TLS only. */

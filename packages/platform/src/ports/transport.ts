@@ -67,6 +67,8 @@ export interface ListenOptions {
   readonly responseBytesMax: number;
   /** Bytes of large requests received or worked on at once; more wait unread. Default 512 MiB. */
   readonly inFlightBytesMax?: number;
+  /** Who holds a part of those bytes and sends nothing for so long loses it. Default 60,000. */
+  readonly stallMsMax?: number;
   /** With it the port speaks TLS only. */
   readonly tls?: TlsFiles;
 }

@@ -35,6 +35,8 @@ export interface CallOptions {
   readonly flag?: number;
   /** Sent instead of a proper frame. */
   readonly raw?: Uint8Array;
+  /** The caller does not say that it has sent everything. */
+  readonly open?: boolean;
   readonly path?: string;
 }
 
@@ -59,8 +61,10 @@ export function call(client: ClientHttp2Session, message: Uint8Array, options: C
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     stream.on("error", reject);
     stream.on("close", () => resolve({ status, message: text, body: Buffer.concat(chunks).subarray(5) }));
-    if (options.raw !== undefined) stream.end(options.raw);
-    else {
+    if (options.raw !== undefined) {
+      stream.write(options.raw);
+      if (options.open !== true) stream.end();
+    } else {
       const header = frameHeader(message.length);
       header[0] = options.flag ?? 0;
       stream.write(header);

@@ -143,19 +143,14 @@ export function transportContract(name: string, transport: Transport): void {
       });
 
       test("a passed deadline is answered at once and aborts the work", async () => {
-        let aborted = false;
+        const [aborted, abort] = gate();
         const listener = await listen({
-          rpc: ({ signal }) =>
-            new Promise(() =>
-              signal.addEventListener("abort", () => {
-                aborted = true;
-              }),
-            ),
+          rpc: ({ signal }) => new Promise(() => signal.addEventListener("abort", abort)),
         });
         expect(await call(session(listener), new Uint8Array(0), { headers: { "grpc-timeout": "20m" } })).toMatchObject({
           status: "4",
         });
-        expect(aborted).toBe(true);
+        await aborted;
       });
 
       test("a caller that leaves aborts the work", async () => {
@@ -330,15 +325,8 @@ export function transportContract(name: string, transport: Transport): void {
 
     describe("closing", () => {
       test("running calls finish, new connections are refused", async () => {
-        const [opened, finish] = gate();
-        const [here, arrived] = gate();
-        const listener = await listen({
-          rpc: async () => {
-            arrived();
-            await opened;
-            return { status: 0, message: "", body: Buffer.from("late") };
-          },
-        });
+        const { rpc, here, finish } = slowHandler();
+        const listener = await listen({ rpc });
         const reply = call(session(listener), new Uint8Array(0));
         await here;
         const closed = listener.close(10_000);
@@ -349,15 +337,8 @@ export function transportContract(name: string, transport: Transport): void {
       });
 
       test("a client that holds a connection is told by GOAWAY, and its running call still finishes", async () => {
-        const [opened, finish] = gate();
-        const [here, arrived] = gate();
-        const listener = await listen({
-          rpc: async () => {
-            arrived();
-            await opened;
-            return { status: 0, message: "", body: Buffer.from("late") };
-          },
-        });
+        const { rpc, here, finish } = slowHandler();
+        const listener = await listen({ rpc });
         const client = session(listener);
         const told = new Promise((resolve) => client.once("goaway", resolve));
         const reply = call(client, new Uint8Array(0));
@@ -417,10 +398,16 @@ export function transportContract(name: string, transport: Transport): void {
           "content-type": "application/grpc",
         });
         stuck.on("error", () => {});
-        await new Promise<void>((resolve) =>
-          stuck.write(Buffer.concat([frameHeader(900_000), Buffer.alloc(9)]), () => resolve()),
-        );
+        await new Promise<void>((resolve) => stuck.write(cutFrame(900_000), () => resolve()));
         expect(await call(session(listener), Buffer.alloc(1_000))).toMatchObject({ status: "0" });
+      });
+
+      test("who takes all the room and sends no more loses it to those who wait", async () => {
+        const listener = await listen({}, { inFlightBytesMax: 300_000, stallMsMax: 100 });
+        const stuck = call(session(listener), Buffer.alloc(0), { raw: cutFrame(200_000), open: true });
+        const waiting = call(session(listener), Buffer.alloc(200_000));
+        expect(await stuck).toMatchObject({ status: "4", message: "the request stopped coming in" });
+        expect(await waiting).toMatchObject({ status: "0" });
       });
 
       test("thousands of idle connections stay open and leave the rest served", async () => {
@@ -463,6 +450,23 @@ export function transportContract(name: string, transport: Transport): void {
       });
     });
   });
+}
+
+/** A frame that announces `bytes` and holds a few of them. */
+function cutFrame(bytes: number): Buffer {
+  return Buffer.concat([frameHeader(bytes), Buffer.alloc(9)]);
+}
+
+/** Tells when a call is there, and answers `late` once it may. */
+function slowHandler(): { rpc: TransportHandlers["rpc"]; here: Promise<void>; finish: () => void } {
+  const [opened, finish] = gate();
+  const [here, arrived] = gate();
+  const rpc: TransportHandlers["rpc"] = async () => {
+    arrived();
+    await opened;
+    return { status: 0, message: "", body: Buffer.from("late") };
+  };
+  return { rpc, here, finish };
 }
 
 /** Status and body of the answer to a POST over HTTP/1.1. */

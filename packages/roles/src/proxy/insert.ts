@@ -43,8 +43,12 @@ export class WriteTask {
     // Native memory is given back before the append, which may wait.
     rows.value.close();
     if (!prepared.ok) return prepared;
-    const at = await this.append(collection, prepared.value.entries, deadlineMs);
-    return at.ok ? succeed({ ids: prepared.value.ids, count: prepared.value.count, at: at.value }) : at;
+    const { entries, ids, count } = prepared.value;
+    const at = await this.append(collection, entries, deadlineMs);
+    if (!at.ok) return at;
+    // Durable and applied, so nobody looks at the bytes any more; the garbage collector would let them pile up.
+    for (const entry of entries) if (entry.kind === "insert") this.#engine.addon.release(entry.rows.buffer);
+    return succeed({ ids, count, at: at.value });
   }
 
   #prepare(

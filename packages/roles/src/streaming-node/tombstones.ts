@@ -25,7 +25,7 @@ export function tombstoneOf(source: TombstoneSource, entry: LogEntry, at: Timest
   if (entry.kind === "delete") return succeed({ keys: entry.keys, at, partition: entry.partition });
   if (entry.kind !== "insert" || !source.insertsReplace) return succeed(undefined);
   const { addon } = source.engine;
-  const keys = attemptNow(() => addon.Rows.decode(source.nativeSchema, entry.rows).keys());
+  const keys = attemptNow(() => addon.keysOfBatch(source.nativeSchema, entry.rows));
   return keys.ok ? succeed({ keys: keys.value, at, partition: undefined }) : keys;
 }
 

@@ -3,7 +3,7 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "nod
 import type { ListenOptions, Metadata, RpcAnswer, RpcRequest, TransportHandlers } from "../../ports/transport.ts";
 import type { Clock } from "../../ports/world.ts";
 import { type FrameProblem, framed, frameHeader, UnaryAssembler } from "./grpc-frames.ts";
-import type { InboundBudget, Share } from "./inbound-budget.ts";
+import { type InboundBudget, type Share, stallMsMax } from "./inbound-budget.ts";
 import { encodeStatusMessage, GrpcStatus, parseTimeoutMs } from "./grpc-text.ts";
 import { decompress } from "./gzip.ts";
 
@@ -31,6 +31,8 @@ export class GrpcCall {
   readonly #request: IncomingCall;
   #share: Share | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Runs while the call holds a share of the budget and is not all there. */
+  #patience: NodeJS.Timeout | undefined;
   #answered = false;
   #keptOpen = false;
 
@@ -51,11 +53,13 @@ export class GrpcCall {
     this.#stream.on("close", () => this.#leave());
     this.#stream.on("data", (chunk: Buffer) => {
       if (this.#answered) return;
+      this.#patience?.refresh();
       const problem = assembler.push(chunk);
       if (problem !== undefined) this.#refuse(problem);
       else if (this.#share === undefined) this.#askForRoom(assembler.announced ?? 0);
     });
     this.#stream.on("end", () => {
+      clearTimeout(this.#patience);
       if (this.#answered) return;
       const message = assembler.finish();
       if (message.kind !== "message") this.#refuse(message);
@@ -68,7 +72,14 @@ export class GrpcCall {
   #askForRoom(bytes: number): void {
     if (bytes < BUDGETED_BYTES_MIN) return;
     this.#stream.pause();
-    this.#share = this.#budget.ask(bytes, () => this.#stream.resume());
+    this.#share = this.#budget.ask(bytes, () => {
+      this.#patience = setTimeout(() => this.#stall(), stallMsMax(this.#options));
+      this.#stream.resume();
+    });
+  }
+
+  #stall(): void {
+    this.#answer(failed(GrpcStatus.deadlineExceeded, "the request stopped coming in"));
   }
 
   async #decompress(bytes: Uint8Array): Promise<void> {
@@ -103,6 +114,7 @@ export class GrpcCall {
 
   #leave(): void {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
+    clearTimeout(this.#patience);
     if (this.#share !== undefined) this.#budget.release(this.#share);
     if (!this.#answered || this.#keptOpen) this.#request.abort();
   }

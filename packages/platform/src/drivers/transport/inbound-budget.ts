@@ -5,10 +5,15 @@
 import type { ListenOptions } from "../../ports/transport.ts";
 
 const IN_FLIGHT_BYTES_DEFAULT = 512 * 1024 * 1024;
+const STALL_MS_DEFAULT = 60_000;
 
 /** The budget of a listener: what was asked for, else room for one request of any size. */
 export function inFlightBytesMax(options: ListenOptions): number {
   return options.inFlightBytesMax ?? Math.max(IN_FLIGHT_BYTES_DEFAULT, options.requestBytesMax);
+}
+
+export function stallMsMax(options: ListenOptions): number {
+  return options.stallMsMax ?? STALL_MS_DEFAULT;
 }
 
 export class InboundBudget {

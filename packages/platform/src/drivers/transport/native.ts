@@ -16,7 +16,7 @@ import type {
 import type { Clock } from "../../ports/world.ts";
 import { GrpcStatus } from "./grpc-text.ts";
 import { decompress } from "./gzip.ts";
-import { inFlightBytesMax } from "./inbound-budget.ts";
+import { inFlightBytesMax, stallMsMax } from "./inbound-budget.ts";
 import { type DoorEvent, eventsOf } from "./native-batch.ts";
 
 export interface NativeTransportOptions {
@@ -73,6 +73,7 @@ class NativeFrontDoor implements Listener {
         requestBytesMax,
         responseBytesMax,
         inFlightBytesMax: inFlightBytesMax(options),
+        stallMsMax: stallMsMax(options),
         threads: own.threads,
         ...(tls === undefined ? {} : { certificate: tls.certificate, key: tls.key }),
       },
