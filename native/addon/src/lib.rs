@@ -16,10 +16,3 @@ mod rows;
 mod schema;
 mod segment;
 mod settle;
-
-use mimalloc::MiMalloc;
-
-/// glibc's gives blocks of a few megabytes, as every insert needs them, back to the kernel and gets them again as
-/// fresh pages; and it keeps what is freed between other blocks.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
