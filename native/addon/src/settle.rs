@@ -1,8 +1,8 @@
 //! Promises settled in batches: one call of JavaScript delivers the outcomes of all jobs that have ended since the last
 //! one. napi-rs's own deferred makes a thread-safe function per promise, which costs more than a short search.
 //!
-//! This file and `bytes.rs` are the addon's only homes of `unsafe`: napi-rs has no safe face for a bare promise, nor for
-//! keeping the event loop alive only while something is awaited.
+//! This file and `bytes.rs` are the addon's only homes of `unsafe`: napi-rs has no safe face for a bare promise, nor
+//! for keeping the event loop alive only while something is awaited.
 #![allow(unsafe_code)]
 
 use std::ptr;

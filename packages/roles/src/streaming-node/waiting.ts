@@ -39,15 +39,14 @@ export function within<T>(
   if (leftMs <= 0) return Promise.resolve(late());
   return new Promise((resolve, reject) => {
     const cancel = world.timers.after(leftMs, () => resolve(late()));
-    work.then(
-      (outcome) => {
-        cancel();
-        resolve(outcome);
-      },
-      (error: unknown) => {
-        cancel();
-        reject(error);
-      },
-    );
+    endedBy(work, cancel).then(resolve, reject);
   });
+}
+
+async function endedBy<T>(work: Promise<T>, after: () => void): Promise<T> {
+  try {
+    return await work;
+  } finally {
+    after();
+  }
 }
