@@ -8,16 +8,14 @@
  * Each server is started fresh, measured alone, and stopped. Client and server share the machine's cores, as they do
  * for a user on one machine; so the client's own cost narrows every ratio.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setUp } from "../scripts/setup.mjs";
-import { startServer } from "../conformance/node/server.mjs";
-import { environment } from "./environment.mjs";
 import { Connection, decode, encode, measure, round } from "./grpc-load.mjs";
+import { startElanus, startMilvus } from "./servers.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const option = (name, fallback) => {
@@ -315,35 +313,6 @@ async function queryByKey(address) {
     }),
   );
   return measure(address, { method: "Query", requests, connections: 8, seconds });
-}
-
-// Servers
-
-async function startElanus(folder) {
-  const server = await startServer(join(folder, "data"));
-  return { address: server.address, pid: server.child.pid, stop: server.stop };
-}
-
-async function startMilvus(folder) {
-  const python = environment("milvus", "bench/milvus-requirements.txt");
-  const port = 20_000 + (process.pid % 10_000);
-  const child = spawn(python, [join(root, "bench/milvus_server.py"), folder, String(port)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const line = await new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).once("line", resolve);
-    child.once("exit", (code) => reject(new Error(`Milvus did not start (${code})`)));
-  });
-  const [, bound, pid] = line.split(" ");
-  const gone = new Promise((done) => child.once("exit", done));
-  return {
-    address: `127.0.0.1:${bound}`,
-    pid: Number(pid),
-    stop: async () => {
-      child.stdin.end();
-      await gone;
-    },
-  };
 }
 
 function residentMiB(pid) {

@@ -2,15 +2,13 @@
  * A server that speaks Milvus's protocol, driven by the light client: milvus-protocol.mjs elanus|milvus DATA FOLDER.
  * Speaks the lines of worker.py.
  */
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { startServer } from "../../conformance/node/server.mjs";
-import { environment } from "../environment.mjs";
 import { Connection, decode, encode, measure } from "../grpc-load.mjs";
 import { delimited, keyField, vectorFieldData } from "../peers/elanus-messages.mjs";
 import { readNpy } from "../peers/npy.mjs";
+import { startElanus, startMilvus } from "../servers.mjs";
 
 const [name, data, folder] = process.argv.slice(2);
 const start = { elanus: startElanus, milvus: startMilvus }[name];
@@ -35,7 +33,7 @@ await server?.stop();
 
 async function open() {
   const seconds = await timed(async () => {
-    server = await start();
+    server = await start(folder);
   });
   await createCollection();
   return { seconds };
@@ -45,7 +43,7 @@ async function reopen() {
   await server.stop();
   const request = searchRequest(0, { ef: 64, k: 10, below: 0 });
   const seconds = await timed(async () => {
-    server = await start();
+    server = await start(folder);
     if (name === "milvus") await call("LoadCollection", "LoadCollectionRequest", "common.Status", collection);
     await until(async () => (await answerTo(request)).length > 0);
   });
@@ -197,30 +195,6 @@ async function answerTo(request) {
     asking = { address: server.address, connection: new Connection(server.address) };
   const answer = decode("SearchResults", await asking.connection.call("Search", request));
   return answer.results?.ids?.int_id?.data ?? [];
-}
-
-// Servers
-
-async function startElanus() {
-  const started = await startServer(join(folder, "data"));
-  return { address: started.address, pid: started.child.pid, stop: started.stop };
-}
-
-async function startMilvus() {
-  const python = environment("milvus", "bench/milvus-requirements.txt");
-  const port = 20_000 + (process.pid % 10_000);
-  const script = join(import.meta.dirname, "../milvus_server.py");
-  const child = spawn(python, [script, folder, String(port)], { stdio: ["pipe", "pipe", "inherit"] });
-  const [, bound, pid] = await new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).once("line", (line) => resolve(line.split(" ")));
-    child.once("exit", (code) => reject(new Error(`Milvus did not start (${code})`)));
-  });
-  const gone = new Promise((done) => child.once("exit", done));
-  const stop = () => {
-    child.stdin.end();
-    return gone;
-  };
-  return { address: `127.0.0.1:${bound}`, pid: Number(pid), stop };
 }
 
 // Truth and time

@@ -127,6 +127,12 @@ describe("the Node SDK", () => {
     const index = await ok(client.describeIndex({ collection_name: "node_renamed" }));
     assert.equal(index.index_descriptions[0].field_name, "vector");
     await ok(client.flushSync({ collection_names: ["node_renamed"] }));
+    const segments = await ok(client.getPersistentSegmentInfo({ collectionName: "node_renamed" }));
+    assert.deepEqual(
+      segments.infos.map((segment) => [segment.num_rows, segment.state, segment.is_sorted]),
+      [["5", "Flushed", true]],
+      "a tool that waits until flushed segments are sorted must not wait for ever",
+    );
     const statistics = await ok(client.getCollectionStatistics({ collection_name: "node_renamed" }));
     assert.equal(statistics.data.row_count, "5");
     await ok(client.createAlias({ collection_name: "node_renamed", alias: "node_alias" }));
