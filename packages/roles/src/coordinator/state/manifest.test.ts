@@ -54,7 +54,7 @@ describe("manifest", () => {
             checkpoint: at,
           });
           const allowed =
-            remove.every((id) => live.has(id)) && one.position >= newest && (add.length > 0 || remove.length > 0);
+            remove.every((id) => live.has(id)) && one.position > newest && (add.length > 0 || remove.length > 0);
           const done = committed(manifest, request);
           if (add.length + remove.length > 0) expect(done.ok).toBe(allowed);
           if (!allowed || !done.ok) continue;
@@ -69,6 +69,17 @@ describe("manifest", () => {
         }
       }),
     );
+  });
+
+  it("a flush whose answer was lost does not bring back what a compaction has merged since", () => {
+    const checkpoint = { position: 5n as LogPosition, at: 5n as Timestamp };
+    const flush = commit({ add: [segment(1)], checkpoint });
+    const flushed = committed(emptyManifest(shard), flush);
+    invariant(flushed.ok, "adds");
+    expect(committed(flushed.value, flush)).toEqual(flushed);
+    const merged = committed(flushed.value, commit({ add: [segment(2)], remove: [1n as SegmentId] }));
+    invariant(merged.ok, "merges");
+    expect(committed(merged.value, flush)).toMatchObject({ ok: false, error: { kind: "overtaken" } });
   });
 
   it("a delete file replaces the older one and goes with its segment only", () => {

@@ -31,8 +31,10 @@ export function committed(
   if (doubled !== undefined) return refuse(manifest.shard, `segment ${doubled.id} is in the manifest already`);
   const changed = sources.find((source) => !sameFiles(source, present.get(source.id)));
   if (changed !== undefined) return refuse(manifest.shard, `segment ${changed.id} has changed`);
-  if (commit.checkpoint !== undefined && commit.checkpoint.position < manifest.checkpoint) {
-    return refuse(manifest.shard, "the checkpoint cannot go back");
+  // A flush moves the checkpoint. One that does not was made before, and a compaction has taken its segments since:
+  // adding them again would show their rows twice.
+  if (commit.checkpoint !== undefined && commit.checkpoint.position <= manifest.checkpoint) {
+    return refuse(manifest.shard, "the log up to its checkpoint is in the manifest already");
   }
   const removed = new Set(commit.remove);
   const kept = manifest.segments
