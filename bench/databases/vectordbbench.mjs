@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `npm run bench:vectordbbench`: VectorDBBench's own runner, with its Milvus client, against Elanus and Milvus one after
- * the other over one data set.
+ * `npm run bench:vectordbbench`: VectorDBBench's own runner, with its Milvus client, against Elanus and Milvus, one
+ * after the other over one data set.
  *
  *   npm run bench:vectordbbench -- [--data NAME|DIR] [--rows N] [--only elanus] [--seconds 10] [--ef 64] [--json FILE]
  */
