@@ -1,4 +1,4 @@
-/** The servers of Milvus's protocol that the benchmarks compare: `{ address, pid, stop }` over a folder of their own. */
+/** The servers of Milvus's protocol that benchmarks compare: `{ address, pid, stop }` over a folder of their own. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
