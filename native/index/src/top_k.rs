@@ -88,6 +88,10 @@ impl TopK {
         Self { k, capacity, buffer: Vec::with_capacity(capacity.min(1 << 16)), threshold }
     }
 
+    pub(crate) fn wanted(&self) -> usize {
+        self.k
+    }
+
     #[inline]
     pub(crate) fn offer(&mut self, key: f32, row: u32) {
         let packed = pack(key, row);

@@ -14,6 +14,7 @@ pub mod panel;
 pub mod postings;
 pub mod scalar;
 pub mod scan;
+pub mod signs;
 
 #[cfg(target_arch = "aarch64")]
 mod arm;

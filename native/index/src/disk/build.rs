@@ -160,7 +160,7 @@ impl Writing<'_> {
                 ("copy_rows", Part::Bytes(u32s_as_bytes(&copies.rows))),
                 ("upper", Part::Bytes(u32s_as_bytes(&upper))),
                 ("code_lines", Part::Records { bytes: &self.encoded.codes, stride, order }),
-                ("code_factors", Part::Records { bytes: &self.encoded.factors, stride: FACTOR_BYTES, order }),
+                ("code_factors", Part::Records { bytes: &self.encoded.heads, stride: FACTOR_BYTES, order }),
                 ("disk_nodes", Part::Pages { count: pieces, bytes: layout.piece_bytes, fill: &fill }),
             ],
         )

@@ -100,7 +100,7 @@ impl DiskGraph {
             metric,
             element,
             rows: meta.rows,
-            encoder: Encoder { metric, element, mean, dim: meta.dim, width: graph.width },
+            encoder: Encoder { metric, element, mean, dim: meta.dim, width: graph.width, signs: false },
             layout: Layout::new(graph.slots, element.row_bytes(meta.dim)),
             codes_on_disk: !hold && file.is_mapped(),
             upper: Upper::new(&graph.levels, graph.m, upper_words.range.len() / 4)?,

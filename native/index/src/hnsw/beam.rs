@@ -40,7 +40,7 @@ impl Beam {
         self.cursor = 0;
     }
 
-    /// True when the node is the one that `next` will give.
+    /// True when the node was near enough to be kept.
     #[inline]
     pub(crate) fn offer(&mut self, key: f32, node: u32, passage: bool) -> bool {
         if self.entries.len() >= self.capacity {
@@ -51,9 +51,8 @@ impl Beam {
         }
         let at = self.entries.partition_point(|entry| entry.key <= key);
         self.entries.insert(at, Entry { key, tagged: node | if passage { PASSAGE } else { 0 } });
-        let first = at <= self.cursor;
         self.cursor = self.cursor.min(at);
-        first
+        true
     }
 
     /// The nearest node not looked at yet, marked as looked at.
@@ -77,6 +76,12 @@ impl Beam {
 
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The key that a node must be below to enter.
+    #[inline]
+    pub(crate) fn limit(&self) -> f32 {
+        self.entries.last().filter(|_| self.is_full()).map_or(f32::INFINITY, |last| last.key)
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -114,6 +119,22 @@ impl Visited {
             _ => false,
         }
     }
+
+    /// Puts all nodes of the list in and leaves only the new ones there.
+    #[inline]
+    pub(crate) fn keep_new(&mut self, nodes: &mut Vec<u32>) {
+        let mut kept = 0;
+        for at in 0..nodes.len() {
+            // Without a branch: which nodes are new is hard to foresee.
+            let node = nodes[at];
+            nodes[kept] = node;
+            if let Some(mark) = self.marks.get_mut(node as usize) {
+                kept += usize::from(*mark != self.epoch);
+                *mark = self.epoch;
+            }
+        }
+        nodes.truncate(kept);
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +164,9 @@ mod tests {
         for _ in 0..600 {
             visited.reset(4);
             assert!(visited.insert(2) && !visited.insert(2) && !visited.insert(4));
+            let mut nodes = vec![3, 2, 4, 0, 3, 1];
+            visited.keep_new(&mut nodes);
+            assert_eq!(nodes, [3, 0, 1]);
         }
     }
 }

@@ -252,7 +252,7 @@ impl<'a, S: Space> Growing<'a, S> {
     /// The heuristic choice of neighbours: of the candidates, ascending by distance, one is taken unless a taken one
     /// is nearer to it than the node itself is, by the factor alpha.
     fn choose(&self, most: usize, worker: &mut Worker<S>) {
-        let Worker { candidates, chosen, other, .. } = worker;
+        let Worker { candidates, chosen, other, near, .. } = worker;
         chosen.clear();
         for &(key, candidate) in candidates.iter() {
             if chosen.len() >= most {
@@ -260,7 +260,11 @@ impl<'a, S: Space> Growing<'a, S> {
             }
             if !chosen.is_empty() {
                 self.space.load(candidate, other);
-                if chosen.iter().any(|&taken| self.space.distance(other, taken) * self.shape.alpha < key) {
+                near.clear();
+                near.extend_from_slice(chosen);
+                let alpha = self.shape.alpha;
+                self.space.sift(other, near, key / alpha);
+                if near.iter().any(|&taken| self.space.distance(other, taken) * alpha < key) {
                     continue;
                 }
             }

@@ -2,8 +2,8 @@
 //! comparison with the rows follows for the best few, so codes cost recall only where they confuse near neighbours, and
 //! [`super::file`] measures that before it trusts them.
 //!
-//! A code fills whole cache lines; its `scale: f32, bias: f32` lie in an array of their own, which is small enough to
-//! stay in a near cache. Level `c` of a code means `c − middle` steps (128 and 7.5 are the middles). For L2
+//! A code fills whole cache lines; its `scale: f32, bias: f32` lie in its head ([`super::signs`]) in an array of heads,
+//! which is small enough to stay in a near cache. Level `c` of a code means `c − middle` steps (128 and 7.5 are the middles). For L2
 //! and COSINE the mean of all vectors is subtracted first, which leaves distances as they are and spends the bits on
 //! what differs; COSINE vectors are brought to length 1 before. `bias` is the squared length of what is left, x, and
 //! `scale` turns steps x̂ into lengths: |x|² / ⟨x̂, x⟩ makes ⟨q, scale·x̂⟩ an estimate of ⟨q, x⟩ without bias where the
@@ -13,16 +13,21 @@
 //! dimensions are rounded up.
 
 use elanus_kernels::dispatch::{CodeDotFn, code_dot, nibble_dot};
+use elanus_kernels::memory::prefetch;
+use elanus_kernels::signs::{self, Records, SignSumsFn, sign_sums};
 use elanus_kernels::{AlignedBuf, DistanceKernel, Element, Isa, Metric, decode};
 use serde::{Deserialize, Serialize};
 
+use super::signs::{SIGNS_AT, signed_head_bytes, slack, write_signs};
 use crate::IndexError;
 use crate::progress::Progress;
 use crate::vector::VectorRows;
 
-/// Bytes of scale and bias.
+/// Bytes of scale and bias: a head without signs.
 pub(crate) const FACTOR_BYTES: usize = 8;
-const LINE_BYTES: usize = 64;
+pub(super) const LINE_BYTES: usize = 64;
+/// Nodes that a first look takes at once.
+const SIFT_AT_ONCE: usize = 64;
 
 /// Bits of a dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +77,8 @@ pub(crate) struct Encoder {
     pub mean: Vec<f32>,
     pub dim: usize,
     pub width: Width,
+    /// Whether heads hold signs.
+    pub signs: bool,
 }
 
 /// Rows looked at for the mean.
@@ -81,7 +88,8 @@ impl Encoder {
     /// Learns the mean from evenly spread rows.
     pub(crate) fn train(rows: &dyn VectorRows, row_of: &[u32], metric: Metric) -> Self {
         let dim = rows.dim();
-        let mut encoder = Self { metric, element: rows.element(), mean: vec![], dim, width: Width::Eight };
+        let mut encoder =
+            Self { metric, element: rows.element(), mean: vec![], dim, width: Width::Eight, signs: false };
         if metric == Metric::Ip || row_of.is_empty() {
             return encoder;
         }
@@ -99,6 +107,11 @@ impl Encoder {
             encoder.mean = mean;
         }
         encoder
+    }
+
+    /// Bytes from one head to the next.
+    pub(crate) fn head_bytes(&self) -> usize {
+        if self.signs { signed_head_bytes(self.dim) } else { FACTOR_BYTES }
     }
 
     /// The vector as the metric sees it, before the mean is subtracted. True for a zero vector.
@@ -135,8 +148,8 @@ impl Encoder {
         (if largest.is_finite() { largest } else { 0.0 }, zero)
     }
 
-    /// Fills one code, zeroed before, and gives scale and bias. `values` is scratch of `dim` floats.
-    fn encode(&self, row: &[u8], values: &mut [f32], code: &mut [u8]) -> (f32, f32) {
+    /// Fills one code and its head, zeroed before. `values` is scratch of `dim` floats.
+    fn encode(&self, row: &[u8], values: &mut [f32], code: &mut [u8], head: &mut [u8]) {
         let (largest, zero) = self.prepare(row, values);
         let (most, share) = self.width.reach();
         let step = largest * share / most;
@@ -145,7 +158,7 @@ impl Encoder {
         let middle = self.width.middle();
         let half = self.dim.div_ceil(2);
         for (at, &value) in values.iter().enumerate() {
-            let level = (value * inverse + middle).round().clamp(middle - most, middle + most);
+            let level = rounded((value * inverse + middle).clamp(middle - most, middle + most));
             along += f64::from((level - middle) * value);
             squares += f64::from(value * value);
             match self.width {
@@ -160,7 +173,11 @@ impl Encoder {
             // Similarity 0 with everything: as far away as a unit vector at a right angle.
             bias += 1.0;
         }
-        (scale as f32, bias)
+        head[..4].copy_from_slice(&(scale as f32).to_le_bytes());
+        head[4..FACTOR_BYTES].copy_from_slice(&bias.to_le_bytes());
+        if self.signs {
+            write_signs(values, &mut head[FACTOR_BYTES..]);
+        }
     }
 
     /// Encodes a caller's vector to compare with codes: eight bits a dimension whatever their width.
@@ -172,7 +189,7 @@ impl Encoder {
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         query.resize(self.dim);
         for (&value, byte) in values.iter().zip(query.bytes.iter_mut()) {
-            *byte = ((value * inverse).round().clamp(-127.0, 127.0) as i8).cast_unsigned();
+            *byte = (rounded((value * inverse).clamp(-127.0, 127.0)) as i8).cast_unsigned();
         }
         query.finish(scale, self.width);
     }
@@ -187,19 +204,19 @@ impl Encoder {
     ) -> Result<Encoded, IndexError> {
         let stride = self.width.stride(self.dim);
         let mut codes = AlignedBuf::zeroed(row_of.len() * stride);
-        let mut factors = vec![0u8; row_of.len() * FACTOR_BYTES];
+        let head_bytes = self.head_bytes();
+        let mut heads = AlignedBuf::zeroed(row_of.len() * head_bytes);
         let share = row_of.len().div_ceil(threads.max(1)).max(1);
         std::thread::scope(|scope| {
             let mut workers = vec![];
-            let parts = codes.chunks_mut(share * stride).zip(factors.chunks_mut(share * FACTOR_BYTES));
-            for (rows_part, (codes_part, factors_part)) in row_of.chunks(share).zip(parts) {
+            let parts = codes.chunks_mut(share * stride).zip(heads.chunks_mut(share * head_bytes));
+            for (rows_part, (codes_part, heads_part)) in row_of.chunks(share).zip(parts) {
                 let mut work = move || {
                     let mut values = vec![0f32; self.dim];
-                    let records = codes_part.chunks_exact_mut(stride).zip(factors_part.as_chunks_mut().0);
-                    for (&row, (code, factor)) in rows_part.iter().zip(records) {
+                    let records = codes_part.chunks_exact_mut(stride).zip(heads_part.chunks_exact_mut(head_bytes));
+                    for (&row, (code, head)) in rows_part.iter().zip(records) {
                         progress.check()?;
-                        let (scale, bias) = self.encode(rows.row(row), &mut values, code);
-                        *factor = factors_of(scale, bias);
+                        self.encode(rows.row(row), &mut values, code, head);
                     }
                     Ok(())
                 };
@@ -211,26 +228,28 @@ impl Encoder {
             }
             workers.into_iter().try_for_each(crate::parallel::joined)
         })?;
-        Ok(Encoded { codes, factors })
+        Ok(Encoded { codes, heads })
     }
 }
 
-fn factors_of(scale: f32, bias: f32) -> [u8; FACTOR_BYTES] {
-    let [a, b, c, d] = scale.to_le_bytes();
-    let [e, f, g, h] = bias.to_le_bytes();
-    [a, b, c, d, e, f, g, h]
+/// The nearest whole number of a small one, halves to even; `f32::round` is a call of its own on older processors.
+#[inline]
+fn rounded(value: f32) -> f32 {
+    // In this range a float has no room for a fraction.
+    const WHOLE: f32 = 12_582_912.0;
+    value + WHOLE - WHOLE
 }
 
 /// Codes of all nodes, as a build holds them.
 pub(crate) struct Encoded {
     pub codes: AlignedBuf,
-    /// Scale and bias of each.
-    pub factors: Vec<u8>,
+    /// The head of each.
+    pub heads: AlignedBuf,
 }
 
 impl Encoded {
     pub(crate) fn view<'a>(&'a self, encoder: &Encoder) -> Codes<'a> {
-        Codes::new(&self.codes, &self.factors, encoder)
+        Codes::new(&self.codes, &self.heads, encoder)
     }
 }
 
@@ -239,15 +258,29 @@ impl Encoded {
 pub(crate) struct CodeQuery {
     /// As many as dimensions, rounded up to an even number.
     bytes: AlignedBuf,
+    /// The same in whole steps of the first look.
+    steps: AlignedBuf,
     scale: f32,
+    /// Sum of the bytes.
+    sum: f32,
     /// What the unsigned levels count too much.
     excess: f32,
+    /// What the dot product with signs may be too small by.
+    slack: f32,
     norm: f32,
 }
 
 impl Default for CodeQuery {
     fn default() -> Self {
-        Self { bytes: AlignedBuf::zeroed(0), scale: 0.0, excess: 0.0, norm: 0.0 }
+        Self {
+            bytes: AlignedBuf::zeroed(0),
+            steps: AlignedBuf::zeroed(0),
+            scale: 0.0,
+            sum: 0.0,
+            excess: 0.0,
+            slack: 0.0,
+            norm: 0.0,
+        }
     }
 }
 
@@ -256,20 +289,26 @@ impl CodeQuery {
         let bytes = dim.next_multiple_of(2);
         if self.bytes.len() != bytes {
             self.bytes = AlignedBuf::zeroed(bytes);
+            self.steps = AlignedBuf::zeroed(dim.next_multiple_of(signs::STEP));
         } else if bytes > dim {
             self.bytes[dim] = 0;
         }
     }
 
     fn finish(&mut self, scale: f32, width: Width) {
-        let (mut sum, mut squares) = (0i32, 0i64);
+        // Exact: 32,768 squares of at most 128² fit.
+        let (mut sum, mut squares) = (0i32, 0i32);
         for &byte in self.bytes.iter() {
             let value = i32::from(byte.cast_signed());
             sum += value;
-            squares += i64::from(value * value);
+            squares += value * value;
         }
+        let filled = self.bytes.len().min(self.steps.len());
+        self.steps[..filled].copy_from_slice(&self.bytes[..filled]);
         self.scale = scale;
-        self.excess = sum as f32 * width.middle();
+        self.sum = sum as f32;
+        self.excess = self.sum * width.middle();
+        self.slack = slack(squares as f32);
         self.norm = scale * scale * squares as f32;
     }
 }
@@ -278,7 +317,9 @@ impl CodeQuery {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Codes<'a> {
     pub bytes: &'a [u8],
-    factors: &'a [[u8; FACTOR_BYTES]],
+    heads: &'a [u8],
+    head_bytes: usize,
+    signs: bool,
     pub stride: usize,
     dim: usize,
     width: Width,
@@ -286,10 +327,11 @@ pub(crate) struct Codes<'a> {
     /// −dot product instead of squared distance.
     negative_dot: bool,
     dot: CodeDotFn,
+    sign_sums: SignSumsFn,
 }
 
 impl<'a> Codes<'a> {
-    pub(crate) fn new(bytes: &'a [u8], factors: &'a [u8], encoder: &Encoder) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], heads: &'a [u8], encoder: &Encoder) -> Self {
         let (dim, width) = (encoder.dim, encoder.width);
         let dot = match width {
             Width::Four => nibble_dot(Isa::detect()),
@@ -297,14 +339,74 @@ impl<'a> Codes<'a> {
         };
         Self {
             bytes,
-            factors: factors.as_chunks().0,
+            heads,
+            head_bytes: encoder.head_bytes(),
+            signs: encoder.signs,
             stride: width.stride(dim),
             dim,
             width,
             code_bytes: width.code_bytes(dim),
             negative_dot: encoder.metric == Metric::Ip,
             dot,
+            sign_sums: sign_sums(Isa::detect()),
         }
+    }
+
+    #[inline]
+    fn head(&self, node: u32) -> &'a [u8] {
+        let start = node as usize * self.head_bytes;
+        self.heads.get(start..start + self.head_bytes).unwrap_or(&[])
+    }
+
+    /// Leaves those nodes in the list that their signs do not tell to be no nearer than `limit`, with little doubt.
+    #[inline]
+    pub(crate) fn sift(&self, query: &CodeQuery, nodes: &mut Vec<u32>, limit: f32) {
+        let records = Records { bytes: self.heads, stride: self.head_bytes, bits_at: SIGNS_AT };
+        let mut sums = [0; SIFT_AT_ONCE];
+        let mut kept = 0;
+        for start in (0..nodes.len()).step_by(SIFT_AT_ONCE) {
+            let end = nodes.len().min(start + SIFT_AT_ONCE);
+            (self.sign_sums)(&records, &nodes[start..end], &query.steps, &mut sums);
+            for (at, &sum) in (start..end).zip(&sums) {
+                // Without a branch: the outcome is hard to foresee.
+                let node = nodes[at];
+                nodes[kept] = node;
+                kept += usize::from(self.first_key(query, node, sum) < limit);
+            }
+        }
+        nodes.truncate(kept);
+    }
+
+    /// As [`Self::sift`], for one node.
+    #[inline]
+    pub(crate) fn may_beat(&self, query: &CodeQuery, node: u32, limit: f32) -> bool {
+        if !self.signs {
+            return true;
+        }
+        let records = Records { bytes: self.heads, stride: self.head_bytes, bits_at: SIGNS_AT };
+        let mut sums = [0];
+        (self.sign_sums)(&records, &[node], &query.steps, &mut sums);
+        self.first_key(query, node, sums[0]) < limit
+    }
+
+    /// The least key that is likely for a node whose positive dimensions have the given sum.
+    #[inline]
+    fn first_key(&self, query: &CodeQuery, node: u32, positive: i32) -> f32 {
+        let head = self.head(node);
+        let (Some(bias), Some(scale)) = (float_at(head, 4), float_at(head, FACTOR_BYTES)) else {
+            return f32::NEG_INFINITY;
+        };
+        let dot = (2.0 * positive as f32 - query.sum + query.slack) * (scale * query.scale);
+        if self.negative_dot { -dot } else { query.norm + bias - 2.0 * dot }
+    }
+
+    pub(crate) fn has_signs(&self) -> bool {
+        self.signs
+    }
+
+    #[inline]
+    pub(crate) fn prefetch_head(&self, node: u32) {
+        prefetch(self.heads, node as usize * self.head_bytes, self.head_bytes);
     }
 
     /// Code, scale and bias of a node.
@@ -312,8 +414,8 @@ impl<'a> Codes<'a> {
     fn record(&self, node: u32) -> (&'a [u8], f32, f32) {
         let start = node as usize * self.stride;
         let Some(code) = self.bytes.get(start..start + self.code_bytes) else { return (&[], 0.0, 0.0) };
-        let Some(&[a, b, c, d, e, f, g, h]) = self.factors.get(node as usize) else { return (&[], 0.0, 0.0) };
-        (code, f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]))
+        let head = self.head(node);
+        (code, float_at(head, 0).unwrap_or(0.0), float_at(head, 4).unwrap_or(0.0))
     }
 
     #[inline]
@@ -347,6 +449,11 @@ impl<'a> Codes<'a> {
         query.finish(scale * steps, self.width);
         query.norm = bias;
     }
+}
+
+#[inline]
+fn float_at(bytes: &[u8], at: usize) -> Option<f32> {
+    bytes.get(at..at + 4)?.first_chunk().map(|&four| f32::from_le_bytes(four))
 }
 
 const SAMPLE_QUERIES: usize = 24;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::beam::NODES_MAX;
 use super::build::{Graph, Shape, grow};
-use super::codes::{Codes, Encoded, Encoder, FACTOR_BYTES, Width, codes_suffice};
+use super::codes::{Codes, Encoded, Encoder, Width, codes_suffice};
 use super::copies::{CopyLists, NodeRows, separate};
 use super::levels::{Levels, Upper, lay_out};
 use super::order::{Blocks, breadth_first};
@@ -25,6 +25,8 @@ use crate::vector::{Element, Metric, VectorRows};
 
 /// Below this many dimensions the rows are as small as their codes.
 const CODES_DIM_MIN: usize = 16;
+/// Codes of so many bytes are as quickly read as their signs.
+const SIGNS_STRIDE_MIN: usize = 64;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct GraphMeta {
@@ -39,6 +41,9 @@ pub(crate) struct GraphMeta {
     /// Whether walks see codes; otherwise they see the rows.
     pub codes: bool,
     pub width: Width,
+    /// Whether the heads of codes hold signs.
+    #[serde(default)]
+    pub signs: bool,
     /// Records of a quantiser that searches see instead; absent: they see codes of `width`, or rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantizer: Option<Kind>,
@@ -106,6 +111,7 @@ fn narrowest_codes(
     }
     for width in [Width::Four, Width::Eight].into_iter().filter(|&width| width == from || width == Width::Eight) {
         encoder.width = width;
+        encoder.signs = width.stride(encoder.dim) > SIGNS_STRIDE_MIN;
         let encoded = encoder.encode_all(rows, row_of, threads, progress)?;
         if codes_suffice(rows, row_of, &encoded.view(encoder), encoder.metric) {
             return Ok(Some(encoded));
@@ -147,9 +153,11 @@ impl Parts<'_> {
         let stride = self.encoder.width.stride(self.encoder.dim);
         let none = Part::Bytes(&[]);
         let order_of = |bytes, stride| Part::Records { bytes, stride, order: &order };
-        let (codes, factors) = match self.stored {
+        let (codes, heads) = match self.stored {
             Stored::Rows => (none, none),
-            Stored::Codes(Encoded { codes, factors }) => (order_of(codes, stride), order_of(factors, FACTOR_BYTES)),
+            Stored::Codes(Encoded { codes, heads }) => {
+                (order_of(codes, stride), order_of(heads, self.encoder.head_bytes()))
+            }
             Stored::Records(Recorded { quantizer, records }) => (order_of(records, quantizer.record_bytes()), none),
         };
         let quantizer = match self.stored {
@@ -166,6 +174,7 @@ impl Parts<'_> {
             levels,
             codes: !matches!(self.stored, Stored::Rows),
             width: self.encoder.width,
+            signs: self.encoder.signs,
             quantizer: quantizer.map(|quantizer| quantizer.kind),
         };
         let mean: Vec<u8> = self.encoder.mean.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -183,7 +192,7 @@ impl Parts<'_> {
             ("upper", Part::Bytes(u32s_as_bytes(&upper))),
             ("quantizer", Part::Bytes(&state)),
             ("code_lines", codes),
-            ("code_factors", factors),
+            (heads_section(self.encoder.signs), heads),
         ])
     }
 
@@ -208,6 +217,11 @@ impl Parts<'_> {
     }
 }
 
+/// Where the heads of codes lie: files without signs keep the name that they have always had.
+fn heads_section(signs: bool) -> &'static str {
+    if signs { "code_heads" } else { "code_factors" }
+}
+
 /// An opened index.
 pub(crate) struct Hnsw {
     file: File,
@@ -223,7 +237,7 @@ pub(crate) struct Hnsw {
     copies: [Range<usize>; 3],
     links: Range<usize>,
     codes: Range<usize>,
-    factors: Range<usize>,
+    heads: Range<usize>,
     upper_words: Range<usize>,
     upper: Upper,
 }
@@ -238,7 +252,8 @@ impl Hnsw {
             .map_err(|error| corrupt(&format!("section graph: {error}")))?;
         let mean = as_f32s(file.section("mean")?).ok_or_else(|| corrupt("section mean"))?.to_vec();
         let metric = meta.metric()?;
-        let encoder = Encoder { metric, element: meta.element()?, mean, dim: meta.dim, width: graph.width };
+        let encoder =
+            Encoder { metric, element: meta.element()?, mean, dim: meta.dim, width: graph.width, signs: graph.signs };
         let form = Form::of(metric);
         let type_name = TYPES.into_iter().find(|&name| name == meta.index_type).unwrap_or(TYPES[0]);
         let quantizer = match graph.quantizer {
@@ -246,7 +261,7 @@ impl Hnsw {
             None => None,
         };
         let (row_of, links, codes) = (file.range("rows")?, file.range("links")?, file.range("code_lines")?);
-        let factors = file.range("code_factors")?;
+        let heads = file.range(heads_section(graph.signs))?;
         let node_of = file.range("nodes")?;
         let copies = [file.range("copy_nodes")?, file.range("copy_starts")?, file.range("copy_rows")?];
         let upper_words = file.range("upper")?;
@@ -266,7 +281,7 @@ impl Hnsw {
             copies,
             links,
             codes,
-            factors,
+            heads,
             upper_words,
             upper,
         };
@@ -299,7 +314,7 @@ impl Hnsw {
 
     pub(crate) fn codes(&self) -> Codes<'_> {
         let bytes = self.file.bytes();
-        Codes::new(&bytes[self.codes.clone()], &bytes[self.factors.clone()], &self.encoder)
+        Codes::new(&bytes[self.codes.clone()], &bytes[self.heads.clone()], &self.encoder)
     }
 
     /// What searches see instead of [`Self::codes`].
@@ -338,7 +353,7 @@ impl Hnsw {
         let coded = if self.graph.codes { nodes } else { 0 };
         fits("code_lines", coded.checked_mul(self.code_bytes()) == Some(self.codes.len()))?;
         let coded = if self.quantizer.is_some() { 0 } else { coded };
-        fits("code_factors", coded.checked_mul(FACTOR_BYTES) == Some(self.factors.len()))?;
+        fits("code_heads", coded.checked_mul(self.encoder.head_bytes()) == Some(self.heads.len()))?;
         fits("mean", self.encoder.mean.is_empty() || self.encoder.mean.len() == self.encoder.dim)?;
         fits("upper", self.upper().fit(nodes))?;
         Ok(())

@@ -1,8 +1,8 @@
 //! HNSW: a graph of near neighbours, walked from far to near.
 //!
-//! `copies` finds the nodes, `codes` is the form of the vectors the walk sees, `space` its distances, `beam` and
-//! `walk` the walk itself, `build` and `order` make the graph, `file` lays it out with the `levels` above 0, `search`
-//! answers queries, `plan` decides how, and `rerank` compares the best with the rows. `disk` shares most of it.
+//! `copies` finds the nodes, `codes` and `signs` are the form of the vectors the walk sees, `space` its distances,
+//! `beam` and `walk` the walk itself, `build` and `order` make the graph, `file` lays it out with the `levels` above 0,
+//! `search` answers queries, `plan` decides how, and `rerank` compares the best with the rows. `disk` shares most of it.
 
 pub(crate) mod beam;
 pub(crate) mod build;
@@ -15,6 +15,7 @@ mod plan;
 mod records;
 pub(crate) mod rerank;
 mod search;
+mod signs;
 pub(crate) mod space;
 mod variant;
 pub(crate) mod walk;

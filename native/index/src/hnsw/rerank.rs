@@ -7,17 +7,25 @@ use super::copies::NodeRows;
 use crate::top_k::{Bounds, Direction, TopK};
 use crate::vector::{Hit, Metric, Query, VectorRows};
 
+/// Candidates compared with their rows between two looks at how far the codes err.
+const STEP: usize = 4;
+/// A candidate so many root mean square errors behind the k-th best ends the comparison.
+const DEVIATIONS: f32 = 3.0;
+
 /// The best rows behind the candidates so far.
 pub(crate) struct Rerank<'a> {
     node_rows: NodeRows<'a>,
     allowed: Option<BitsetView<'a>>,
     direction: Direction,
+    cosine: bool,
     bounds: Bounds,
     top: TopK,
     /// Rows that were allowed and in range.
     pub found: usize,
     /// Key of the farthest candidate.
     pub worst: f32,
+    /// Of the keys by code, summed over the candidates compared.
+    squared_errors: f32,
 }
 
 /// Where the vectors of candidates lie, and what they are compared with.
@@ -33,10 +41,12 @@ impl<'a> Rerank<'a> {
             node_rows,
             allowed: query.allowed.map(BitsetView::new),
             direction,
+            cosine: metric == Metric::Cosine,
             bounds: Bounds::of(query, direction),
             top: TopK::new(query.top_k),
             found: 0,
             worst: f32::NEG_INFINITY,
+            squared_errors: 0.0,
         }
     }
 
@@ -46,7 +56,7 @@ impl<'a> Rerank<'a> {
         let mut done = 0;
         for chunk in nodes.chunks(compared.max(1)) {
             let before = self.limit();
-            self.compare(of, chunk);
+            self.compare(of, chunk, &[]);
             done += chunk.len();
             if !persistent || self.limit() >= before && before.is_finite() {
                 break;
@@ -55,14 +65,41 @@ impl<'a> Rerank<'a> {
         done
     }
 
-    fn compare(&mut self, of: &Rows<'_>, nodes: &[u32]) {
+    /// Compares candidates with their keys by code, ascending, until one is too far behind the k-th best to pass it by
+    /// the errors that the codes have shown; gives how many were.
+    pub(crate) fn until_sure(&mut self, of: &Rows<'_>, nodes: &[u32], keys: &[f32]) -> usize {
+        let mut done = 0;
+        while done < nodes.len() {
+            let end = nodes.len().min((done + STEP).max(self.top.wanted()));
+            self.compare(of, &nodes[done..end], &keys[done..end]);
+            done = end;
+            let doubt = DEVIATIONS * (self.squared_errors / done as f32).sqrt();
+            let limit = self.limit();
+            let limit = self.key_by_code(limit);
+            if keys.get(done).is_some_and(|&key| key - doubt > limit) {
+                break;
+            }
+        }
+        done
+    }
+
+    /// What a code without error would give: the squared distance of directions, where the score is their cosine.
+    fn key_by_code(&self, key: f32) -> f32 {
+        if self.cosine { 2.0 + 2.0 * key } else { key }
+    }
+
+    /// `keys`: those by code, where errors are to be told.
+    fn compare(&mut self, of: &Rows<'_>, nodes: &[u32], keys: &[f32]) {
         for (index, &node) in nodes.iter().enumerate() {
             if let Some(later) = nodes.get(index + 2).and_then(|&later| self.node_rows.first(later)) {
                 let bytes = of.rows.row(later);
                 prefetch(bytes, 0, bytes.len());
             }
             if let Some(first) = self.node_rows.first(node) {
-                self.take(node, of.scorer.score(of.rows.row(first)));
+                let key = self.take(node, of.scorer.score(of.rows.row(first)));
+                if let Some(by_code) = keys.get(index) {
+                    self.squared_errors += (by_code - self.key_by_code(key)).powi(2);
+                }
             }
         }
     }

@@ -23,6 +23,8 @@ struct Workspace {
     values: Vec<f32>,
     code_query: CodeQuery,
     candidates: Vec<u32>,
+    /// Keys of the candidates that a walk has found; none after a scan.
+    keys: Vec<f32>,
 }
 
 thread_local! {
@@ -33,7 +35,7 @@ thread_local! {
 const RANGE_EF: usize = 512;
 /// How many codes ahead of the comparison a scan asks for.
 const SCAN_AHEAD: usize = 8;
-/// More candidates than asked for, because codes confuse near neighbours.
+/// More candidates than asked for, because codes confuse near neighbours, unless the query says how many.
 const SPARE_CANDIDATES: usize = 24;
 
 impl Hnsw {
@@ -80,8 +82,9 @@ impl Hnsw {
         plan: Plan,
         workspace: &mut Workspace,
     ) -> Option<bool> {
-        let Workspace { scratch, near, candidates, .. } = workspace;
+        let Workspace { scratch, near, candidates, keys, .. } = workspace;
         candidates.clear();
+        keys.clear();
         let node_rows = self.node_rows();
         let bits = query.allowed.map(BitsetView::new);
         let allowed = |node: u32| {
@@ -119,8 +122,10 @@ impl Hnsw {
                 walk_two_hops(space, &base, vector, scratch, self.graph.m * 3 / 2, allowed);
             }
         }
-        let kept = scratch.beam.entries().iter().filter(|entry| !entry.is_passage());
-        candidates.extend(kept.map(|entry| entry.node()));
+        for entry in scratch.beam.entries().iter().filter(|entry| !entry.is_passage()) {
+            candidates.push(entry.node());
+            keys.push(entry.key);
+        }
         Some(scratch.beam.is_full())
     }
 
@@ -198,7 +203,7 @@ impl Hnsw {
         let spare = if self.graph.codes { SPARE_CANDIDATES } else { 0 };
         let default_ef = if bounds.limited() { RANGE_EF } else { 16 };
         let refined = (query.top_k as f32 * query.params.refine_k.unwrap_or(1.0)) as usize;
-        let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k)).max(query.top_k + spare).max(refined);
+        let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k + spare)).max(query.top_k).max(refined);
         let scorer = kernel.scorer(query.vector);
         // Set when a walk has found too little.
         let mut scan = None;
@@ -219,12 +224,12 @@ impl Hnsw {
                 return self.exact(rows, query, out);
             };
             let mut rerank = Rerank::new(query, self.metric, self.node_rows());
-            let reranked = rerank.best_of(
-                &Rows { rows, scorer: &scorer },
-                &workspace.candidates,
-                compared,
-                matches!(plan, Plan::Scan { .. }),
-            );
+            let (of, Workspace { candidates, keys, .. }) = (Rows { rows, scorer: &scorer }, &*workspace);
+            let reranked = if self.graph.codes && !bounds.limited() && !keys.is_empty() {
+                rerank.until_sure(&of, candidates, keys)
+            } else {
+                rerank.best_of(&of, candidates, compared, matches!(plan, Plan::Scan { .. }))
+            };
             self.note_work(query, plan, workspace.scratch.compared, reranked);
             if rerank.found >= query.top_k {
                 rerank.finish(out);

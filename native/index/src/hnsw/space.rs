@@ -19,6 +19,22 @@ pub(crate) trait Space: Sync {
 
     /// Asks for a node's vector to be in the cache soon.
     fn prefetch(&self, node: u32);
+
+    /// Whether [`Self::may_beat`] is cheaper than a comparison.
+    fn has_first_look(&self) -> bool {
+        false
+    }
+
+    /// False when a first look tells that the node is hardly nearer than `limit`.
+    fn may_beat(&self, _query: &Self::Query, _node: u32, _limit: f32) -> bool {
+        true
+    }
+
+    /// Leaves those nodes in the list that may beat `limit`.
+    fn sift(&self, _query: &Self::Query, _nodes: &mut Vec<u32>, _limit: f32) {}
+
+    /// Asks for what [`Self::may_beat`] reads to be in the cache soon.
+    fn prefetch_first_look(&self, _node: u32) {}
 }
 
 impl Space for Codes<'_> {
@@ -36,6 +52,25 @@ impl Space for Codes<'_> {
     #[inline]
     fn prefetch(&self, node: u32) {
         prefetch(self.bytes, node as usize * self.stride, self.stride);
+    }
+
+    fn has_first_look(&self) -> bool {
+        self.has_signs()
+    }
+
+    #[inline]
+    fn may_beat(&self, query: &CodeQuery, node: u32, limit: f32) -> bool {
+        Codes::may_beat(self, query, node, limit)
+    }
+
+    #[inline]
+    fn sift(&self, query: &CodeQuery, nodes: &mut Vec<u32>, limit: f32) {
+        Codes::sift(self, query, nodes, limit);
+    }
+
+    #[inline]
+    fn prefetch_first_look(&self, node: u32) {
+        self.prefetch_head(node);
     }
 }
 

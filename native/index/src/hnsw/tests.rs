@@ -1,7 +1,8 @@
 //! HNSW against the definition.
 
 use crate::IndexError;
-use crate::catalog::{Index, Rows, build, open};
+use crate::catalog::{Index, Rows, build, open, open_file};
+use crate::hnsw::Hnsw;
 use crate::progress::Progress;
 use crate::storage::Storage;
 use crate::testing::{TestRows, assert_sound, bits, clustered, naive, query, recall};
@@ -72,6 +73,28 @@ fn bits_and_few_dimensions_walk_the_rows_themselves() {
         let index = index(&rows, metric, 2);
         let found = mean_recall(&rows, &*index, &queries, None);
         assert!(found >= 0.95, "{element:?} {metric:?}: {found}");
+    }
+}
+
+/// Codes of more than a cache line, so that walks look at signs first; an odd number of dimensions among them.
+#[test]
+fn first_looks_keep_recall() {
+    for (metric, name, dim) in [
+        (Metric::L2, "HNSW", 200),
+        (Metric::Cosine, "HNSW", 201),
+        (Metric::Ip, "HNSW", 192),
+        (Metric::L2, "HNSW_SQ", 100),
+    ] {
+        let (rows, queries) = with_queries(clustered(Element::F32, 5_020, dim, 20, 13), 20);
+        let file = build(name, metric.name(), PARAMS, Rows::Dense(&rows), &Progress::default(), 2).expect("built");
+        let (file, meta) = open_file(Storage::copy_of(&file)).expect("whole");
+        let index = Hnsw::open(file, &meta).expect("fits");
+        assert!(index.graph.signs);
+        let found = mean_recall(&rows, &index, &queries, None);
+        assert!(found >= 0.95, "{metric:?} {dim}: {found}");
+        let (words, count) = bits(5_000, |row| row % 3 == 0);
+        let found = mean_recall(&rows, &index, &queries, Some((&words, count)));
+        assert!(found >= 0.95, "{metric:?} {dim}, filtered: {found}");
     }
 }
 

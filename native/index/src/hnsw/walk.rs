@@ -29,6 +29,8 @@ pub(crate) struct Scratch {
     pub visited: Visited,
     pub beam: Beam,
     near: Vec<u32>,
+    /// Nodes that passed the first look.
+    sifted: Vec<u32>,
     hops: Vec<u32>,
     second: Vec<u32>,
     /// Nodes compared with the query since the walk began.
@@ -53,6 +55,10 @@ impl Scratch {
 
 /// Walks until every node of the beam has been looked at. Nodes that are not `allowed` are walked through and kept as
 /// passages.
+///
+/// A pipeline: while the vectors of one node's neighbours are on their way from memory, the signs of the next one's are
+/// asked for. What is walked next is therefore chosen without the neighbours found last, which costs a few steps
+/// and saves waiting in each.
 pub(crate) fn walk<S: Space, L: Links>(
     space: &S,
     links: &L,
@@ -60,16 +66,29 @@ pub(crate) fn walk<S: Space, L: Links>(
     scratch: &mut Scratch,
     allowed: impl Fn(u32) -> bool,
 ) {
-    while let Some(node) = scratch.beam.next() {
-        scratch.near.clear();
-        links.collect(node, &mut scratch.near);
-        let visited = &mut scratch.visited;
-        scratch.near.retain(|&neighbour| visited.insert(neighbour));
-        scratch.compared += scratch.near.len();
-        if let Some(next) = scratch.beam.peek() {
+    let Scratch { visited, near, sifted, beam, compared, .. } = scratch;
+    near.clear();
+    loop {
+        std::mem::swap(near, sifted);
+        space.sift(query, sifted, beam.limit());
+        sifted.iter().for_each(|&node| space.prefetch(node));
+        near.clear();
+        let next = beam.next();
+        if let Some(node) = next {
+            links.collect(node, near);
+            visited.keep_new(near);
+            near.iter().for_each(|&node| space.prefetch_first_look(node));
+            *compared += near.len();
+        }
+        if next.is_none() && near.is_empty() && sifted.is_empty() {
+            return;
+        }
+        for &node in sifted.iter() {
+            beam.offer(space.distance(query, node), node, !allowed(node));
+        }
+        if let Some(next) = beam.peek() {
             links.prefetch(next);
         }
-        compare(space, links, query, &scratch.near, &mut scratch.beam, |node| !allowed(node));
     }
 }
 
@@ -87,7 +106,7 @@ pub(crate) fn walk_two_hops<S: Space, L: Links>(
     while let Some(node) = scratch.beam.next() {
         scratch.reach(links, node, degree, &allowed);
         scratch.compared += scratch.near.len();
-        compare(space, links, query, &scratch.near, &mut scratch.beam, |_| false);
+        compare(space, links, query, &mut scratch.near, &mut scratch.beam, |_| false);
     }
 }
 
@@ -165,24 +184,32 @@ impl Scratch {
     ) {
         self.reach(links, node, usize::MAX, &allowed);
         self.compared += self.near.len();
-        compare(space, links, query, &self.near, &mut self.beam, |_| false);
+        compare(space, links, query, &mut self.near, &mut self.beam, |_| false);
     }
 }
 
+/// Offers the given nodes to the beam. Those that a first look turns away are left out, of the list too.
 #[inline]
 fn compare<S: Space, L: Links>(
     space: &S,
     links: &L,
     query: &S::Query,
-    nodes: &[u32],
+    nodes: &mut Vec<u32>,
     beam: &mut Beam,
     passage: impl Fn(u32) -> bool,
 ) {
-    for &node in nodes.iter().take(AHEAD) {
-        space.prefetch(node);
-    }
+    let limit = beam.limit();
+    let ahead = if space.has_first_look() && limit < f32::INFINITY {
+        nodes.iter().for_each(|&node| space.prefetch_first_look(node));
+        space.sift(query, nodes, limit);
+        nodes.iter().for_each(|&node| space.prefetch(node));
+        usize::MAX
+    } else {
+        nodes.iter().take(AHEAD).for_each(|&node| space.prefetch(node));
+        AHEAD
+    };
     for (index, &node) in nodes.iter().enumerate() {
-        if let Some(&later) = nodes.get(index + AHEAD) {
+        if let Some(&later) = nodes.get(index.saturating_add(ahead)) {
             space.prefetch(later);
         }
         if beam.offer(space.distance(query, node), node, passage(node)) {
@@ -206,8 +233,13 @@ pub(crate) fn descend<S: Space, L: Links>(
         near.clear();
         links.collect(best, near);
         let before = best;
+        near.iter().for_each(|&neighbour| space.prefetch_first_look(node_of(neighbour)));
         for &neighbour in near.iter() {
-            let key = space.distance(query, node_of(neighbour));
+            let node = node_of(neighbour);
+            if !space.may_beat(query, node, best_key) {
+                continue;
+            }
+            let key = space.distance(query, node);
             if key < best_key {
                 (best, best_key) = (neighbour, key);
             }
