@@ -1,7 +1,7 @@
 //! Speed and recall of a graph index, setting by setting, over a folder of the benchmarks (`bench/datasets.py`).
 //!
-//! `cargo run --release --example graph_speed -- FOLDER [PARAMS] [FILE] [WIDTHS]`: builds the index, or reads it from FILE when
-//! that is there, and prints queries per second of processor time, the best of several rounds.
+//! `cargo run --release --example graph_speed -- FOLDER [PARAMS] [FILE] [WIDTHS]`: builds the index, or reads it from
+//! FILE when that is there, and prints queries per second of processor time, the best of several rounds.
 
 use std::error::Error;
 use std::path::Path;

@@ -3,11 +3,11 @@
 //! [`super::file`] measures that before it trusts them.
 //!
 //! A code fills whole cache lines; its `scale: f32, bias: f32` lie in its head ([`super::signs`]) in an array of heads,
-//! which is small enough to stay in a near cache. Level `c` of a code means `c − middle` steps (128 and 7.5 are the middles). For L2
-//! and COSINE the mean of all vectors is subtracted first, which leaves distances as they are and spends the bits on
-//! what differs; COSINE vectors are brought to length 1 before. `bias` is the squared length of what is left, x, and
-//! `scale` turns steps x̂ into lengths: |x|² / ⟨x̂, x⟩ makes ⟨q, scale·x̂⟩ an estimate of ⟨q, x⟩ without bias where the
-//! error stands at a right angle to x (as in RaBitQ, Gao & Long, SIGMOD 2024).
+//! which is small enough to stay in a near cache. Level `c` of a code means `c − middle` steps (128 and 7.5 are the
+//! middles). For L2 and COSINE the mean of all vectors is subtracted first, which leaves distances as they are and
+//! spends the bits on what differs; COSINE vectors are brought to length 1 before. `bias` is the squared length of
+//! what is left, x, and `scale` turns steps x̂ into lengths: |x|² / ⟨x̂, x⟩ makes ⟨q, scale·x̂⟩ an estimate of ⟨q, x⟩
+//! without bias where the error stands at a right angle to x (as in RaBitQ, Gao & Long, SIGMOD 2024).
 //!
 //! The bytes of four-bit codes hold dimension `i` in the low half and `i + half` in the high one, where half of the
 //! dimensions are rounded up.

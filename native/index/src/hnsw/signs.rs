@@ -3,9 +3,9 @@
 //!
 //! A head is `scale: f32, bias: f32` of the code, and with signs `scale: f32` of the signs and a bit a dimension, set
 //! where the value is not negative. The vector x is taken for its signs s, |x|² / ⟨x, s⟩ long each: an estimate of
-//! ⟨q, x⟩ without bias where the error stands at a right angle to x (RaBitQ, Gao & Long, SIGMOD 2024, 3.2). That error
-//! comes from the part of s at a right angle to x, √(D(1 − ⟨x, s⟩²/D|x|²)) long, about 0.6 √D, which q meets at a random
-//! angle: ⟨q, s⟩ errs by about 0.6 |q|.
+//! ⟨q, x⟩ without bias where the error stands at a right angle to x (RaBitQ, Gao & Long, SIGMOD 2024, 3.2). That
+//! error comes from the part of s at a right angle to x, √(D(1 − ⟨x, s⟩²/D|x|²)) long, about 0.6 √D, which q meets
+//! at a random angle: ⟨q, s⟩ errs by about 0.6 |q|.
 
 use elanus_kernels::signs::STEP;
 
