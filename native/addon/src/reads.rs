@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use elanus_column::build::{self, BuildRequest};
+use elanus_column::explain::SegmentReport;
 use elanus_column::query::{self, QueryRequest};
 use elanus_column::search::{self, SearchRequest};
 use elanus_column::{GroupBy, Segment};
@@ -40,10 +41,13 @@ pub fn explain_search<'env>(
     let asked = now(|| SearchArguments::read(&Fields(&request)))?;
     pool.run(env, move || {
         let (hits, segments) = search::explain(&asked.request())?;
-        let report = serde_json::to_string(&segments)
-            .map_err(|cause| NativeError::Internal(format!("a report cannot be written: {cause}")))?;
-        Ok(ExplainedSearch { hits: hits.encode().into(), report })
+        Ok(ExplainedSearch { hits: hits.encode().into(), report: report_text(&segments)? })
     })
+}
+
+fn report_text(segments: &[SegmentReport]) -> Result<String, NativeError> {
+    serde_json::to_string(segments)
+        .map_err(|cause| NativeError::Internal(format!("a report cannot be written: {cause}")))
 }
 
 /// A search's arguments, owned, on their way to a thread.
@@ -114,29 +118,82 @@ impl SearchArguments {
 
 #[napi]
 pub fn query<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Bytes>, Thrown> {
-    let fields = Fields(&request);
-    let (scope, limit, wanted, bytes_max) = now(|| {
-        let limit = fields.optional::<f64>("limit")?.map(|limit| numbers::count(limit, "limit")).transpose()?;
-        let bytes_max = numbers::count(fields.required("bytesMax")?, "bytesMax")?;
-        Ok((fields.scope()?, limit, fields.required::<Vec<u32>>("fields")?, bytes_max))
-    })?;
+    let asked = now(|| QueryArguments::read(&Fields(&request)))?;
+    pool.run(env, move || Ok(query::query(&asked.request())?.encode().into()))
+}
+
+#[napi(object)]
+pub struct ExplainedQuery {
+    pub rows: Uint8Array,
+    pub report: String,
+}
+
+#[napi]
+pub fn explain_query<'env>(
+    env: &'env Env,
+    pool: &Pool,
+    request: Object,
+) -> Result<Answer<'env, ExplainedQuery>, Thrown> {
+    let asked = now(|| QueryArguments::read(&Fields(&request)))?;
     pool.run(env, move || {
-        let request = QueryRequest {
-            segments: &scope.segments,
-            snapshot: scope.snapshot,
-            filter: scope.filter.as_deref(),
-            limit,
-            fields: &wanted,
-            bytes_max,
-        };
-        Ok(query::query(&request)?.encode().into())
+        let (rows, segments) = query::explain(&asked.request())?;
+        Ok(ExplainedQuery { rows: rows.encode().into(), report: report_text(&segments)? })
     })
+}
+
+/// A query's arguments, owned, on their way to a thread.
+struct QueryArguments {
+    scope: Scope,
+    limit: Option<usize>,
+    fields: Vec<u32>,
+    bytes_max: usize,
+}
+
+impl QueryArguments {
+    fn request(&self) -> QueryRequest<'_> {
+        QueryRequest {
+            segments: &self.scope.segments,
+            snapshot: self.scope.snapshot,
+            filter: self.scope.filter.as_deref(),
+            limit: self.limit,
+            fields: &self.fields,
+            bytes_max: self.bytes_max,
+        }
+    }
+
+    fn read(fields: &Fields<'_, '_>) -> Result<Self, NativeError> {
+        Ok(Self {
+            scope: fields.scope()?,
+            limit: fields.optional::<f64>("limit")?.map(|limit| numbers::count(limit, "limit")).transpose()?,
+            fields: fields.required("fields")?,
+            bytes_max: numbers::count(fields.required("bytesMax")?, "bytesMax")?,
+        })
+    }
 }
 
 #[napi]
 pub fn count<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, u64>, Thrown> {
     let scope = now(|| Fields(&request).scope())?;
     pool.run(env, move || query::count(&scope.segments, scope.snapshot, scope.filter.as_deref()))
+}
+
+#[napi(object)]
+pub struct ExplainedCount {
+    pub count: BigInt,
+    pub report: String,
+}
+
+#[napi]
+pub fn explain_count<'env>(
+    env: &'env Env,
+    pool: &Pool,
+    request: Object,
+) -> Result<Answer<'env, ExplainedCount>, Thrown> {
+    let scope = now(|| Fields(&request).scope())?;
+    pool.run(env, move || {
+        let (count, segments) = query::explain_count(&scope.segments, scope.snapshot, scope.filter.as_deref())?;
+        Ok(ExplainedCount { count: count.into(), report: report_text(&segments)? })
+    })
 }
 
 #[napi]

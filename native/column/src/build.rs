@@ -67,14 +67,16 @@ fn unfit(index_type: &str, field: &Field) -> NativeError {
     NativeError::InvalidParameter(format!("no index {index_type} for {:?}", field.data_type))
 }
 
-/// An index over what lies at a path of the documents, as the parameters `json_path` and `json_cast_type` say.
+/// An index over what lies at a path of the documents, as the parameters `json_path`, `json_cast_type` and
+/// `json_cast_function` say.
 fn build_json(column: &Column, of: ScalarType, params: &str, progress: &Progress) -> Result<Vec<u8>> {
     let failed = |e| index_error("index", e);
     let Values::Bytes(documents) = &column.values else {
         return Err(NativeError::Internal("a JSON column holds no texts".into()));
     };
     let text = |key| scalar::text_param(params, key).map_err(failed);
-    let (path, cast) = (text("json_path")?, text("json_cast_type")?);
+    let (path, function) = (text("json_path")?, text("json_cast_function")?);
+    let cast = if function.is_empty() { text("json_cast_type")? } else { function };
     let wrong = |what: &str| NativeError::InvalidParameter(format!("json index: {what}"));
     let steps = JsonPath::parse(&path).ok_or_else(|| wrong(&path))?;
     let kept = Cast::from_name(&cast).ok_or_else(|| wrong(&cast))?;

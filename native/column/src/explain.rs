@@ -1,9 +1,14 @@
-//! What a search did in each segment, as EXPLAIN shows it.
+//! What a read did in each segment, as EXPLAIN shows it.
 
 use std::time::Instant;
 
+use elanus_filter::Program;
 use elanus_index::trace::{SearchStats, Trace};
+use elanus_rows::error::Result;
 use serde::Serialize;
+
+use crate::part::Part;
+use crate::segment::Segment;
 
 /// How a segment's rows were narrowed to those that pass the filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -45,6 +50,33 @@ pub struct SegmentReport {
     #[serde(flatten)]
     pub search: SearchStats,
     pub search_micros: u64,
+}
+
+impl SegmentReport {
+    /// What is known of a segment before the read: what the snapshot sees, and what the filter is expected to leave.
+    pub(crate) fn of(segment: &Segment, snapshot: u64, program: Option<&Program>) -> Result<Self> {
+        let seen = segment.view(snapshot)?;
+        let visible: usize = seen.iter().map(Part::count).sum();
+        let (segment_id, rows) = (segment.id().to_string(), segment.row_count());
+        let mut report = Self { segment: segment_id, rows, visible, ..Self::default() };
+        if let Some(program) = program {
+            let expected =
+                seen.iter().map(|part| Ok(part.estimate(segment.schema(), program)?.fraction() * part.count() as f64));
+            report.estimated = Some(report.share(expected.sum::<Result<f64>>()?));
+            let by_key = program.primary_keys().is_some();
+            report.filtering = if by_key { Filtering::PrimaryKeys } else { Filtering::Rows };
+        }
+        Ok(report)
+    }
+
+    /// So many of the visible rows passed the filter.
+    pub(crate) fn let_through(&mut self, passed: usize) {
+        self.actual = Some(self.share(passed as f64));
+    }
+
+    fn share(&self, rows: f64) -> f64 {
+        rows / self.visible.max(1) as f64
+    }
 }
 
 /// Where a search that is being explained keeps its account; without one it costs nothing.

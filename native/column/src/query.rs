@@ -2,6 +2,7 @@
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use elanus_filter::{KeyList, Program};
 use elanus_rows::batch_codec::FieldRows;
@@ -11,6 +12,7 @@ use elanus_rows::hits::Hits;
 use elanus_rows::keys::{Key, Keys};
 use elanus_rows::schema::Schema;
 
+use crate::explain::{SegmentReport, micros};
 use crate::part::{Part, Source};
 use crate::segment::Segment;
 
@@ -54,11 +56,30 @@ impl Picked {
 /// # Errors
 /// `ParameterTooLarge` above `bytes_max`; a wrong filter or field; a file that turns out damaged.
 pub fn query(request: &QueryRequest<'_>) -> Result<FieldRows> {
+    run(request, &mut None)
+}
+
+/// The same, with an account of every segment in the order of the request.
+///
+/// # Errors
+/// As [`query`].
+pub fn explain(request: &QueryRequest<'_>) -> Result<(FieldRows, Vec<SegmentReport>)> {
+    let mut reports = Some(Vec::new());
+    let rows = run(request, &mut reports)?;
+    Ok((rows, reports.unwrap_or_default()))
+}
+
+fn run(request: &QueryRequest<'_>, reports: &mut Option<Vec<SegmentReport>>) -> Result<FieldRows> {
     let schema = schema_of(request.segments)?;
     let program = request.filter.map(|bytes| Program::decode(&schema, bytes)).transpose()?;
     let mut picked = Picked::default();
     for segment in request.segments {
-        pick(segment, request, program.as_ref(), &mut picked)?;
+        let (begun, before) = (Instant::now(), picked.rows.len());
+        let way = pick(segment, request, program.as_ref(), &mut picked)?;
+        if let Some(reports) = reports {
+            let found = Found { way, micros: micros(begun), rows: picked.rows.len() - before };
+            reports.push(report(segment, request.snapshot, program.as_ref(), found)?);
+        }
     }
     sort_by_key(&schema, &mut picked, request.limit)?;
     let mut fields = vec![schema.primary().id];
@@ -72,13 +93,72 @@ pub fn query(request: &QueryRequest<'_>) -> Result<FieldRows> {
 /// # Errors
 /// As `query`.
 pub fn count(segments: &[Arc<Segment>], snapshot: u64, filter: Option<&[u8]>) -> Result<u64> {
+    run_count(segments, snapshot, filter, &mut None)
+}
+
+/// The same, with an account of every segment in the order of the request.
+///
+/// # Errors
+/// As `query`.
+pub fn explain_count(
+    segments: &[Arc<Segment>],
+    snapshot: u64,
+    filter: Option<&[u8]>,
+) -> Result<(u64, Vec<SegmentReport>)> {
+    let mut reports = Some(Vec::new());
+    let total = run_count(segments, snapshot, filter, &mut reports)?;
+    Ok((total, reports.unwrap_or_default()))
+}
+
+fn run_count(
+    segments: &[Arc<Segment>],
+    snapshot: u64,
+    filter: Option<&[u8]>,
+    reports: &mut Option<Vec<SegmentReport>>,
+) -> Result<u64> {
     let Some(first) = segments.first() else { return Ok(0) };
     let program = filter.map(|bytes| Program::decode(first.schema(), bytes)).transpose()?;
     let mut total = 0;
     for segment in segments {
-        total += narrow(segment, snapshot, program.as_ref())?.iter().map(Part::count).sum::<usize>();
+        let begun = Instant::now();
+        let rows = narrow(segment, snapshot, program.as_ref())?.iter().map(Part::count).sum::<usize>();
+        total += rows;
+        if let Some(reports) = reports {
+            let found = Found { way: Way::AllRows, micros: micros(begun), rows };
+            reports.push(report(segment, snapshot, program.as_ref(), found)?);
+        }
     }
     Ok(total as u64)
+}
+
+/// How a segment's matches were found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Keys,
+    AllRows,
+    /// Only as many as the limit asks for; how many more there are is not known.
+    FirstRows,
+}
+
+struct Found {
+    way: Way,
+    micros: u64,
+    rows: usize,
+}
+
+fn report(segment: &Segment, snapshot: u64, program: Option<&Program>, found: Found) -> Result<SegmentReport> {
+    let mut report = SegmentReport::of(segment, snapshot, program)?;
+    report.filter_micros = found.micros;
+    if program.is_some() && found.way != Way::FirstRows {
+        report.let_through(found.rows);
+    }
+    report.search.visited = found.rows as u64;
+    report.search.plans.push(match found.way {
+        Way::Keys => "primary keys",
+        Way::AllRows => "all rows",
+        Way::FirstRows => "rows by key until there are enough",
+    });
+    Ok(report)
 }
 
 /// `fields` of those hits that lie in `segments`.
@@ -155,7 +235,7 @@ fn parts_of(found: Vec<(Source, u32)>) -> Vec<Part> {
 }
 
 /// Adds the matching rows of one segment.
-fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>, picked: &mut Picked) -> Result<()> {
+fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>, picked: &mut Picked) -> Result<Way> {
     let exact = program.and_then(Program::primary_keys).filter(|restriction| restriction.exact);
     if let Some(restriction) = exact {
         let first = picked.sources.len();
@@ -167,12 +247,13 @@ fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>
             }
             picked.rows.push((number as u32, row));
         }
-        return Ok(());
+        return Ok(Way::Keys);
     }
     if let (Some(program), Some(limit), Ok(_), None) =
         (program, request.limit, segment.as_sealed(), program.and_then(Program::primary_keys))
     {
-        return pick_first(segment, request.snapshot, program, limit, picked);
+        pick_first(segment, request.snapshot, program, limit, picked)?;
+        return Ok(Way::FirstRows);
     }
     for part in narrow(segment, request.snapshot, program)? {
         // Sealed rows lie in key order, so the first ones are the ones.
@@ -182,7 +263,8 @@ fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>
         };
         picked.add(part, limit);
     }
-    Ok(())
+    let cut = request.limit.is_some() && segment.as_sealed().is_ok();
+    Ok(if cut { Way::FirstRows } else { Way::AllRows })
 }
 
 /// The first matches of a sealed segment: evaluates the filter over longer and longer stretches until there are

@@ -188,24 +188,13 @@ fn report(
     narrowed: &[Narrowed<'_>],
 ) -> Result<SegmentReport> {
     let segment = &request.segments[number];
-    let mut report =
-        SegmentReport { segment: segment.id().to_string(), rows: segment.row_count(), ..Default::default() };
-    let seen = segment.view(request.snapshot)?;
-    report.visible = seen.iter().map(Part::count).sum();
+    let mut report = SegmentReport::of(segment, request.snapshot, program)?;
     report.index = index_for(segment, request).and_then(|index| index.vector().map(Index::type_name));
-    let Some(program) = program else { return Ok(report) };
-    let share = |rows: f64| rows / (report.visible.max(1) as f64);
-    let expected =
-        seen.iter().map(|part| Ok(part.estimate(segment.schema(), program)?.fraction() * part.count() as f64));
-    report.estimated = Some(share(expected.sum::<Result<f64>>()?));
-    let late = narrowed.iter().any(|narrowed| narrowed.late.is_some());
-    let passed: usize = narrowed.iter().map(|narrowed| narrowed.part.count()).sum();
-    report.actual = (!late).then(|| share(passed as f64));
-    report.filtering = match program.primary_keys() {
-        Some(_) => Filtering::PrimaryKeys,
-        None if late => Filtering::Candidates,
-        None => Filtering::Rows,
-    };
+    if narrowed.iter().any(|narrowed| narrowed.late.is_some()) {
+        report.filtering = Filtering::Candidates;
+    } else if program.is_some() {
+        report.let_through(narrowed.iter().map(|narrowed| narrowed.part.count()).sum());
+    }
     Ok(report)
 }
 

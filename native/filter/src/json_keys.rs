@@ -38,6 +38,8 @@ pub enum Cast {
     Value(ValueType),
     /// Elements of that type of the array at the path.
     Elements(ValueType),
+    /// Doubles; a text that spells a number is that number (`STRING_TO_DOUBLE`).
+    Parsed,
     /// All that lies at the path and below.
     Json,
 }
@@ -60,7 +62,7 @@ impl ValueType {
 }
 
 impl Cast {
-    /// By Milvus's name.
+    /// By Milvus's name of the type, or of the function that casts to it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let value = |name| match name {
@@ -72,6 +74,7 @@ impl Cast {
         match name.strip_prefix("ARRAY_") {
             Some(element) => value(element).map(Self::Elements),
             None if name == "JSON" => Some(Self::Json),
+            None if name == "STRING_TO_DOUBLE" => Some(Self::Parsed),
             None => value(name).map(Self::Value),
         }
     }
@@ -81,6 +84,7 @@ impl Cast {
         match self {
             Self::Value(own) => own.tag() == tag,
             Self::Elements(_) => false,
+            Self::Parsed => tag == NUMBER,
             Self::Json => true,
         }
     }
@@ -88,7 +92,7 @@ impl Cast {
     /// Whether elements with this tag of an array at the path are kept.
     pub(crate) fn keeps_elements(self, tag: u8) -> bool {
         match self {
-            Self::Value(_) => false,
+            Self::Value(_) | Self::Parsed => false,
             Self::Elements(own) => own.tag() == tag,
             Self::Json => true,
         }
@@ -142,6 +146,10 @@ impl JsonKeys {
                     keys.tag(ARRAY);
                     keys.any_elements(array, cast);
                 }
+                (Some(Json::Text(raw)), Cast::Parsed) => match parsed(raw) {
+                    Some(number) => keys.value(Json::Number(Number::Float(number))),
+                    None => keys.tag(TEXT),
+                },
                 (Some(value), cast) if cast.keeps(tag_of(value)) => keys.value(value),
                 (Some(value), _) => keys.tag(tag_of(value)),
             }
@@ -187,6 +195,13 @@ fn tag_of(value: Json<'_>) -> u8 {
         Json::Array(_) => ARRAY,
         Json::Object(_) => OBJECT,
     }
+}
+
+/// The finite number that a text spells.
+fn parsed(raw: &[u8]) -> Option<f64> {
+    let text = unescape(raw);
+    let number: f64 = std::str::from_utf8(&text).ok()?.trim().parse().ok()?;
+    number.is_finite().then_some(number)
 }
 
 struct Walk {

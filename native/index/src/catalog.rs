@@ -1,5 +1,7 @@
 //! Index types by name: which build, which reader.
 
+mod automatic;
+
 use std::io::Cursor;
 
 use serde::{Deserialize, Serialize};
@@ -112,9 +114,6 @@ fn element_name(element: Element) -> &'static str {
 /// No vector has more dimensions (bits for binary).
 const DIM_MAX: usize = 1 << 20;
 
-/// What AUTOINDEX means for dense vectors (contract/indexes.md 18).
-const AUTOINDEX_PARAMS: &str = r#"{"M": 18, "efConstruction": 240}"#;
-
 /// Builds an index and gives its file. `metric` may be empty: then the type's default is taken (COSINE, HAMMING for
 /// binary, IP for sparse). `params` is a JSON object. Uses at most `threads` threads, the caller's among them.
 ///
@@ -148,9 +147,13 @@ pub fn build_to(
     threads: usize,
 ) -> Result<(), IndexError> {
     progress.check()?;
+    let chosen = (index_type == "AUTOINDEX").then(|| automatic::choose(metric, rows));
+    let (index_type, params) = match &chosen {
+        Some(chosen) => (chosen.index_type, chosen.params.as_str()),
+        None => (index_type, params),
+    };
     let real_type = real_type(index_type, rows)?;
     let metric = metric_for(metric, real_type, rows)?;
-    let params = if index_type == "AUTOINDEX" { AUTOINDEX_PARAMS } else { params };
     let params = Params::parse(params)?;
     let meta = Meta::of(real_type, metric, rows);
     let file = match (real_type, rows) {
@@ -194,23 +197,19 @@ fn metric_for(name: &str, real_type: &str, rows: Rows<'_>) -> Result<Metric, Ind
     })
 }
 
-/// Aliases and AUTOINDEX resolved, and checked against the kind of rows.
+/// Aliases resolved, and checked against the kind of rows.
 fn real_type(name: &str, rows: Rows<'_>) -> Result<&'static str, IndexError> {
     let fitting: &[(&str, &'static str)] = match rows {
-        Rows::Sparse(_) => &[
-            ("AUTOINDEX", "SPARSE_INVERTED_INDEX"),
-            ("SPARSE_INVERTED_INDEX", "SPARSE_INVERTED_INDEX"),
-            ("SPARSE_WAND", "SPARSE_INVERTED_INDEX"),
-        ],
+        Rows::Sparse(_) => {
+            &[("SPARSE_INVERTED_INDEX", "SPARSE_INVERTED_INDEX"), ("SPARSE_WAND", "SPARSE_INVERTED_INDEX")]
+        }
         Rows::Dense(rows) if rows.element() == Element::Bit => &[
-            ("AUTOINDEX", "BIN_FLAT"),
             ("BIN_FLAT", "BIN_FLAT"),
             ("BIN_IVF_FLAT", "BIN_IVF_FLAT"),
             ("HNSW", "HNSW"),
             ("MINHASH_LSH", "MINHASH_LSH"),
         ],
         Rows::Dense(_) => &[
-            ("AUTOINDEX", "HNSW"),
             ("FLAT", "FLAT"),
             ("HNSW", "HNSW"),
             ("IVF_FLAT", "IVF_FLAT"),

@@ -3,15 +3,18 @@
 
 use elanus_kernels::{BitsetView, DistanceKernel, Isa, Scorer};
 
-use crate::IndexError;
 use crate::top_k::{Bounds, Direction, TopK};
 use crate::vector::{Hit, Metric, Query, VectorRows};
+use crate::{IndexError, binary};
 
 /// Appends the best `query.top_k` allowed rows to `out`, best first; equal scores by ascending row.
 ///
 /// # Errors
 /// The metric does not fit the element, or the query has another size than the rows.
 pub fn search(rows: &dyn VectorRows, metric: Metric, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
+    if let (Metric::MhJaccard, Some(bands)) = (metric, query.params.min_hash.bands) {
+        return binary::scan_bands(rows, bands, query, out);
+    }
     let kernel = kernel_for_query(rows, metric, query)?;
     let direction = Direction::of(metric);
     let mut scan = Scan {

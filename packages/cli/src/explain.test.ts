@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { reportTree } from "./explain.ts";
+import { queryTree, reportTree } from "./explain.ts";
 
 test("the account of a search becomes a tree", () => {
   const segment = {
@@ -35,5 +35,33 @@ test("the account of a search becomes a tree", () => {
     "         └─ two-hop walk: 55 µs",
     "            ├─ estimates: exact scan 9 µs, two-hop walk 4 µs",
     "            └─ visited 40, distances 40 by code and 30 exact (30 re-ranked), 5000 bytes",
+  ]);
+});
+
+test("the account of a query becomes a tree", () => {
+  const segment = {
+    segment: "7",
+    rows: 100,
+    visible: 90,
+    filtering: "rows" as const,
+    estimated: 0.2,
+    filterMicros: 12,
+    plans: ["rows by key until there are enough"],
+    alternatives: [],
+    visited: 10,
+    codeDistances: 0,
+    exactDistances: 0,
+    reranked: 0,
+    bytesRead: 0,
+    searchMicros: 0,
+  };
+  const nodes = [{ shards: ["a"], waitedMs: 1, searchedMs: 2, reducedMs: 0, segments: [segment] }];
+  const tree = queryTree({ limit: 10, nodes, plannedMs: 1, readMs: 3, encodedMs: 1, totalMs: 5 });
+  expect(tree.split("\n")).toEqual([
+    "query of the first 10: 5 ms (plan 1, read 3, encode 1)",
+    "└─ shards a: waited 1 ms, searched 2 ms, reduced 0 ms",
+    "   └─ segment 7: 90 of 100 rows",
+    "      ├─ filter on rows: estimated 20.0 %, actual unknown, 12 µs",
+    "      └─ rows by key until there are enough: 10 rows, 12 µs",
   ]);
 });

@@ -1,11 +1,11 @@
-/** `elanus explain`: asks a running server for one search and prints how it was answered. */
-import type { NodeReport, SearchReport, SegmentReport } from "@elanus/model/explain";
+/** `elanus explain`: asks a running server for one search or query and prints how it was answered. */
+import type { NodeReport, QueryReport, SearchReport, SegmentReport } from "@elanus/model/explain";
 
 export interface ExplainOptions {
   readonly uri: string;
   readonly collection: string;
-  /** JSON of one vector. */
-  readonly vector: string;
+  /** JSON of one vector; without one it is a query by filter. */
+  readonly vector?: string | undefined;
   readonly database?: string | undefined;
   readonly field?: string | undefined;
   readonly filter?: string | undefined;
@@ -15,18 +15,20 @@ export interface ExplainOptions {
   readonly params?: string | undefined;
 }
 
-/** Exit code: 0 when the search was answered, 1 when it was refused. */
-export async function explainSearch(options: ExplainOptions): Promise<number> {
+/** Exit code: 0 when the read was answered, 1 when it was refused. */
+export async function explainRead(options: ExplainOptions): Promise<number> {
   const headers = {
     "content-type": "application/json",
     ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
   };
   try {
-    const url = new URL("/v2/vectordb/entities/search", options.uri);
+    const verb = options.vector === undefined ? "query" : "search";
+    const url = new URL(`/v2/vectordb/entities/${verb}`, options.uri);
     const response = await fetch(url, { method: "POST", headers, body: requestOf(options) });
-    const answer = (await response.json()) as { code: number; message?: string; explain?: SearchReport };
+    const answer = (await response.json()) as { code: number; message?: string; explain?: SearchReport | QueryReport };
     if (answer.explain === undefined) return refuse(answer.message ?? `code ${answer.code}`);
-    process.stdout.write(`${reportTree(answer.explain)}\n`);
+    const { explain } = answer;
+    process.stdout.write(`${"searches" in explain ? reportTree(explain) : queryTree(explain)}\n`);
     return 0;
   } catch (cause) {
     return refuse(cause instanceof Error ? cause.message : String(cause));
@@ -36,7 +38,7 @@ export async function explainSearch(options: ExplainOptions): Promise<number> {
 function requestOf(options: ExplainOptions): string {
   return JSON.stringify({
     collectionName: options.collection,
-    data: [JSON.parse(options.vector)],
+    ...(options.vector === undefined ? {} : { data: [JSON.parse(options.vector)] }),
     limit: Number(options.limit ?? 10),
     explain: true,
     searchParams: JSON.parse(options.params ?? "{}"),
@@ -64,6 +66,18 @@ export function reportTree(report: SearchReport): string {
   return lines({ text, below: report.searches.map(searchBranch) }).join("\n");
 }
 
+/** The account of a query as an indented tree. */
+export function queryTree(report: QueryReport): string {
+  const { limit, nodes, plannedMs, readMs, encodedMs, totalMs } = report;
+  const wanted = limit === undefined ? "every match" : `the first ${limit}`;
+  const text = `query of ${wanted}: ${totalMs} ms (plan ${plannedMs}, read ${readMs}, encode ${encodedMs})`;
+  return lines({ text, below: nodes.map(queriedNodeBranch) }).join("\n");
+}
+
+function queriedNodeBranch(node: NodeReport): Branch {
+  return { ...nodeBranch(node), below: node.segments.map(queriedBranch) };
+}
+
 function lines({ text, below }: Branch, indent = ""): string[] {
   const rest = below.flatMap((branch, at) => {
     const last = at === below.length - 1;
@@ -86,13 +100,15 @@ function nodeBranch(node: NodeReport): Branch {
   return { text: `shards ${node.shards.join(", ")}: ${times}`, below: node.segments.map(segmentBranch) };
 }
 
+function filterBranch({ filtering, estimated, actual, filterMicros }: SegmentReport): Branch[] {
+  if (filtering === "none") return [];
+  const share = `estimated ${percent(estimated)}, actual ${percent(actual)}`;
+  return [{ text: `filter on ${FILTERED_ON[filtering]}: ${share}, ${filterMicros} µs`, below: [] }];
+}
+
 function segmentBranch(segment: SegmentReport): Branch {
-  const { rows, visible, index, filtering, filterMicros, plans, alternatives } = segment;
-  const below: Branch[] = [];
-  if (filtering !== "none") {
-    const share = `estimated ${percent(segment.estimated)}, actual ${percent(segment.actual)}`;
-    below.push({ text: `filter on ${FILTERED_ON[filtering]}: ${share}, ${filterMicros} µs`, below: [] });
-  }
+  const { rows, visible, index, plans, alternatives } = segment;
+  const below = filterBranch(segment);
   const weighed = alternatives.map(({ plan, cost }) => `${plan} ${Math.round(cost / 1_000)} µs`).join(", ");
   below.push({
     text: `${plans.join(", then ") || "nothing to search"}: ${segment.searchMicros} µs`,
@@ -107,6 +123,15 @@ function segmentBranch(segment: SegmentReport): Branch {
     ],
   });
   return { text: `segment ${segment.segment}: ${visible} of ${rows} rows, ${index ?? "no index"}`, below };
+}
+
+function queriedBranch(segment: SegmentReport): Branch {
+  const { rows, visible, plans, visited, filterMicros } = segment;
+  const way: Branch = { text: `${plans.join(", then ")}: ${visited} rows, ${filterMicros} µs`, below: [] };
+  return {
+    text: `segment ${segment.segment}: ${visible} of ${rows} rows`,
+    below: [...filterBranch(segment), way],
+  };
 }
 
 const FILTERED_ON: Readonly<Record<Exclude<SegmentReport["filtering"], "none">, string>> = {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `elanus`: serve, and look at data folders. */
 import { Command } from "commander";
-import { explainSearch, type ExplainOptions } from "./explain.ts";
+import { explainRead, type ExplainOptions } from "./explain.ts";
 import { serve } from "./serve.ts";
 
 const program = new Command("elanus")
@@ -27,9 +27,9 @@ program
 
 program
   .command("explain")
-  .description("show how a running server answers a search")
+  .description("show how a running server answers a search, or without a vector a query")
   .argument("<collection>", "name of the collection")
-  .argument("<vector>", "one query vector, as JSON")
+  .argument("[vector]", "one query vector, as JSON")
   .option("--uri <address>", "the server", "http://127.0.0.1:19530")
   .option("--database <name>", "database")
   .option("--field <name>", "vector field; needed when there are several")
@@ -37,8 +37,10 @@ program
   .option("--limit <number>", "hits wanted", "10")
   .option("--params <json>", 'search parameters, for instance {"ef":64}')
   .option("--token <text>", "credentials")
-  .action(async (collection: string, vector: string, options: Omit<ExplainOptions, "collection" | "vector">) => {
-    process.exitCode = await explainSearch({ ...options, collection, vector });
-  });
+  .action(
+    async (collection: string, vector: string | undefined, options: Omit<ExplainOptions, "collection" | "vector">) => {
+      process.exitCode = await explainRead({ ...options, collection, vector });
+    },
+  );
 
 await program.parseAsync();

@@ -52,7 +52,10 @@ export interface Addon {
   /** The same, with an account of each segment: JSON of `SegmentReport[]` (model/explain). */
   explainSearch(pool: NativePool, request: NativeSearch): Native<{ hits: Uint8Array; report: string }>;
   query(pool: NativePool, request: NativeQuery): Native<Uint8Array>;
+  /** The same, with an account of each segment. */
+  explainQuery(pool: NativePool, request: NativeQuery): Native<{ rows: Uint8Array; report: string }>;
   count(pool: NativePool, request: NativeCount): Native<bigint>;
+  explainCount(pool: NativePool, request: NativeCount): Native<{ count: bigint; report: string }>;
   /** Fields of those hits that lie in `segments` (docs/formats/hits.md). */
   retrieve(
     pool: NativePool,

@@ -45,7 +45,7 @@ export interface IndexInfo {
   readonly id: IndexId;
   readonly name: string;
   readonly field: FieldId;
-  /** The real index: type in Milvus's spelling, never AUTOINDEX. */
+  /** Type in Milvus's spelling; AUTOINDEX: chosen for each segment when it is built. */
   readonly type: string;
   /** Upper case; absent for scalar indexes. */
   readonly metric?: Metric;

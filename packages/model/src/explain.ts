@@ -1,4 +1,4 @@
-/** What EXPLAIN tells of a search: per sub-search, per node, per segment. Times say their unit in their name. */
+/** What EXPLAIN tells of a read: per node, per segment, of a search per sub-search. Names of times say their unit. */
 
 /** One segment's account, written by native code (`native/column`, `explain.rs`). */
 export interface SegmentReport {
@@ -50,6 +50,17 @@ export interface SearchReport {
   readonly plannedMs: number;
   readonly searchedMs: number;
   readonly retrievedMs: number;
+  readonly totalMs: number;
+}
+
+/** Of a query or a count: `visited` of a segment is how many rows it gave. */
+export interface QueryReport {
+  /** offset + limit; absent: every match. */
+  readonly limit?: number;
+  readonly nodes: readonly NodeReport[];
+  readonly plannedMs: number;
+  readonly readMs: number;
+  readonly encodedMs: number;
   readonly totalMs: number;
 }
 

@@ -58,4 +58,6 @@ export interface QueryPlan {
   /** offset + limit; absent: every match, bounded by `responseBytesMax`. */
   readonly limit?: number;
   readonly fields: readonly FieldId[];
+  /** Say what was done where. */
+  readonly explain?: boolean;
 }

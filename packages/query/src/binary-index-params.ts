@@ -9,6 +9,7 @@ const METRICS: ReadonlyMap<string, readonly string[]> = new Map([
   ["BIN_FLAT", ["HAMMING", "JACCARD", "SUBSTRUCTURE", "SUPERSTRUCTURE", "MHJACCARD"]],
   ["BIN_IVF_FLAT", ["HAMMING", "JACCARD"]],
   ["HNSW", ["HAMMING", "JACCARD"]],
+  ["GPU_CAGRA", ["HAMMING"]],
   ["MINHASH_LSH", ["MHJACCARD"]],
 ]);
 

@@ -1,4 +1,4 @@
-/** Build parameters of the graph indexes: the HNSW family (contract/indexes.md 9). */
+/** Build parameters of the graph indexes: the HNSW family (contract/indexes.md 9), and CAGRA, which it serves. */
 import type { CreateIndex } from "@elanus/model/contract/coordinator";
 import { succeed } from "@elanus/model/outcome";
 import type { Outcome } from "@elanus/model/outcome";
@@ -59,4 +59,31 @@ function checkRefinement(type: string, sent: Sent, codes: string): Outcome<void>
   const fitting = REFINE_TYPES.slice(coarsest).flat();
   if (fitting.includes(String(wanted).toUpperCase())) return succeed(undefined);
   return refuse(`invalid refine type : ${wanted}, optional types are [${fitting.join(", ")}]`);
+}
+
+const CAGRA_BUILDERS: readonly string[] = ["NN_DESCENT", "IVF_PQ", "ITERATIVE"];
+
+/**
+ * GPU_CAGRA as the graph that serves it (contract/indexes.md 15). CAGRA's rows have `graph_degree` links, HNSW's twice
+ * `M`; both choose them from so many near rows as `intermediate_graph_degree` and `efConstruction` say.
+ */
+export function cagraParams(sent: Sent): Outcome<BuildParams> {
+  const degree = integer(sent, "graph_degree", [1, 4096], 64);
+  if (!degree.ok) return degree;
+  const wide = integer(sent, "intermediate_graph_degree", [1, INT_MAX], Math.max(128, degree.value));
+  if (!wide.ok) return wide;
+  if (wide.value < degree.value) {
+    return refuse(`intermediate_graph_degree(${wide.value}) should not be less than graph_degree(${degree.value})`);
+  }
+  const builder = String(sent["build_algo"] ?? "NN_DESCENT").toUpperCase();
+  if (!CAGRA_BUILDERS.includes(builder)) {
+    return refuse(`build_algo ${sent["build_algo"]} not supported, supported: [${CAGRA_BUILDERS.join(" ")}]`);
+  }
+  for (const key of ["cache_dataset_on_device", "adapt_for_cpu"]) {
+    const checked = flag(sent, key);
+    if (!checked.ok) return checked;
+  }
+  const rounds = integer(sent, "nn_descent_niter", [1, INT_MAX], 20);
+  if (!rounds.ok) return rounds;
+  return succeed({ M: Math.max(2, Math.ceil(degree.value / 2)), efConstruction: wide.value });
 }

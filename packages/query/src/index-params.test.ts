@@ -48,13 +48,13 @@ function resolve(name: string, type: string, metric?: string, params: CreateInde
 }
 
 test("automatic indexes", () => {
-  expect(resolve("v", "")).toEqual(["HNSW", "COSINE", { M: 18, efConstruction: 240 }]);
-  expect(resolve("v", "AUTOINDEX", "L2")).toEqual(["HNSW", "L2", { M: 18, efConstruction: 240 }]);
+  expect(resolve("v", "")).toEqual(["AUTOINDEX", "COSINE", {}]);
+  expect(resolve("v", "AUTOINDEX", "L2")).toEqual(["AUTOINDEX", "L2", {}]);
   expect(resolve("sparse", "AUTOINDEX")).toEqual(["SPARSE_INVERTED_INDEX", "IP", {}]);
-  expect(resolve("bin", "AUTOINDEX")).toEqual(["BIN_FLAT", "HAMMING", {}]);
+  expect(resolve("bin", "AUTOINDEX")).toEqual(["AUTOINDEX", "HAMMING", {}]);
   expect(resolve("s", "")).toEqual(["HYBRID", { bitmap_cardinality_limit: 100 }]);
   expect(resolve("v", "AUTOINDEX", "L2", { M: "8" })).toBe("only metric type can be passed when use AutoIndex");
-  expect(resolve("v", "AUTOINDEX", "L2", { "mmap.enabled": "true" })).toEqual(["HNSW", "L2", expect.anything()]);
+  expect(resolve("v", "AUTOINDEX", "L2", { "mmap.enabled": "true" })).toEqual(["AUTOINDEX", "L2", {}]);
 });
 
 test("named indexes with defaults and numbers", () => {
@@ -65,6 +65,12 @@ test("named indexes with defaults and numbers", () => {
     { M: 16, efConstruction: 200 },
   ]);
   expect(resolve("v", "IVF_FLAT", "L2", { nlist: 64 })).toEqual(["IVF_FLAT", "L2", { nlist: 64 }]);
+  expect(resolve("v", "GPU_CAGRA", "L2")).toEqual(["HNSW", "L2", { M: 32, efConstruction: 128 }]);
+  const degrees = { graph_degree: "32", intermediate_graph_degree: 90 };
+  expect(resolve("bin", "GPU_CAGRA", "HAMMING", degrees)).toEqual(["HNSW", "HAMMING", { M: 16, efConstruction: 90 }]);
+  expect(resolve("v", "IVF_SQ8", "L2", { sq_type: "sq6", refine: true, refine_type: "SQ6" })).toMatchObject({
+    2: { refine: true, refine_type: "sq6" },
+  });
   expect(resolve("v", "FLAT", "L2")).toEqual(["FLAT", "L2", {}]);
   expect(resolve("bin", "BIN_FLAT", "JACCARD")).toEqual(["BIN_FLAT", "JACCARD", {}]);
   expect(resolve("sparse", "SPARSE_WAND", "IP", { drop_ratio_build: "0.2" })).toEqual([
@@ -121,6 +127,29 @@ test.each([
   ],
   ["v", "HNSW_PQ", "L2", { m: 4, nbits: 25 }, "Out of range in json: param 'nbits' (25) should be in range [1, 24]"],
   ["v", "HNSW_PRQ", "L2", { nrq: 17 }, "Out of range in json: param 'nrq' (17) should be in range [1, 16]"],
+  [
+    "v",
+    "GPU_CAGRA",
+    "L2",
+    { graph_degree: 0 },
+    "Out of range in json: param 'graph_degree' (0) should be in range [1, 4096]",
+  ],
+  [
+    "v",
+    "GPU_CAGRA",
+    "L2",
+    { graph_degree: 64, intermediate_graph_degree: 32 },
+    "intermediate_graph_degree(32) should not be less than graph_degree(64)",
+  ],
+  ["v", "GPU_CAGRA", "L2", { build_algo: "X" }, "build_algo X not supported, supported: [NN_DESCENT IVF_PQ ITERATIVE]"],
+  ["bin", "GPU_CAGRA", "JACCARD", {}, "metric type JACCARD not found or not supported, supported: [HAMMING]"],
+  [
+    "v",
+    "IVF_SQ8",
+    "L2",
+    { refine: true, refine_type: "sq6" },
+    "invalid refine type : sq6, optional types are [sq8, fp16, bf16, fp32, flat]",
+  ],
   ["x", "HNSW", "L2", {}, "cannot create index on non-exist field: x"],
   ["v", "NOPE", "L2", {}, "invalid index type: NOPE"],
   ["s", "HYBRID", undefined, {}, "invalid index type: HYBRID"],

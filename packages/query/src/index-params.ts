@@ -10,7 +10,7 @@ import { checkBinaryMetric, elementWidth, minHashParams } from "./binary-index-p
 import { refuse, type Sent } from "./build-param.ts";
 import { diskParams } from "./disk-params.ts";
 import { typeName } from "./filter/program.ts";
-import { graphParams } from "./graph-params.ts";
+import { cagraParams, graphParams } from "./graph-params.ts";
 import { ivfParams, withAutomaticSplits } from "./ivf-params.ts";
 import { pointerOf, resolveScalar, SCALAR_TYPES } from "./scalar-index.ts";
 import { sparseParams } from "./sparse-index-params.ts";
@@ -44,6 +44,7 @@ const VECTOR_TYPES: ReadonlyMap<string, readonly Family[]> = new Map<string, rea
   ["DISKANN", ["dense"]],
   ["AISAQ", ["dense"]],
   ["GPU_BRUTE_FORCE", ["dense"]],
+  ["GPU_CAGRA", ["dense", "int8", "binary"]],
   ["GPU_IVF_FLAT", ["dense"]],
   ["GPU_IVF_PQ", ["dense"]],
   ["BIN_IVF_FLAT", ["binary"]],
@@ -54,8 +55,8 @@ const VECTOR_TYPES: ReadonlyMap<string, readonly Family[]> = new Map<string, rea
 export const NOT_MAPPED: readonly string[] = ["STL_SORT", "DISKANN", "AISAQ"];
 
 /**
- * The index that answers the request: AUTOINDEX and a missing type resolved, parameters as numbers with their
- * defaults, the name filled in. What the client sent stays in `userParams`.
+ * The index that answers the request: a missing type and AUTOINDEX on scalars resolved, parameters as numbers with
+ * their defaults, the name filled in. What the client sent stays in `userParams`.
  */
 export function resolveIndex(schema: CollectionSchema, request: CreateIndex): Outcome<CreateIndex> {
   const field = fieldOf(schema, request);
@@ -143,10 +144,15 @@ function resolveVector(field: FieldSchema, request: CreateIndex): Outcome<Resolv
     return refuse(`dimension mismatch, dimension in schema: ${field.dim}, dimension: ${dimension}`);
   }
   const served = servedBy(type);
+  if (type === "GPU_CAGRA") {
+    const graph = cagraParams(params);
+    return graph.ok ? succeed({ type: served, metric: checked.value, params: graph.value }) : graph;
+  }
   const build = buildParams(served, checked.value, withAutomaticSplits(type, params, field.dim ?? 0), field.dim ?? 0);
   return build.ok ? succeed({ type: served, metric: checked.value, params: build.value }) : build;
 }
 
+/** Dense and binary indexes stay AUTOINDEX: what they are is chosen for each segment when it is built. */
 function automaticIndex(family: Family, metric: string | undefined): Resolved & { readonly metric: Metric } {
   switch (family) {
     case "sparse":
@@ -154,9 +160,9 @@ function automaticIndex(family: Family, metric: string | undefined): Resolved & 
     case "binary":
       return metric === "MHJACCARD"
         ? { type: "MINHASH_LSH", metric, params: { mh_element_bit_width: 8, mh_lsh_band: 1 } }
-        : { type: "BIN_FLAT", metric: "HAMMING", params: {} };
+        : { type: "AUTOINDEX", metric: "HAMMING", params: {} };
     default:
-      return { type: "HNSW", metric: "COSINE", params: { M: 18, efConstruction: 240 } };
+      return { type: "AUTOINDEX", metric: "COSINE", params: {} };
   }
 }
 

@@ -6,6 +6,7 @@ import { flag, integer, refuse, type Sent } from "./build-param.ts";
 type BuildParams = Record<string, string | number | boolean>;
 
 const SCALAR_CODES: readonly string[] = ["sq4", "sq6", "sq8"];
+/** From coarse to exact. */
 const REFINE_TYPES: readonly string[] = ["sq6", "sq8", "fp16", "bf16", "fp32", "flat"];
 
 /** Parameters of `type` over vectors of `dim` dimensions. */
@@ -15,7 +16,7 @@ export function ivfParams(type: string, sent: Sent, dim: number): Outcome<BuildP
   const codes = codeParams(type, sent, dim);
   if (!codes.ok) return codes;
   const refined = type === "IVF_SQ8" || type === "IVF_PQ" || type === "IVF_RABITQ";
-  const refine = refined ? refineParams(sent) : succeed({});
+  const refine = refined ? refineParams(sent, String(codes.value["sq_type"] ?? "")) : succeed({});
   return refine.ok ? succeed({ nlist: lists.value, ...codes.value, ...refine.value }) : refine;
 }
 
@@ -59,13 +60,15 @@ function productParams(sent: Sent, dim: number): Outcome<BuildParams> {
   return bits.ok ? succeed({ m: parts.value, nbits: bits.value }) : bits;
 }
 
-function refineParams(sent: Sent): Outcome<BuildParams> {
+/** What refines is at least as precise as the codes, whose type is `codes` when they are scalar. */
+function refineParams(sent: Sent, codes: string): Outcome<BuildParams> {
   const refine = flag(sent, "refine");
   if (!refine.ok) return refine;
   if (!refine.value) return succeed({});
   const kind = String(sent["refine_type"] ?? "flat").toLowerCase();
-  if (REFINE_TYPES.includes(kind)) return succeed({ refine: true, refine_type: kind });
-  return refuse(`invalid refine type : ${sent["refine_type"]}, optional types are [${REFINE_TYPES.join(", ")}]`);
+  const fitting = REFINE_TYPES.slice(Math.max(0, REFINE_TYPES.indexOf(codes)));
+  if (fitting.includes(kind)) return succeed({ refine: true, refine_type: kind });
+  return refuse(`invalid refine type : ${sent["refine_type"]}, optional types are [${fitting.join(", ")}]`);
 }
 
 /** GPU_IVF_PQ may leave the number of parts to us: parts of four dimensions, or of as many as divide the vector. */

@@ -82,7 +82,12 @@ test("JSON indexes: path, cast and name", () => {
     "NGRAM",
     { json_path: '["a"]', json_cast_type: "VARCHAR", min_gram: 1, max_gram: 2 },
   ]);
-  expect(json("j", { json_cast_function: "STRING_TO_DOUBLE" })).toEqual(["j", "j", "INVERTED", kept("[]")]);
+  expect(json("j", { json_cast_function: "STRING_TO_DOUBLE" })).toEqual([
+    "j",
+    "j",
+    "INVERTED",
+    { json_path: "[]", json_cast_type: "DOUBLE", json_cast_function: "STRING_TO_DOUBLE" },
+  ]);
 });
 
 test.each([

@@ -51,7 +51,7 @@ const INT_MAX = 2_147_483_647;
 
 /**
  * The scalar index that is built: AUTOINDEX and a missing type resolved. Of a JSON index the parameters are `json_path`
- * (the steps as a JSON array) and `json_cast_type`.
+ * (the steps as a JSON array), `json_cast_type`, and `json_cast_function` when one was asked for.
  */
 export function resolveScalar(field: FieldSchema, request: CreateIndex): Outcome<Resolved> {
   const { type, params } = request;
@@ -140,7 +140,11 @@ function resolveJson(field: FieldSchema, type: string, request: CreateIndex): Ou
   if (steps === undefined) return refuse(`cannot parse json path: ${params["json_path"]}`);
   const grams = type === "NGRAM" ? gramParams(params) : succeed({});
   if (!grams.ok) return grams;
-  const path = { json_path: JSON.stringify(steps), json_cast_type: cast };
+  const path = {
+    json_path: JSON.stringify(steps),
+    json_cast_type: cast,
+    ...(castFunction === undefined ? {} : { json_cast_function: castFunction }),
+  };
   return succeed({ type, params: { ...path, ...grams.value } });
 }
 

@@ -338,7 +338,7 @@ function decodeRows(parts: readonly Uint8Array[]): readonly Row[] {
 }
 
 async function countAll(cluster: Cluster, info: CollectionInfo): Promise<number> {
-  return Number(must(await cluster.node.count(await scopeAt(cluster, info), undefined)).count);
+  return Number(must(await cluster.node.count(await scopeAt(cluster, info), {})).count);
 }
 
 /** `PlaceholderGroup` of one query vector. */

@@ -1,7 +1,7 @@
 /** Reads over a set of segments: one native call each, and the merge of partial hits. */
 import type { NativeSearch, NativeSegment } from "@elanus/engine/addon";
 import type { Metric } from "@elanus/model/catalog";
-import type { FoundHits } from "@elanus/model/contract/query-node";
+import type { CountedRows, CountPlan, FoundHits, FoundRows } from "@elanus/model/contract/query-node";
 import type { SegmentReport } from "@elanus/model/explain";
 import type { FieldId } from "@elanus/model/id";
 import { type Outcome, succeed } from "@elanus/model/outcome";
@@ -45,30 +45,44 @@ export async function searchSegments(
   return found.ok ? succeed({ hits: found.value }) : found;
 }
 
-export function querySegments(
+export async function querySegments(
   engine: NativeEngine,
   scope: SegmentScope,
   plan: QueryPlan,
   bytesMax: number,
-): Promise<Outcome<Uint8Array>> {
-  const { filter, limit, fields } = plan;
-  return attempt(() =>
-    engine.addon.query(engine.pool, {
-      ...scope,
-      fields,
-      bytesMax,
-      ...(filter === undefined ? {} : { filter }),
-      ...(limit === undefined ? {} : { limit }),
-    }),
-  );
+): Promise<Outcome<FoundRows>> {
+  const { filter, limit, fields, explain } = plan;
+  const request = {
+    ...scope,
+    fields,
+    bytesMax,
+    ...(filter === undefined ? {} : { filter }),
+    ...(limit === undefined ? {} : { limit }),
+  };
+  if (explain === true) {
+    const explained = await attempt(() => engine.addon.explainQuery(engine.pool, request));
+    if (!explained.ok) return explained;
+    const { rows, report } = explained.value;
+    return succeed({ rows, reports: JSON.parse(report) as readonly SegmentReport[] });
+  }
+  const found = await attempt(() => engine.addon.query(engine.pool, request));
+  return found.ok ? succeed({ rows: found.value }) : found;
 }
 
-export function countSegments(
+export async function countSegments(
   engine: NativeEngine,
   scope: SegmentScope,
-  filter: Uint8Array | undefined,
-): Promise<Outcome<bigint>> {
-  return attempt(() => engine.addon.count(engine.pool, { ...scope, ...(filter === undefined ? {} : { filter }) }));
+  { filter, explain }: CountPlan,
+): Promise<Outcome<CountedRows>> {
+  const request = { ...scope, ...(filter === undefined ? {} : { filter }) };
+  if (explain === true) {
+    const explained = await attempt(() => engine.addon.explainCount(engine.pool, request));
+    if (!explained.ok) return explained;
+    const { count, report } = explained.value;
+    return succeed({ count, reports: JSON.parse(report) as readonly SegmentReport[] });
+  }
+  const counted = await attempt(() => engine.addon.count(engine.pool, request));
+  return counted.ok ? succeed({ count: counted.value }) : counted;
 }
 
 /** Fields of those hits that lie in `segments`. */

@@ -76,7 +76,7 @@ function remove(segment: { delete(keys: Uint8Array, at: bigint): unknown }, ids:
 
 async function idsAt(segments: readonly NativeSegment[], snapshot: number): Promise<readonly number[]> {
   const scope = { segments, snapshot: moment(snapshot) };
-  const rows = must(await querySegments(engine, scope, { fields: [100 as FieldId] }, 1e6));
+  const rows = must(await querySegments(engine, scope, { fields: [100 as FieldId] }, 1e6)).rows;
   const options = { fields: [100], dynamicKeys: [], offset: 0, int64AsText: false };
   const json = JSON.parse(new TextDecoder().decode(addon.encodeQueryJson(native, [rows], options))) as { id: number }[];
   return json.map((row) => row.id);

@@ -275,9 +275,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     plant: () => ({
       queryNode: (contract) =>
         override(contract, {
-          count: async (segments, filter, snapshot) => {
-            const counted = await contract.count(segments, filter, snapshot);
-            return counted.ok ? succeed(counted.value + 1n) : counted;
+          count: async (segments, plan, snapshot) => {
+            const counted = await contract.count(segments, plan, snapshot);
+            return counted.ok ? succeed({ count: counted.value.count + 1n }) : counted;
           },
         }),
     }),

@@ -7,11 +7,11 @@ mod table;
 use crate::Program;
 use elanus_index::scalar::ScalarType;
 use elanus_rows::column::Bits;
-use meaning::{FIELDS, FLOAT, ID, Node, Operand, Row, SMALL, TEXT, encode, schema, truth};
+use meaning::{DOCUMENT, FIELDS, FLOAT, ID, Node, Operand, Row, SMALL, TEXT, encode, schema, truth};
 use proptest::prelude::*;
 use random::{expression, index_type, json_definition, row};
 use serde_json::Value;
-use table::{Indexes, Runs};
+use table::{Indexes, JsonDefinition, Runs};
 
 fn true_rows(bits: &Bits) -> Vec<usize> {
     bits.iter_ones().collect()
@@ -203,5 +203,36 @@ fn an_estimate_of_many_rows_is_near() {
             assert!((estimate.fraction() - share).abs() < 0.05, "{node:?}: {} for {share}", estimate.fraction());
             assert!(estimate.fraction() > 0.0);
         }
+    }
+}
+
+/// An index whose values were cast from texts answers for the numbers that they spell.
+#[test]
+fn texts_that_spell_numbers_are_found_by_a_casting_index() {
+    let documents = [r#"{"a": "12.5"}"#, r#"{"a": 12.5}"#, r#"{"a": "x"}"#, r#"{"a": " 3 "}"#, r#"{"a": "inf"}"#, "{}"];
+    let row = |(id, text): (usize, &&str)| -> Row {
+        let value = |&field: &u32| match field {
+            ID => Value::from(id),
+            DOCUMENT => serde_json::from_str(text).unwrap(),
+            _ => Value::Null,
+        };
+        FIELDS.iter().map(value).collect()
+    };
+    let rows: Vec<Row> = documents.iter().enumerate().map(row).collect();
+    let source = Runs::new(&rows, &[]);
+    let at = || Operand::Json(DOCUMENT, vec!["a".into()]);
+    for (cast, equal, less, texts) in
+        [("DOUBLE", vec![1], vec![], vec![2]), ("STRING_TO_DOUBLE", vec![0, 1], vec![3], vec![2])]
+    {
+        let json = JsonDefinition { of: ScalarType::Inverted, path: vec!["a".into()], cast };
+        let indexes = Indexes::new(&source, ScalarType::Inverted, &[json]);
+        let found = |node: &Node| {
+            let program = Program::decode(&schema(), &encode(node)).unwrap();
+            true_rows(&program.evaluate(&source, Some(&indexes), None).unwrap())
+        };
+        assert_eq!(found(&Node::Compare(0, at(), 12.5.into())), equal, "{cast}");
+        assert_eq!(found(&Node::Compare(1, at(), 12.into())), less, "{cast}");
+        assert_eq!(found(&Node::Compare(0, at(), "x".into())), texts, "{cast}");
+        assert_eq!(found(&Node::Exists(at())), vec![0, 1, 2, 3, 4], "{cast}");
     }
 }

@@ -26,11 +26,14 @@ pub struct MinHashParams {
     pub element_bytes: usize,
     /// Candidates are scored by their similarity; otherwise each scores 1.
     pub with_similarity: bool,
+    /// Rows that no index covers: as many bands as the index has that the others are under, so that all rows are found
+    /// and scored alike. `None`: every row is scored by its similarity.
+    pub bands: Option<usize>,
 }
 
 impl Default for MinHashParams {
     fn default() -> Self {
-        Self { element_bytes: 1, with_similarity: false }
+        Self { element_bytes: 1, with_similarity: false, bands: None }
     }
 }
 
@@ -42,6 +45,7 @@ impl MinHashParams {
         Ok(Self {
             element_bytes: element_bytes(params)?,
             with_similarity: params.flag("mh_search_with_jaccard")?.unwrap_or(false),
+            bands: params.integer("mh_lsh_band", 1, i32::MAX)?,
         })
     }
 }
@@ -68,18 +72,79 @@ struct Bands {
 impl Bands {
     fn of(dim: usize, params: &Params) -> Result<Self, IndexError> {
         let element_bytes = element_bytes(params)?;
+        let bands = params.integer("mh_lsh_band", 1, i32::MAX)?.unwrap_or(1);
+        Self::new(dim, element_bytes, bands)
+    }
+
+    /// At most one band an element.
+    fn new(dim: usize, element_bytes: usize, bands: usize) -> Result<Self, IndexError> {
         let elements = dim / 8 / element_bytes;
         if elements == 0 {
             let text = format!("mh_element_bit_width ({}) should not be larger than dim ({dim})", element_bytes * 8);
             return Err(IndexError::Parameter(text));
         }
-        let bands = params.integer("mh_lsh_band", 1, i32::MAX)?.unwrap_or(1).min(elements);
+        let bands = bands.min(elements);
         Ok(Self { element_bytes, bands, band_bytes: elements / bands * element_bytes })
+    }
+
+    /// Whether two signatures meet in some band.
+    fn meet(self, left: &[u8], right: &[u8]) -> bool {
+        (0..self.bands).any(|band| self.band(left, band) == self.band(right, band))
     }
 
     fn band(self, signature: &[u8], band: usize) -> &[u8] {
         signature.get(band * self.band_bytes..(band + 1) * self.band_bytes).unwrap_or(&[])
     }
+}
+
+/// What an index of `bands` bands would answer, from the rows alone.
+///
+/// # Errors
+/// The query or an element's width does not fit the rows.
+pub(crate) fn scan(
+    rows: &dyn VectorRows,
+    bands: usize,
+    query: &Query<'_>,
+    out: &mut Vec<Hit>,
+) -> Result<(), IndexError> {
+    crate::flat::kernel_for(rows, Metric::MhJaccard, query.vector)?;
+    let bands = Bands::new(rows.dim(), query.params.min_hash.element_bytes, bands)?;
+    let allowed = query.allowed.map(BitsetView::new);
+    let open = |row: &u32| allowed.is_none_or(|allowed| allowed.contains(*row));
+    let met = |row: &u32| bands.meet(rows.row(*row), query.vector);
+    let candidates: Vec<u32> = present(rows).into_iter().filter(open).filter(met).collect();
+    score(rows, bands, &candidates, query, out)?;
+    query.note(|stats| stats.plans.push("bands of every row"));
+    Ok(())
+}
+
+/// Appends the best of the candidates, which ascend.
+fn score(
+    rows: &dyn VectorRows,
+    bands: Bands,
+    candidates: &[u32],
+    query: &Query<'_>,
+    out: &mut Vec<Hit>,
+) -> Result<(), IndexError> {
+    let kernel = DistanceKernel::min_hash(bands.element_bytes, Isa::detect()).ok_or_else(|| damaged("minhash"))?;
+    let scorer = kernel.scorer(query.vector);
+    let direction = Direction::of(Metric::MhJaccard);
+    let bounds = Bounds::of(query, direction);
+    let mut top = TopK::new(query.top_k);
+    let with_similarity = query.params.min_hash.with_similarity;
+    for &row in candidates {
+        let score = if with_similarity { scorer.score(rows.row(row)) } else { 1.0 };
+        let key = direction.key(score);
+        if bounds.admit(key) {
+            top.offer(key, row);
+        }
+    }
+    query.note(|stats| {
+        stats.visited += candidates.len() as u64;
+        stats.compared_rows(if with_similarity { candidates.len() } else { 0 }, query.vector.len());
+    });
+    top.finish(direction, out);
+    Ok(())
 }
 
 /// An opened index.
@@ -182,27 +247,8 @@ impl VectorIndex for MinHashLsh {
     fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
         check_rows(rows, self.rows, self.dim)?;
         crate::flat::kernel_for(rows, Metric::MhJaccard, query.vector)?;
-        let kernel =
-            DistanceKernel::min_hash(self.bands.element_bytes, Isa::detect()).ok_or_else(|| damaged("minhash"))?;
-        let scorer = kernel.scorer(query.vector);
-        let direction = Direction::of(Metric::MhJaccard);
-        let bounds = Bounds::of(query, direction);
-        let mut top = TopK::new(query.top_k);
-        let candidates = self.candidates(rows, query);
-        let with_similarity = query.params.min_hash.with_similarity;
-        for &row in &candidates {
-            let score = if with_similarity { scorer.score(rows.row(row)) } else { 1.0 };
-            let key = direction.key(score);
-            if bounds.admit(key) {
-                top.offer(key, row);
-            }
-        }
-        query.note(|stats| {
-            stats.plans.push("equal bands");
-            stats.visited += candidates.len() as u64;
-            stats.compared_rows(if with_similarity { candidates.len() } else { 0 }, query.vector.len());
-        });
-        top.finish(direction, out);
+        score(rows, self.bands, &self.candidates(rows, query), query, out)?;
+        query.note(|stats| stats.plans.push("equal bands"));
         Ok(())
     }
 

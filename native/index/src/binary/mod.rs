@@ -7,6 +7,7 @@ mod minhash;
 pub(crate) use ivf::BinaryIvf;
 pub(crate) use minhash::MinHashLsh;
 pub use minhash::MinHashParams;
+pub(crate) use minhash::scan as scan_bands;
 
 use crate::IndexError;
 use crate::vector::VectorRows;

@@ -108,6 +108,12 @@ proptest! {
             let mut query = query(&vector, k, &params);
             (query.allowed, query.allowed_count) = (Some(&words[..]), allowed_count);
             let found = hits(&*index, &rows, &query);
+            let mut scanned = vec![];
+            let json = json.replace('}', &format!(r#", "mh_lsh_band": {band}}}"#));
+            let banded = SearchParams::from_json("FLAT", &json, k).expect("fits");
+            flat::search(&rows, Metric::MhJaccard, &Query { params: &banded, ..query.clone() }, &mut scanned)
+                .expect("fits");
+            prop_assert_eq!(&scanned, &found);
             prop_assert_eq!(found.len(), expected.len().min(k));
             prop_assert!(found.iter().all(|hit| expected.contains(&hit.row)));
             if similar {

@@ -170,7 +170,7 @@ fn types_and_metrics_must_fit_the_rows() {
     let text = refused("FLAT", "HAMMING", &floats);
     assert_eq!(text, "metric type HAMMING not found or not supported, supported: [COSINE L2 IP]");
     assert!(refused("BIN_FLAT", "L2", &bits).starts_with("metric type L2 not found"));
-    for (rows, expected) in [(&floats, "HNSW"), (&bits, "BIN_FLAT")] {
+    for (rows, expected) in [(&floats, "FLAT"), (&bits, "BIN_FLAT")] {
         let file = build("AUTOINDEX", "", "", Rows::Dense(rows), &Progress::default(), 1).expect("built");
         assert_eq!(open(Storage::copy_of(&file)).expect("whole").type_name(), expected);
     }

@@ -3,7 +3,7 @@
  * coordinator's contract behind the proxy's cache. Payloads stay the bytes that came in and go out.
  */
 import type { CollectionInfo, Metric } from "../catalog.ts";
-import type { SearchReport } from "../explain.ts";
+import type { QueryReport, SearchReport } from "../explain.ts";
 import type { Outcome } from "../outcome.ts";
 import type { ConsistencyLevel, Timestamp } from "../time.ts";
 import type { CollectionRef, CoordinatorContract } from "./coordinator.ts";
@@ -101,6 +101,8 @@ export interface QueryResult {
   readonly outputFields: readonly string[];
   readonly primaryField: string;
   readonly collection: CollectionInfo;
+  /** When the request asks to explain. */
+  readonly report?: QueryReport;
   readonly sessionTimestamp: Timestamp;
 }
 

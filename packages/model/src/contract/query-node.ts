@@ -32,6 +32,20 @@ export interface FoundHits {
   readonly reports?: readonly SegmentReport[];
 }
 
+export interface FoundRows {
+  /** Encoded retrieved rows (docs/formats/hits.md). */
+  readonly rows: Uint8Array;
+  readonly reports?: readonly SegmentReport[];
+}
+
+export interface CountedRows {
+  readonly count: bigint;
+  readonly reports?: readonly SegmentReport[];
+}
+
+/** What a count looks for. */
+export type CountPlan = Pick<QueryPlan, "filter" | "explain">;
+
 export interface QueryNodeContract {
   /** Opens, verifies and maps a segment; again with new indexes or delete files: attaches those. Idempotent. */
   load(request: LoadSegment): Promise<Outcome<void>>;
@@ -44,7 +58,7 @@ export interface QueryNodeContract {
     segment: SegmentId,
   ): Promise<Outcome<{ bytes: Uint8Array; deletedCount: number; newest: Timestamp } | undefined>>;
   search(segments: readonly SegmentId[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<FoundHits>>;
-  query(segments: readonly SegmentId[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<Uint8Array>>;
-  count(segments: readonly SegmentId[], filter: Uint8Array | undefined, snapshot: Timestamp): Promise<Outcome<bigint>>;
+  query(segments: readonly SegmentId[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<FoundRows>>;
+  count(segments: readonly SegmentId[], plan: CountPlan, snapshot: Timestamp): Promise<Outcome<CountedRows>>;
   retrieve(segments: readonly SegmentId[], hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<Uint8Array>>;
 }

@@ -1,6 +1,7 @@
 /** The owner of shards: appends to the log, keeps growing data, answers reads as their delegator. */
 import type { IndexInfo, LoadState, ShardManifest } from "../catalog.ts";
 import type { NodeReport } from "../explain.ts";
+import type { CountPlan } from "./query-node.ts";
 import type { CollectionId, FieldId, PartitionId, PinId, SegmentId, ShardId } from "../id.ts";
 import type { LogEntry } from "../log-record.ts";
 import type { Outcome } from "../outcome.ts";
@@ -24,6 +25,15 @@ export interface RowsAnswer {
   /** Parts of encoded retrieved rows (docs/formats/hits.md), each ascending by primary key, of disjoint rows. */
   readonly rows: readonly Uint8Array[];
   readonly snapshot: Timestamp;
+  /** When the plan asks to explain. */
+  readonly report?: NodeReport;
+}
+
+export interface CountAnswer {
+  readonly count: bigint;
+  readonly snapshot: Timestamp;
+  /** When the plan asks to explain. */
+  readonly report?: NodeReport;
 }
 
 export interface StreamingNodeContract {
@@ -34,7 +44,7 @@ export interface StreamingNodeContract {
   append(entries: readonly LogEntry[], deadlineMs: number): Promise<Outcome<AppendResult>>;
   search(scope: ReadScope, plan: SearchPlan): Promise<Outcome<SearchAnswer>>;
   query(scope: ReadScope, plan: QueryPlan): Promise<Outcome<RowsAnswer>>;
-  count(scope: ReadScope, filter: Uint8Array | undefined): Promise<Outcome<{ count: bigint; snapshot: Timestamp }>>;
+  count(scope: ReadScope, plan: CountPlan): Promise<Outcome<CountAnswer>>;
   /** Output fields of the hits that lie in the pinned view's segments, in parts as `encodeSearchResult` takes them. */
   retrieve(pin: PinId, hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<readonly Uint8Array[]>>;
   release(pin: PinId): void;

@@ -203,9 +203,9 @@ export function castMember(operand: Operand, literal: Literal, text: string): Li
   return cast;
 }
 
-/** `like`, `=~` and `!~`. */
+/** `like`, `=~` and their negations. */
 export function checkPattern(operator: PatternOperator, left: Term, right: Term, rightText: string): Node {
-  const word = operator === "like" ? "like" : "regex";
+  const word = operator === "like" || operator === "not like" ? "like" : "regex";
   if (left.kind === "constant" || left.kind === "time") {
     throw new FilterRefusal(`the left operand of ${word} is invalid`);
   }
@@ -218,9 +218,9 @@ export function checkPattern(operator: PatternOperator, left: Term, right: Term,
     throw new FilterRefusal(`${word} operation on non-string or no-json field is unsupported`);
   }
   const pattern = patternOf(word, right, rightText);
-  if (operator === "like") return { kind: "like", operand, pattern };
-  const node: Node = { kind: "regex", operand, pattern: checkRegex(pattern) };
-  return operator === "!~" ? { kind: "not", node } : node;
+  const node: Node =
+    word === "like" ? { kind: "like", operand, pattern } : { kind: "regex", operand, pattern: checkRegex(pattern) };
+  return operator === "!~" || operator === "not like" ? { kind: "not", node } : node;
 }
 
 function patternOf(word: string, right: Term, text: string): string {

@@ -88,6 +88,8 @@ const ACCEPTED: readonly string[] = [
   "id not in [1]",
   "not (id in [1])",
   's like "ab%"',
+  's not like "ab%"',
+  "s NOT LIKE 'ab%' and not s not like 'b%'",
   's like "%b_"',
   's like "100\\\\%"',
   's =~ "^a.*z$"',

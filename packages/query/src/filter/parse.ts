@@ -51,8 +51,11 @@ class FilterParser extends EmbeddedActionsParser {
         {
           ALT: () => {
             this.CONSUME(t.Not);
-            this.CONSUME(t.In);
-            items.push({ kind: "infix", operator: "not in" });
+            const operator = this.OR1([
+              { ALT: () => (this.CONSUME(t.In), "not in") },
+              { ALT: () => (this.CONSUME(t.Like), "not like") },
+            ]);
+            items.push({ kind: "infix", operator });
           },
         },
         {

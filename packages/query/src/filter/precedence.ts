@@ -12,9 +12,9 @@ export type Item =
   | { readonly kind: "prefix"; readonly operator: string; readonly start: number }
   | { readonly kind: "infix"; readonly operator: string };
 
-/** Tightest first; `in` stands for `not in` too. */
+/** Tightest first; a word and its `not` form stand together. */
 const LEVELS: readonly (readonly string[])[] = [
-  ["exists", "like", "=~", "!~"],
+  ["exists", "like", "not like", "=~", "!~"],
   ["**"],
   ["unary"],
   ["*", "/", "%"],
@@ -136,6 +136,7 @@ function infix(operator: string, left: Expression, right: Expression): Expressio
     case "not in":
       return { kind: "in", negated: operator === "not in", left, right, ...span };
     case "like":
+    case "not like":
     case "=~":
     case "!~":
       return { kind: "match", operator: operator satisfies PatternOperator, left, right, ...span };

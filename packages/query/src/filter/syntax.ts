@@ -14,7 +14,7 @@ export type Relation = "==" | "!=" | "<" | "<=" | ">" | ">=";
 export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%" | "&" | "|" | "^";
 export type BinaryOperator = Relation | ArithmeticOperator | "<<" | ">>" | "**";
 export type UnaryOperator = "+" | "-" | "~" | "!" | "not";
-export type PatternOperator = "like" | "=~" | "!~";
+export type PatternOperator = "like" | "not like" | "=~" | "!~";
 
 /** One bracket after a name, as written: `quoted` tells `["k"]` from `[k]`. */
 export type Bracket =

@@ -28,7 +28,7 @@ export const False: TokenType = word("False", /false|False|FALSE/);
 export const In: TokenType = word("In", /in|IN/, [Infix]);
 export const Not: TokenType = word("Not", /not|NOT/, [Prefix]);
 export const Exists: TokenType = word("Exists", /exists|EXISTS/, [Prefix]);
-const like: TokenType = word("Like", /like|LIKE/, [Infix]);
+export const Like: TokenType = word("Like", /like|LIKE/, [Infix]);
 const and: TokenType = word("And", /and|AND/, [Infix]);
 const or: TokenType = word("Or", /or|OR/, [Infix]);
 
@@ -107,7 +107,7 @@ export const allTokens: TokenType[] = [
   In,
   Not,
   Exists,
-  like,
+  Like,
   and,
   or,
   ...infixSymbols,

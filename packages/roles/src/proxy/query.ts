@@ -1,8 +1,10 @@
 /** Query, get and count: one phase, rows by ascending key. Delete by expression finds its keys here. */
 import type { Consistency, Encoding, Query, QueryResult } from "@elanus/model/contract/proxy";
+import type { NodeReport, QueryReport } from "@elanus/model/explain";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { primaryKeyOf } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
+import type { World } from "@elanus/platform/ports/world";
 import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
 import { encodeQuery } from "@elanus/engine/hits";
 import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
@@ -15,18 +17,30 @@ import { queryShape, type QueryShape } from "./state/query-shape.ts";
 
 const UNSUPPORTED = ["group_by_fields", "order_by_fields", "time_fields", "query_iter_last_pk"];
 
+/** A query after its checks. */
+interface PlannedQuery {
+  readonly reading: Reading;
+  readonly shape: QueryShape;
+  readonly filter: CheckedFilter;
+  readonly encoding: Encoding;
+  readonly begunMs: number;
+}
+
 export class QueryTask {
+  readonly #clock: World["clock"];
   readonly #engine: NativeEngine;
   readonly #cache: CatalogCache;
   readonly #reads: ReadTask;
 
-  constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask) {
+  constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask, clock: World["clock"]) {
+    this.#clock = clock;
     this.#engine = engine;
     this.#cache = cache;
     this.#reads = reads;
   }
 
   async query(request: Query, encoding: Encoding, deadlineMs: number): Promise<Outcome<QueryResult>> {
+    const begunMs = this.#clock.nowMs();
     const found = await this.#cache.collection(request);
     if (!found.ok) return found;
     const collection = found.value;
@@ -44,8 +58,8 @@ export class QueryTask {
     }
     const reading = await this.#begin(collection, request, shape.value, filter.value, deadlineMs);
     if (!reading.ok) return reading;
-    if (count.value !== undefined) return this.#count(reading.value, filter.value, count.value, encoding);
-    return this.#rows({ request, reading: reading.value, shape: shape.value, filter: filter.value, encoding });
+    const read = { reading: reading.value, shape: shape.value, filter: filter.value, encoding, begunMs };
+    return count.value === undefined ? this.#rows({ request, ...read }) : this.#count(count.value, read);
   }
 
   /** Encoded keys of the rows that match, at a snapshot. */
@@ -92,33 +106,29 @@ export class QueryTask {
   }
 
   async #count(
-    reading: Reading,
-    filter: CheckedFilter,
     name: string,
-    encoding: Encoding,
+    { reading, shape, filter, encoding, begunMs }: PlannedQuery,
   ): Promise<Outcome<QueryResult>> {
-    const program = filter.kind === "program" ? filter.bytes : undefined;
-    const answers = await this.#reads.ask(reading, (node, scope) => node.count(scope, program));
+    const plannedMs = this.#clock.nowMs();
+    const plan = { ...programOf(filter), ...(shape.explain ? { explain: true } : {}) };
+    const answers = await this.#reads.ask(reading, (node, scope) => node.count(scope, plan));
     if (!answers.ok) return answers;
+    const readMs = this.#clock.nowMs();
     const total = answers.value.reduce((sum, answer) => sum + answer.count, 0n);
     const column =
       encoding === "message"
         ? attemptNow(() => this.#engine.addon.encodeCount(name, total))
         : succeed(countJson(name, total, encoding));
     if (!column.ok) return column;
+    const report = this.#report(shape, answers.value, { begunMs, plannedMs, readMs });
+    const sessionTimestamp = 0n as Timestamp;
     return succeed(
-      this.#result(reading, { columns: [column.value], outputFields: [name], sessionTimestamp: 0n as Timestamp }),
+      this.#result(reading, { columns: [column.value], outputFields: [name], sessionTimestamp, ...report }),
     );
   }
 
-  async #rows(query: {
-    readonly request: Query;
-    readonly reading: Reading;
-    readonly shape: QueryShape;
-    readonly filter: CheckedFilter;
-    readonly encoding: Encoding;
-  }): Promise<Outcome<QueryResult>> {
-    const { reading, shape, encoding } = query;
+  async #rows(query: PlannedQuery & { readonly request: Query }): Promise<Outcome<QueryResult>> {
+    const { reading, shape, encoding, begunMs } = query;
     const { collection } = reading;
     const output = resolveOutput(collection.schema, query.request.outputFields, "first");
     if (!output.ok) return output;
@@ -126,9 +136,12 @@ export class QueryTask {
       fields: output.value.fields,
       ...programOf(query.filter),
       ...(shape.limit === undefined ? {} : { limit: shape.offset + shape.limit }),
+      ...(shape.explain ? { explain: true } : {}),
     };
+    const plannedMs = this.#clock.nowMs();
     const answers = await this.#reads.ask(reading, (node, scope) => node.query(scope, plan));
     if (!answers.ok) return answers;
+    const readMs = this.#clock.nowMs();
     const parts = answers.value.flatMap((answer) => answer.rows);
     const options = {
       fields: output.value.fields,
@@ -146,11 +159,32 @@ export class QueryTask {
         columns: columns.value,
         outputFields: output.value.outputFields,
         sessionTimestamp: isFirstPage ? snapshot : (0n as Timestamp),
+        ...this.#report(shape, answers.value, { begunMs, plannedMs, readMs }),
       }),
     );
   }
 
-  #result(reading: Reading, answer: Pick<QueryResult, "columns" | "outputFields" | "sessionTimestamp">): QueryResult {
+  /** The account of a read that began, was planned and had its rows at these moments, when it was asked for. */
+  #report(
+    shape: QueryShape,
+    answers: readonly { readonly report?: NodeReport }[],
+    at: { readonly begunMs: number; readonly plannedMs: number; readonly readMs: number },
+  ): { readonly report?: QueryReport } {
+    if (!shape.explain) return {};
+    const nowMs = this.#clock.nowMs();
+    return {
+      report: {
+        ...(shape.limit === undefined ? {} : { limit: shape.offset + shape.limit }),
+        nodes: answers.flatMap((answer) => answer.report ?? []),
+        plannedMs: at.plannedMs - at.begunMs,
+        readMs: at.readMs - at.plannedMs,
+        encodedMs: nowMs - at.readMs,
+        totalMs: nowMs - at.begunMs,
+      },
+    };
+  }
+
+  #result(reading: Reading, answer: Omit<QueryResult, "primaryField" | "collection">): QueryResult {
     const { info, schema } = reading.collection;
     return { ...answer, primaryField: primaryKeyOf(schema).name, collection: info };
   }

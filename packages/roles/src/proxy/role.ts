@@ -50,7 +50,7 @@ class Proxy implements ProxyContract {
     this.#writes = new WriteTask(world, engine, this.#cache);
     this.#searches = new SearchTask(engine, this.#cache, reads, world.clock);
     this.#hybrids = new HybridTask(engine, this.#cache, reads, this.#searches, world.clock);
-    this.#queries = new QueryTask(engine, this.#cache, reads);
+    this.#queries = new QueryTask(engine, this.#cache, reads, world.clock);
     this.#deletes = new DeleteTask({
       world,
       engine,

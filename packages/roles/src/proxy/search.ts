@@ -147,7 +147,7 @@ export class SearchTask {
       metric: target.metric,
       placeholders: query.value.bytes,
       nq: query.value.nq,
-      topK: shape.offset + shape.limit,
+      topK: Math.min(shape.offset + shape.limit, shape.rangeHitsMax ?? WINDOW_MAX),
       filter: filter.kind === "program" ? filter.bytes : undefined,
       params: shape.indexParams,
       radius: shape.bounds.radius,

@@ -58,9 +58,9 @@ function serve(world: World, engine: NativeEngine, residents: ResidentSegments):
       const { responseBytesMax } = world.limits;
       return found.ok ? querySegments(engine, { segments: found.value, snapshot }, plan, responseBytesMax) : found;
     },
-    async count(segments, filter, snapshot) {
+    async count(segments, plan, snapshot) {
       const found = residents.findReadable(segments);
-      return found.ok ? countSegments(engine, { segments: found.value, snapshot }, filter) : found;
+      return found.ok ? countSegments(engine, { segments: found.value, snapshot }, plan) : found;
     },
     async retrieve(segments, hits, fields) {
       const found = residents.find(segments);

@@ -2,9 +2,10 @@
  * Answers reads for the node's shards: waits for the tick, holds the views, asks growing segments here and sealed
  * ones on their query nodes, and merges.
  */
-import type { QueryNodeContract } from "@elanus/model/contract/query-node";
-import type { RowsAnswer, SearchAnswer } from "@elanus/model/contract/streaming-node";
+import type { CountPlan, QueryNodeContract } from "@elanus/model/contract/query-node";
+import type { CountAnswer, RowsAnswer, SearchAnswer } from "@elanus/model/contract/streaming-node";
 import type { DbError } from "@elanus/model/error";
+import type { NodeReport, SegmentReport } from "@elanus/model/explain";
 import type { FieldId, PinId, SegmentId } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { QueryPlan, ReadScope, SearchPlan } from "@elanus/model/plan";
@@ -65,21 +66,18 @@ export class Delegate {
       there: (node, segments, snapshot) => node.search(segments, plan, snapshot),
     });
     if (!read.ok) return read;
-    const { parts, snapshot, waitedMs, readMs } = read.value;
+    const { parts, snapshot } = read.value;
     const { clock } = this.#context.world;
     const begunMs = clock.nowMs();
     const found = parts.map((part) => part.hits);
     const hits = reduceHits(engine, found, plan.topK, plan.metric);
     if (!hits.ok) return hits;
-    if (plan.explain !== true) return succeed({ hits: hits.value, snapshot });
-    const report = {
-      shards: owned.map(({ shard }) => shard.id),
-      waitedMs,
-      searchedMs: readMs,
-      reducedMs: clock.nowMs() - begunMs,
-      segments: parts.flatMap((part) => part.reports ?? []),
-    };
-    return succeed({ hits: hits.value, snapshot, report });
+    const report = reportOf(owned, plan, read.value);
+    return succeed({
+      hits: hits.value,
+      snapshot,
+      ...(report === undefined ? {} : { report: { ...report, reducedMs: clock.nowMs() - begunMs } }),
+    });
   }
 
   async query(owned: readonly OwnedShard[], scope: ReadScope, plan: QueryPlan): Promise<Outcome<RowsAnswer>> {
@@ -89,22 +87,23 @@ export class Delegate {
       here: (segments, snapshot) => querySegments(engine, { segments, snapshot }, plan, responseBytesMax),
       there: (node, segments, snapshot) => node.query(segments, plan, snapshot),
     });
-    return read.ok ? succeed({ rows: read.value.parts, snapshot: read.value.snapshot }) : read;
+    if (!read.ok) return read;
+    const { parts, snapshot } = read.value;
+    const report = reportOf(owned, plan, read.value);
+    const rows = parts.map((part) => part.rows);
+    return succeed({ rows, snapshot, ...(report === undefined ? {} : { report }) });
   }
 
-  async count(
-    owned: readonly OwnedShard[],
-    scope: ReadScope,
-    filter: Uint8Array | undefined,
-  ): Promise<Outcome<{ count: bigint; snapshot: Timestamp }>> {
+  async count(owned: readonly OwnedShard[], scope: ReadScope, plan: CountPlan): Promise<Outcome<CountAnswer>> {
     const { engine } = this.#context;
     const read = await this.#read(owned, scope, {
-      here: (segments, snapshot) => countSegments(engine, { segments, snapshot }, filter),
-      there: (node, segments, snapshot) => node.count(segments, filter, snapshot),
+      here: (segments, snapshot) => countSegments(engine, { segments, snapshot }, plan),
+      there: (node, segments, snapshot) => node.count(segments, plan, snapshot),
     });
     if (!read.ok) return read;
-    const count = read.value.parts.reduce((sum, part) => sum + part, 0n);
-    return succeed({ count, snapshot: read.value.snapshot });
+    const report = reportOf(owned, plan, read.value);
+    const count = read.value.parts.reduce((sum, part) => sum + part.count, 0n);
+    return succeed({ count, snapshot: read.value.snapshot, ...(report === undefined ? {} : { report }) });
   }
 
   async retrieve(id: PinId, hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<readonly Uint8Array[]>> {
@@ -273,6 +272,18 @@ export class Delegate {
     await Promise.race([shard.changed.wait(), timers.sleep(leftMs, over.signal)]);
     over.abort();
   }
+}
+
+/** The node's account of a read, when the plan asks to explain. */
+function reportOf(
+  owned: readonly OwnedShard[],
+  { explain }: { readonly explain?: boolean | undefined },
+  { parts, waitedMs, readMs }: PartsRead<{ readonly reports?: readonly SegmentReport[] }>,
+): NodeReport | undefined {
+  if (explain !== true) return undefined;
+  const shards = owned.map(({ shard }) => shard.id);
+  const segments = parts.flatMap((part) => part.reports ?? []);
+  return { shards, waitedMs, searchedMs: readMs, reducedMs: 0, segments };
 }
 
 function nativeOf(segments: readonly GrowingSegment[]): readonly NativeSegment[] {

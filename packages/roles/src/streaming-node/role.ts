@@ -217,10 +217,10 @@ class StreamingNode implements StreamingNodeContract {
 
   count(
     scope: Parameters<StreamingNodeContract["count"]>[0],
-    filter: Uint8Array | undefined,
+    plan: Parameters<StreamingNodeContract["count"]>[1],
   ): ReturnType<StreamingNodeContract["count"]> {
     const { shards, deadlineMs } = scope;
-    const read = this.#onShards(shards, deadlineMs, (owned) => this.#delegate.count(owned, scope, filter));
+    const read = this.#onShards(shards, deadlineMs, (owned) => this.#delegate.count(owned, scope, plan));
     return this.#context.metrics.timed("count", read);
   }
 

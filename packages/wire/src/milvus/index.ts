@@ -177,7 +177,7 @@ function describe(progress: IndexProgress, info: CollectionInfo): Init<milvus.In
   return {
     indexName: index.name,
     indexID: index.id,
-    params: withNote(index.userParams),
+    params: withNote(index),
     fieldName: info.schema.fields.find((f) => f.id === index.field)?.name ?? "",
     indexedRows: BigInt(progress.indexedRows),
     totalRows: BigInt(progress.totalRows),
@@ -187,9 +187,10 @@ function describe(progress: IndexProgress, info: CollectionInfo): Init<milvus.In
   };
 }
 
-function withNote(params: IndexInfo["userParams"]): IndexInfo["userParams"] {
-  const note = servingNote(params.find((param) => param.key === "index_type")?.value ?? "");
-  return note === undefined ? params : [...params, { key: "note", value: note }];
+function withNote({ type, userParams }: IndexInfo): IndexInfo["userParams"] {
+  const asked = userParams.find((param) => param.key === "index_type")?.value ?? "";
+  const note = servingNote(asked, type);
+  return note === undefined ? userParams : [...userParams, { key: "note", value: note }];
 }
 
 function invalid(message: string): Outcome<never> {

@@ -1,12 +1,13 @@
 /** Query: rows by filter. */
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { Query } from "@elanus/model/contract/proxy";
+import type { QueryReport } from "@elanus/model/explain";
 import type * as milvus from "../gen/milvus.ts";
 import { type Call, type Handler, refOf } from "./call.ts";
 import { consistencyOf } from "./consistency.ts";
 import { toMap } from "./key-values.ts";
 import { contextOf } from "./search.ts";
-import { statusOf, success } from "./status.ts";
+import { type StatusMessage, statusOf, success } from "./status.ts";
 import { filterOf } from "./templates.ts";
 
 export const query: Handler<milvus.QueryRequest, milvus.QueryResults> = async (request, call) => {
@@ -14,9 +15,9 @@ export const query: Handler<milvus.QueryRequest, milvus.QueryResults> = async (r
   if (!converted.ok) return converted;
   const answer = await call.env.proxy.query(converted.value, "message", call.deadlineMs);
   if (!answer.ok) return succeed({ status: statusOf(answer.error, contextOf(answer.error, "failed to query")) });
-  const { columns, outputFields, primaryField, sessionTimestamp } = answer.value;
+  const { columns, outputFields, primaryField, sessionTimestamp, report } = answer.value;
   return succeed({
-    status: success,
+    status: report === undefined ? success : explained(report),
     fieldsData: columns,
     collectionName: request.collectionName,
     outputFields,
@@ -24,6 +25,11 @@ export const query: Handler<milvus.QueryRequest, milvus.QueryResults> = async (r
     primaryFieldName: primaryField,
   });
 };
+
+/** Success with the account of the query. */
+function explained(report: QueryReport): StatusMessage {
+  return { ...success, extraInfo: new Map([["explain", JSON.stringify(report)]]) };
+}
 
 function toQuery(request: milvus.QueryRequest, call: Call): Outcome<Query> {
   const ref = refOf(call, request.dbName, request.collectionName);

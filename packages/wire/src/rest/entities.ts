@@ -124,9 +124,11 @@ async function runQuery(
   const request = { ...ref.value, partitions, filter, outputFields, params, consistency };
   const answer = await call.env.proxy.query(request, call.int64AsText ? "jsonText" : "json", call.deadlineMs);
   if (!answer.ok) return failed(answer.error);
+  const { columns, report } = answer.value;
+  const explanation = report === undefined ? {} : { explain: report as unknown as Json };
   return done({
-    data: { raw: answer.value.columns.length === 0 ? [new TextEncoder().encode("[]")] : answer.value.columns },
-    extra: costless,
+    data: { raw: columns.length === 0 ? [new TextEncoder().encode("[]")] : columns },
+    extra: { ...costless, ...explanation },
   });
 }
 
@@ -137,6 +139,7 @@ const query: Endpoint = (body, call) => {
   const limit = body.integer("limit", LIMIT_DEFAULT);
   const offset = body.integer("offset");
   const consistency = consistencyIn(body);
+  const explain = body.boolean("explain");
   const grouped = body.list("orderByFields").length + body.list("groupByFields").length > 0;
   return async () => {
     if (!consistency.ok) return consistency;
@@ -144,14 +147,8 @@ const query: Endpoint = (body, call) => {
     const filter = filterIn(text, exprParams);
     if (!filter.ok) return filter;
     const counting = read.outputFields.length === 1 && read.outputFields[0] === "count(*)";
-    const params = new Map(
-      counting
-        ? []
-        : ([
-            ["limit", String(limit)],
-            ["offset", String(offset)],
-          ] as const),
-    );
+    const params = new Map(explain ? [["explain", "true"]] : []);
+    if (!counting) params.set("limit", String(limit)).set("offset", String(offset));
     return runQuery({ ...read, consistency: consistency.value }, filter.value, params, call);
   };
 };

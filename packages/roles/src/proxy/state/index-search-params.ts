@@ -5,6 +5,9 @@ import { refuse } from "./flat-params.ts";
 import { flagParam, INT_MAX, integerParam, numberInRange, type Checked, type Given } from "./index-search-values.ts";
 
 const FLOAT_MAX = 3.402_823_466_385_288_6e38;
+/** Effort of what AUTOINDEX has chosen (docs/decisions/0015-automatic-index.md). */
+const AUTOMATIC_EF = 64;
+const AUTOMATIC_PROBES = 64;
 const NPROBE_MAX = 65_536;
 const SPARSE_ALGORITHMS = ["TAAT_NAIVE", "DAAT_WAND", "DAAT_MAXSCORE", "BLOCK_MAX_MAXSCORE", "BLOCK_MAX_WAND", "SINDI"];
 
@@ -14,11 +17,14 @@ export function indexSearchParams(
   topK: number,
   iterates = false,
 ): Outcome<Checked> {
-  const width = index.params["mh_element_bit_width"];
   const checked = ownParams(index, given, topK, iterates);
-  if (!checked.ok || typeof width !== "number") return checked;
-  // Rows that are not indexed yet are compared by the same width.
-  return succeed({ ...checked.value, mh_element_bit_width: width });
+  if (!checked.ok) return checked;
+  // Rows that are not indexed yet are compared by the same elements and found by the same bands.
+  const kept = ["mh_element_bit_width", "mh_lsh_band"].flatMap((key) => {
+    const value = index.params[key];
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  return succeed({ ...checked.value, ...Object.fromEntries(kept) });
 }
 
 function ownParams(
@@ -28,15 +34,22 @@ function ownParams(
   iterates: boolean,
 ): Outcome<Checked> {
   const automatic = index.userParams.some((param) => param.key === "index_type" && param.value === "AUTOINDEX");
-  // The engine chooses the effort of an index that it has chosen.
+  // Which type a segment got is known there only: each reads the effort that is its own.
+  if (index.type === "AUTOINDEX") return succeed({ ef: Math.max(topK, AUTOMATIC_EF), nprobe: AUTOMATIC_PROBES });
   if (automatic && index.type !== "MINHASH_LSH") return succeed({});
+  if (index.userParams.some((param) => param.key === "index_type" && param.value === "GPU_CAGRA")) {
+    return iterates ? refuse("search iterator is not implemented for index GPU_CAGRA") : cagraParams(given, topK);
+  }
   switch (index.type) {
     case "HNSW":
-      return graphParams(given, topK);
+      return graphParams(given, topK, iterates);
     case "HNSW_SQ":
     case "HNSW_PQ":
     case "HNSW_PRQ":
-      return both(graphParams(given, topK), optional(numberInRange(given, "refine_k", 1, FLOAT_MAX), "refine_k"));
+      return both(
+        graphParams(given, topK, iterates),
+        optional(numberInRange(given, "refine_k", 1, FLOAT_MAX), "refine_k"),
+      );
     case "DISKANN":
     case "AISAQ":
       return diskParams(index.type, given, topK);
@@ -58,12 +71,44 @@ function ownParams(
   }
 }
 
-function graphParams(given: Given, topK: number): Outcome<Checked> {
+function graphParams(given: Given, topK: number, iterates: boolean): Outcome<Checked> {
   const ef = integerParam(given, "ef", 1, INT_MAX);
-  if (ef.ok && ef.value !== undefined && ef.value < topK) {
-    return refuse(`ef(${ef.value}) should be larger than k(${topK})`);
+  if (!ef.ok) return ef;
+  if (ef.value !== undefined && ef.value < topK) return refuse(`ef(${ef.value}) should be larger than k(${topK})`);
+  const seed = integerParam(given, "seed_ef", 1, INT_MAX);
+  if (!seed.ok) return seed;
+  // An iterator's pages are searches of their own here, each as wide as the seed.
+  const seeded = iterates && seed.value !== undefined ? Math.max(seed.value, ef.value ?? topK) : ef.value;
+  return together({
+    ef: succeed(seeded),
+    disable_fallback_brute_force: flagParam(given, "disable_fallback_brute_force"),
+  });
+}
+
+/** CAGRA's internal list is the graph's search width; it always holds whole blocks of 32 (contract/indexes.md 15). */
+function cagraParams(given: Given, topK: number): Outcome<Checked> {
+  if (given["radius"] !== undefined) return refuse("range search is not implemented for index GPU_CAGRA");
+  const checked = together({
+    itopk_size: integerParam(given, "itopk_size", 1, INT_MAX),
+    search_width: integerParam(given, "search_width", 1, INT_MAX),
+    ef: integerParam(given, "ef", 1, INT_MAX),
+    min_iterations: integerParam(given, "min_iterations", 0, INT_MAX),
+    max_iterations: integerParam(given, "max_iterations", 0, INT_MAX),
+    team_size: integerParam(given, "team_size", 0, 32),
+    num_random_samplings: integerParam(given, "num_random_samplings", 1, INT_MAX),
+    refine_ratio: numberInRange(given, "refine_ratio", 1, FLOAT_MAX),
+  });
+  if (!checked.ok) return checked;
+  const { itopk_size: list, search_width: width, ef, team_size: team = 0 } = checked.value;
+  if (![0, 2, 4, 8, 16, 32].includes(Number(team))) {
+    return refuse(`team_size(${Number(team)}) should be one of 0, 2, 4, 8, 16, 32`);
   }
-  return optional(ef, "ef");
+  if (ef !== undefined && Number(ef) < topK) return refuse(`ef(${Number(ef)}) should be larger than k(${topK})`);
+  const blocks = Math.max(Math.ceil(Number(list ?? Math.max(topK, 64)) / 32), Number(width ?? Math.ceil(topK / 32)));
+  if (blocks * 32 < topK) {
+    return refuse(`max((itopk_size + 31)// 32, search_width) * 32< topk: ${blocks * 32} < ${topK}`);
+  }
+  return succeed({ ef: Number(ef ?? blocks * 32) });
 }
 
 function diskParams(type: string, given: Given, topK: number): Outcome<Checked> {

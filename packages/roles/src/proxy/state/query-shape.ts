@@ -11,6 +11,7 @@ export interface QueryShape {
   readonly offset: number;
   readonly iterator: boolean;
   readonly ignoreGrowing: boolean;
+  readonly explain: boolean;
 }
 
 export function queryShape(params: SearchParams, collection: CollectionId, counting: boolean): Outcome<QueryShape> {
@@ -21,8 +22,9 @@ export function queryShape(params: SearchParams, collection: CollectionId, count
   }
   const ignoreGrowing = parseFlag(textParam(params, "ignore_growing") ?? "false");
   if (ignoreGrowing === undefined) return refuse("parse ignore growing field failed");
+  const common = { iterator, ignoreGrowing, explain: isTrue(params, "explain") };
   const text = textParam(params, "limit");
-  if (text === undefined) return succeed({ offset: 0, iterator, ignoreGrowing });
+  if (text === undefined) return succeed({ offset: 0, ...common });
   if (counting) return refuse("count entities with pagination is not allowed");
   const limit = Number(text);
   if (!Number.isInteger(limit) || limit <= 0) return refuse(`limit [${text}] is invalid, should be greater than 0`);
@@ -35,5 +37,5 @@ export function queryShape(params: SearchParams, collection: CollectionId, count
         `but got ${offset + limit}`,
     );
   }
-  return succeed({ limit, offset, iterator, ignoreGrowing });
+  return succeed({ limit, offset, ...common });
 }

@@ -101,13 +101,54 @@ describe("search shape", () => {
         indexParams: '{"drop_ratio_search":0.2,"dim_max_score_ratio":1.05,"refine_factor":2,"search_algo":"SINDI"}',
       },
     });
+    const graph = '{"ef":32,"seed_ef":"64","disable_fallback_brute_force":"True"}';
+    expect(search({ topk: "1", params: graph })).toMatchObject({
+      value: { indexParams: '{"ef":32,"disable_fallback_brute_force":true}' },
+    });
+    expect(search({ topk: "1", params: graph, iterator: "True" })).toMatchObject({
+      value: { indexParams: '{"ef":64,"disable_fallback_brute_force":true}' },
+    });
+    const range = '{"radius":9,"range_search_k":5}';
+    expect(search({ topk: "8", params: range })).toMatchObject({ value: { rangeHitsMax: 5 } });
+    expect(search({ topk: "8", params: '{"range_search_k":0}' })).toMatchObject({ ok: true });
     const minHash = '{"mh_search_with_jaccard":"True","refine_k":3}';
     expect(search({ topk: "1", params: minHash }, "MINHASH_LSH", "MHJACCARD")).toMatchObject({
       value: { indexParams: '{"mh_search_with_jaccard":true,"refine_k":3}' },
     });
   });
 
+  it("what AUTOINDEX has chosen gets the effort of each type", () => {
+    expect(search({ topk: "100", params: '{"ef":7}' }, "AUTOINDEX")).toMatchObject({
+      value: { indexParams: '{"ef":100,"nprobe":64}' },
+    });
+  });
+
+  it.each<[string, string]>([
+    ["{}", '{"ef":64}'],
+    ['{"itopk_size":100}', '{"ef":128}'],
+    ['{"search_width":8}', '{"ef":256}'],
+    ['{"ef":70,"team_size":8}', '{"ef":70}'],
+    ['{"itopk_size":16,"search_width":1}', "max((itopk_size + 31)// 32, search_width) * 32< topk"],
+    ['{"team_size":3}', "team_size(3)"],
+    ['{"radius":3}', "range search is not implemented for index GPU_CAGRA"],
+  ])("CAGRA's %s is %s", (params, expected) => {
+    const index = { type: "HNSW", params: {}, userParams: [{ key: "index_type", value: "GPU_CAGRA" }] };
+    const shape = searchShape({
+      params: new Map([
+        ["topk", "40"],
+        ["params", params],
+      ]),
+      collection,
+      metric: "L2",
+      index,
+    });
+    if (shape.ok) expect(shape.value.indexParams).toBe(expected);
+    else expect(shape.error).toMatchObject({ message: expect.stringContaining(expected) });
+  });
+
   it.each<[string, string, string]>([
+    ["HNSW", '{"radius":1,"range_search_k":0}', "should be -1 or at least 1"],
+    ["HNSW", '{"disable_fallback_brute_force":2}', "should be a boolean"],
     ["SPARSE_WAND", '{"search_algo":"best"}', "search_algo best not found or not supported"],
     ["SPARSE_WAND", '{"refine_factor":0}', "Out of range in json: param 'refine_factor' (0)"],
     ["SPARSE_WAND", '{"dim_max_score_ratio":2}', "should be in range [0.500000, 1.300000]"],
@@ -128,7 +169,10 @@ describe("query shape", () => {
 
   it("reads limit and offset; an offset alone counts for nothing", () => {
     expect(query({ limit: "3", offset: "4" })).toMatchObject({ ok: true, value: { limit: 3, offset: 4 } });
-    expect(query({ offset: "4" })).toEqual({ ok: true, value: { offset: 0, iterator: false, ignoreGrowing: false } });
+    expect(query({ offset: "4" })).toEqual({
+      ok: true,
+      value: { explain: false, offset: 0, iterator: false, ignoreGrowing: false },
+    });
   });
 
   it.each<[Flat, boolean, string]>([

@@ -15,6 +15,7 @@ import {
   WINDOW_MAX,
 } from "./flat-params.ts";
 import { indexSearchParams } from "./index-search-params.ts";
+import { INT_MAX, integerParam } from "./index-search-values.ts";
 
 export interface SearchShape {
   readonly limit: number;
@@ -25,6 +26,8 @@ export interface SearchShape {
   /** `hints: iterative_filter`. */
   readonly filterLate: boolean;
   readonly explain: boolean;
+  /** Range search: most hits of one query (`range_search_k`). */
+  readonly rangeHitsMax: number | undefined;
   /** Checked index parameters as JSON. */
   readonly indexParams: string;
   readonly bounds: Pick<SearchPlan, "radius" | "rangeFilter" | "afterScore">;
@@ -49,7 +52,10 @@ export interface ShapeInput {
 const INDEX_KEYS = [
   "radius",
   "range_filter",
+  "range_search_k",
   "ef",
+  "seed_ef",
+  "disable_fallback_brute_force",
   "nprobe",
   "drop_ratio_search",
   "dim_max_score_ratio",
@@ -78,6 +84,8 @@ export function searchShape(input: ShapeInput): Outcome<SearchShape> {
   if (!inner.ok) return inner;
   const bounds = boundsOf(inner.value, input.metric, iterator.value?.lastBound);
   if (!bounds.ok) return bounds;
+  const rangeHits = rangeHitsMax(inner.value);
+  if (!rangeHits.ok) return rangeHits;
   const topK = page.value.limit + page.value.offset;
   const checked = indexSearchParams(input.index, inner.value, topK, iterator.value !== undefined);
   if (!checked.ok) return checked;
@@ -90,6 +98,7 @@ export function searchShape(input: ShapeInput): Outcome<SearchShape> {
     explain: explainOf(params, inner.value),
     indexParams: JSON.stringify(checked.value),
     bounds: bounds.value,
+    rangeHitsMax: rangeHits.value,
     iterator: iterator.value,
   });
 }
@@ -176,6 +185,15 @@ function mergedParams(params: SearchParams): Outcome<Readonly<Record<string, unk
     return refuse(`hints: ${String(hints)} not supported`);
   }
   return succeed(merged);
+}
+
+/** -1, the default, is no bound; searches without a radius do not read it. */
+function rangeHitsMax(inner: Readonly<Record<string, unknown>>): Outcome<number | undefined> {
+  if (inner["radius"] === undefined) return succeed(undefined);
+  const most = integerParam(inner, "range_search_k", -1, INT_MAX);
+  if (!most.ok || most.value === undefined || most.value === -1) return most.ok ? succeed(undefined) : most;
+  if (most.value === 0) return refuse("Out of range in json: param 'range_search_k' (0) should be -1 or at least 1");
+  return most;
 }
 
 /** `explain` is ours, so it may stand wherever a client can put a parameter. */
