@@ -2,9 +2,10 @@
 
 use elanus_index::IndexError;
 use elanus_index::catalog::{self, Index};
+use elanus_index::rtree::RTree;
 use elanus_index::scalar::ScalarIndex;
 use elanus_rows::error::{NativeError, Result};
-use elanus_rows::schema::Schema;
+use elanus_rows::schema::{DataType, Schema};
 
 use crate::accounting::{Account, Kind};
 use crate::file::SegmentFile;
@@ -20,6 +21,7 @@ pub(crate) struct Attached {
 enum Body {
     Vector(Index),
     Scalar(Box<ScalarIndex>),
+    Spatial(Box<RTree>),
 }
 
 impl Attached {
@@ -33,6 +35,10 @@ impl Attached {
             let index = catalog::open(storage).map_err(wrong)?;
             let bytes = index.memory_bytes();
             (Body::Vector(index), bytes)
+        } else if of.data_type == DataType::Geometry {
+            let tree = RTree::open(storage).map_err(wrong)?;
+            let bytes = tree.memory_bytes();
+            (Body::Spatial(Box::new(tree)), bytes)
         } else {
             let index = ScalarIndex::open(storage).map_err(wrong)?;
             let bytes = index.memory_bytes();
@@ -44,14 +50,21 @@ impl Attached {
     pub(crate) fn vector(&self) -> Option<&Index> {
         match &self.body {
             Body::Vector(index) => Some(index),
-            Body::Scalar(_) => None,
+            Body::Scalar(_) | Body::Spatial(_) => None,
         }
     }
 
     pub(crate) fn scalar(&self) -> Option<&ScalarIndex> {
         match &self.body {
-            Body::Vector(_) => None,
+            Body::Vector(_) | Body::Spatial(_) => None,
             Body::Scalar(index) => Some(index),
+        }
+    }
+
+    pub(crate) fn tree(&self) -> Option<&RTree> {
+        match &self.body {
+            Body::Spatial(tree) => Some(tree),
+            Body::Vector(_) | Body::Scalar(_) => None,
         }
     }
 
@@ -63,7 +76,7 @@ impl Attached {
 
     /// Rows that the index covers, where it says so.
     pub(crate) fn row_count(&self) -> Option<usize> {
-        self.scalar().map(ScalarIndex::row_count)
+        self.scalar().map(ScalarIndex::row_count).or_else(|| self.tree().map(RTree::row_count))
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -3,9 +3,11 @@
 use elanus_filter::json_keys::{Cast, JsonKeys, JsonPath};
 use elanus_index::catalog::{self, Rows};
 use elanus_index::progress::Progress;
+use elanus_index::rtree::{self, Rectangle};
 use elanus_index::scalar::{self, JsonSource, ScalarRows, ScalarType, Scalars};
 use elanus_rows::column::{Bits, Column, Values};
 use elanus_rows::error::{NativeError, Result};
+use elanus_rows::geometry::{self, Bounds};
 use elanus_rows::schema::{DataType, Field};
 
 use crate::attached::index_error;
@@ -49,6 +51,9 @@ pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Pro
 
 fn build_scalar(column: &Column, field: &Field, request: &BuildRequest<'_>, progress: &Progress) -> Result<Vec<u8>> {
     let failed = |e| index_error("index", e);
+    if field.data_type == DataType::Geometry {
+        return build_tree(column, progress);
+    }
     let of = ScalarType::parse(request.index_type, request.params).map_err(failed)?;
     let validity = column.validity.as_ref().map(Bits::words);
     if field.data_type == DataType::Json {
@@ -61,6 +66,21 @@ fn build_scalar(column: &Column, field: &Field, request: &BuildRequest<'_>, prog
     let values = values.ok_or_else(|| unfit(request.index_type, field))?;
     scalar::build(&ScalarRows { row_count: column.len(), values, offsets, validity }, of, None, progress)
         .map_err(failed)
+}
+
+fn build_tree(column: &Column, progress: &Progress) -> Result<Vec<u8>> {
+    let Values::Bytes(geometries) = &column.values else {
+        return Err(NativeError::Internal("a geometry column holds no bytes".into()));
+    };
+    let rectangle = |Bounds { min, max }| [min[0], min[1], max[0], max[1]];
+    let of = |row: usize| geometry::bounds(geometries.get(row)).filter(|_| column.is_valid(row)).map(rectangle);
+    let boxes: Vec<Option<Rectangle>> = (0..column.len()).map(of).collect();
+    let nulls: Option<Vec<u64>> = column.validity.as_ref().map(|valid| {
+        let mut nulls = valid.clone();
+        nulls.not();
+        nulls.words().to_vec()
+    });
+    rtree::build(&boxes, &nulls.unwrap_or_default(), progress).map_err(|e| index_error("index", e))
 }
 
 fn unfit(index_type: &str, field: &Field) -> NativeError {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use elanus_filter::{ColumnSource, ColumnView, Estimate, Program, RunColumn, ScalarIndexes, ViewValues};
+use elanus_index::rtree::RTree;
 use elanus_index::scalar::ScalarIndex;
 use elanus_index::vector::{Element, SparseRows, VectorRows};
 use elanus_rows::column::{Bits, Column, Values};
@@ -174,6 +175,10 @@ struct Indexes(Vec<Arc<Attached>>);
 impl ScalarIndexes for Indexes {
     fn of(&self, field: u32) -> Vec<&ScalarIndex> {
         self.0.iter().filter(|attached| attached.field == field).filter_map(|attached| attached.scalar()).collect()
+    }
+
+    fn tree(&self, field: u32) -> Option<&RTree> {
+        self.0.iter().filter(|attached| attached.field == field).find_map(|attached| attached.tree())
     }
 }
 

@@ -8,8 +8,10 @@ use crate::node::{
 };
 use crate::numbers::{FloatTest, IntSet, IntTest, Operation};
 use crate::reader::{Reader, malformed};
+use crate::spatial::{Relationship, SpatialTest};
 use crate::text::{TextSet, TextTest};
 use elanus_rows::error::{NativeError, Result};
+use elanus_rows::geometry;
 use elanus_rows::schema::{DataType, Field, Schema};
 
 const MAGIC: &[u8; 4] = b"EFLT";
@@ -17,6 +19,9 @@ const VERSION: u8 = 1;
 /// The parser allows 256 operators on a path, and the last may be written as two nodes. Evaluation recurses as deep.
 const DEPTH_MAX: usize = 300;
 const LITERAL_DEPTH_MAX: usize = 64;
+/// Spatial tests that are no relation between two geometries.
+const NEAR: u8 = 7;
+const VALID: u8 = 8;
 
 pub(crate) struct Decoded {
     pub root: Node,
@@ -117,8 +122,35 @@ impl<'a> Decoder<'a> {
             10 => self.pattern(TextTest::regex)?,
             11 => self.columns()?,
             12 => self.contains()?,
+            13 => self.spatial()?,
             other => return Err(malformed(&format!("unknown node {other}"))),
         })
+    }
+
+    /// A relation to a constant geometry, a distance from a point, or validity.
+    fn spatial(&mut self) -> Result<Node> {
+        let number = self.reader.u8()?;
+        let (slot, field) = self.field()?;
+        if field.data_type != DataType::Geometry {
+            return Err(mismatch(&format!("field {} is no geometry", field.name)));
+        }
+        let mut constant = || {
+            let text = self.reader.text()?;
+            geometry::to_wkb(text).map_err(|why| NativeError::InvalidParameter(format!("invalid WKT {text}: {why}")))
+        };
+        let test = match number {
+            NEAR => {
+                let wkb = constant()?;
+                SpatialTest::near(&wkb, self.reader.f64()?)
+            }
+            VALID => Some(SpatialTest::Valid),
+            relation => {
+                let relation = Relationship::from_number(relation).ok_or_else(|| malformed("unknown relation"))?;
+                SpatialTest::relation(relation, &constant()?)
+            }
+        };
+        let test = test.ok_or_else(|| malformed("a constant geometry does not fit"))?;
+        Ok(self.leaf(Source::Column { slot }, Test::Spatial(test)))
     }
 
     /// Operands of `and` and `or`, cheapest first: evaluation stops early where the rest cannot matter.

@@ -1,10 +1,10 @@
 //! Evaluation, 1,024 rows at a time: each node gives the rows that are TRUE and those that are UNKNOWN. Only rows
 //! that can still matter (`wanted`) are looked at where looking is dear.
 
-use crate::index_answers::{IndexAnswer, answer};
+use crate::index_answers::{IndexAnswer, answer, answer_spatial};
 use crate::json;
 use crate::leaf::{test_columns, test_leaf};
-use crate::node::{Node, Path};
+use crate::node::{Leaf, Node, Path, Test};
 use crate::numbers::{CHUNK_ROWS, CHUNK_WORDS, Words};
 use crate::program::Program;
 use crate::source::{BytesSlice, ColumnSource, ColumnView, RunColumn, ScalarIndexes, ScalarSlice, ViewValues};
@@ -117,6 +117,13 @@ impl<'a> Evaluation<'a> {
             Node::Leaf(leaf) => (leaf.id, leaf.source.slot()),
         };
         let own = indexes.map(|indexes| indexes.of(self.program.fields[slot])).unwrap_or_default();
+        if let Node::Leaf(Leaf { test: Test::Spatial(test), .. }) = node {
+            let tree = indexes.and_then(|indexes| indexes.tree(self.program.fields[slot]));
+            let tree = tree.filter(|tree| tree.row_count() == self.source.row_count());
+            self.answers[id] = tree.and_then(|tree| answer_spatial(test, tree));
+            self.reads = true;
+            return;
+        }
         let mut covering = own.into_iter().filter(|index| index.row_count() == self.source.row_count());
         self.answers[id] = covering.find_map(|index| answer(node, index));
         self.reads |= self.answers[id].as_ref().is_none_or(IndexAnswer::is_superset);

@@ -5,8 +5,11 @@ use crate::json_answers;
 use crate::like::LikePattern;
 use crate::node::{Elements, JsonTest, Leaf, Node, Quantifier, Source, Test};
 use crate::numbers::{CHUNK_ROWS, CHUNK_WORDS, FloatTest, IntTest, Words};
+use crate::spatial::SpatialTest;
 use crate::text::TextTest;
+use elanus_index::rtree::RTree;
 use elanus_index::scalar::{Key, ScalarIndex, grams_of};
+use elanus_rows::geometry::Bounds;
 use std::ops::{Bound, Range};
 
 /// What an index knows of all rows of the source, one bit a row.
@@ -72,6 +75,13 @@ pub(crate) fn answer(node: &Node, index: &ScalarIndex) -> Option<IndexAnswer> {
         _ => return None,
     };
     Some(IndexAnswer { row_count, yes, unknown, superset })
+}
+
+/// Rows whose boxes meet what the test asks for. `None`: any row may pass.
+pub(crate) fn answer_spatial(test: &SpatialTest, tree: &RTree) -> Option<IndexAnswer> {
+    let Bounds { min, max } = test.bounds()?;
+    let yes = tree.meeting(&[min[0], min[1], max[0], max[1]]);
+    Some(IndexAnswer { row_count: tree.row_count(), yes, unknown: tree.nulls(), superset: true })
 }
 
 /// Rows that are TRUE.

@@ -61,6 +61,7 @@ fn test_scalars(values: ScalarSlice<'_>, test: &Test, rows: &Words) -> Words {
             rows_where(rows, |row| v.offsets[row + 1] - v.offsets[row] == length && *v.get(row) == **text)
         }
         (ScalarSlice::Bytes(v), Test::Text(test)) => rows_where(rows, |row| test.matches(v.get(row))),
+        (ScalarSlice::Bytes(v), Test::Spatial(test)) => rows_where(rows, |row| test.matches(v.get(row))),
         _ => [0; CHUNK_WORDS],
     }
 }

@@ -17,6 +17,7 @@ mod numbers;
 mod program;
 mod reader;
 pub mod source;
+mod spatial;
 mod text;
 
 #[cfg(test)]

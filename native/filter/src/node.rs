@@ -2,6 +2,7 @@
 
 use crate::json::{Number, Step};
 use crate::numbers::{FloatTest, IntSet, IntTest, Operation};
+use crate::spatial::SpatialTest;
 use crate::text::{TextSet, TextTest};
 use std::cmp::Ordering;
 
@@ -119,6 +120,7 @@ pub(crate) enum Test {
     /// Answers for false and true.
     Bool([bool; 2]),
     Text(TextTest),
+    Spatial(SpatialTest),
     Contains(Elements, Quantifier),
     ArrayEquals(Elements),
     Json {
@@ -203,6 +205,7 @@ impl Leaf {
         let test = match &self.test {
             Test::Int { .. } | Test::Float { .. } | Test::Bool(_) => 1,
             Test::Text(test) => test.cost(),
+            Test::Spatial(_) => 1_000,
             Test::Contains(..) | Test::ArrayEquals(_) => 10,
             Test::Json { test, .. } => match test {
                 JsonTest::Text(test) => test.cost(),

@@ -1,6 +1,7 @@
 //! Where a filter finds its columns. Rows lie in runs (the chunks of a growing segment, one run when sealed); all
 //! fields have the same runs. Views borrow, so that mapped pages and memory columns look alike.
 
+use elanus_index::rtree::RTree;
 use elanus_index::scalar::ScalarIndex;
 use elanus_rows::column::{Bits, Column, Values, VarBytes};
 use elanus_rows::error::NativeError;
@@ -31,6 +32,11 @@ pub trait ColumnSource {
 pub trait ScalarIndexes {
     /// All indexes of a field: a JSON field may have one for each path.
     fn of(&self, field: u32) -> Vec<&ScalarIndex>;
+
+    /// The index of a geometry field.
+    fn tree(&self, _field: u32) -> Option<&RTree> {
+        None
+    }
 }
 
 /// A column of one run: kept by the source, or decoded for this reader.

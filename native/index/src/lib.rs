@@ -12,6 +12,7 @@ mod parallel;
 pub mod params;
 pub mod progress;
 mod quantize;
+pub mod rtree;
 pub mod scalar;
 pub mod sparse;
 pub mod storage;

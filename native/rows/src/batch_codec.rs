@@ -5,7 +5,7 @@ use crate::column::{Batch, Bits, Column, Values};
 use crate::cursor::{Cursor, pad, put_blob, put_numbers, put_var_bytes};
 use crate::error::{NativeError, Result};
 use crate::keys::Keys;
-use crate::schema::{DefaultValue, Field, Schema};
+use crate::schema::{DataType, DefaultValue, Field, Schema};
 
 const MAGIC: [u8; 4] = *b"EROW";
 const VERSION: u8 = 1;
@@ -167,6 +167,7 @@ pub fn repeated(field: &Field, value: &DefaultValue, count: usize) -> Values {
         (Values::Bytes(v), DefaultValue::Text(value)) => {
             (0..count).for_each(|_| v.push(value.as_bytes()));
         }
+        (Values::Bytes(v), DefaultValue::Bytes(value)) => (0..count).for_each(|_| v.push(value)),
         (other, _) => other.push_zeros(count),
     }
     values
@@ -287,6 +288,7 @@ fn check_column(cursor: &Cursor<'_>, field: &Field, column: &Column) -> Result<(
     }
     let text_is_utf8 = match &column.values {
         Values::Bytes(rows) if field.data_type.is_vector() => return rows.iter().try_for_each(check_sparse_row),
+        Values::Bytes(_) if field.data_type == DataType::Geometry => true,
         Values::Bytes(strings) => utf8_by_row(strings),
         Values::Array { elements, .. } => match elements.as_ref() {
             Values::Bytes(strings) => utf8_by_row(strings),

@@ -8,10 +8,13 @@ use serde::{Deserializer, de};
 
 use crate::column::{Values, VarBytes};
 use crate::error::{NativeError, Result};
+use crate::geometry;
 use crate::schema::{DataType, Field, Schema};
 
 const JSON_BYTES_MAX: usize = 65_536;
 const SPARSE_PAIR: usize = 8;
+/// Characters of a wrong geometry that its refusal repeats.
+const GEOMETRY_SHOWN_MAX: usize = 100;
 
 /// Checks the values that were sent for a field.
 pub(crate) fn check_values(schema: &Schema, field: &Field, values: &Values) -> Result<()> {
@@ -80,6 +83,20 @@ fn has_exponent<const N: usize>(data: &[u8], is_full: impl Fn([u8; N]) -> bool) 
 
 fn check_finite_words<const N: usize>(data: &[u8], read: impl Fn([u8; N]) -> f64) -> Result<()> {
     check_finite(data.as_chunks::<N>().0.iter().map(|bytes| read(*bytes)))
+}
+
+/// The WKB of the WKT that was sent for a field.
+pub(crate) fn geometries(field: &Field, texts: &VarBytes) -> Result<VarBytes> {
+    let mut found = VarBytes::default();
+    for (row, text) in texts.iter().enumerate() {
+        let wkb = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned()).and_then(geometry::to_wkb);
+        let refused = |why| {
+            let shown: String = String::from_utf8_lossy(text).chars().take(GEOMETRY_SHOWN_MAX).collect();
+            invalid(format!("invalid Geometry data in row {row} of field {}: {why}: {shown}", field.name))
+        };
+        found.push(&wkb.map_err(refused)?);
+    }
+    Ok(found)
 }
 
 fn check_texts(field: &Field, texts: &VarBytes) -> Result<()> {

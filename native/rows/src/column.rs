@@ -155,7 +155,7 @@ pub enum Values {
     Float(Vec<f32>),
     Double(Vec<f64>),
     /// VarChar (UTF-8), Json (UTF-8 text) and SparseFloatVector (pairs u32 index, f32 value, little-endian,
-    /// ascending).
+    /// ascending), Geometry (WKB).
     Bytes(VarBytes),
     /// One list of elements a row; elements are never null. Row i is `elements[offsets[i]..offsets[i + 1]]`.
     Array {

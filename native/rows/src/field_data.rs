@@ -3,6 +3,7 @@
 
 use crate::column::{Column, Values, VarBytes};
 use crate::error::{NativeError, Result};
+use crate::geometry;
 use crate::proto::{Reader, Wire, Writer, malformed, read_fixed, read_varints};
 use crate::schema::{DataType, Field};
 
@@ -97,6 +98,7 @@ fn kind_name(data_type: DataType) -> &'static str {
         DataType::VarChar => "varchar",
         DataType::Array => "array",
         DataType::Json => "json",
+        DataType::Geometry => "geometry",
         DataType::BinaryVector => "binary vector",
         DataType::FloatVector => "float vector",
         DataType::Float16Vector => "float16 vector",
@@ -117,6 +119,8 @@ fn oneof_number(data_type: DataType) -> u32 {
         DataType::VarChar => 6,
         DataType::Array => 8,
         DataType::Json => 9,
+        // As WKT.
+        DataType::Geometry => 12,
         DataType::FloatVector => VECTOR_FLOAT,
         DataType::BinaryVector => 3,
         DataType::Float16Vector => 4,
@@ -307,6 +311,10 @@ pub(crate) fn write_field_data(writer: &mut Writer, label: Label<'_>, column: &C
 fn write_scalars(writer: &mut Writer, data_type: DataType, element_type: Option<DataType>, values: &Values) {
     writer.message(oneof_number(data_type), |array| match values {
         Values::Array { offsets, elements } => write_lists(array, element_type, offsets, elements),
+        // A null row has an empty slot.
+        Values::Bytes(wkb) if data_type == DataType::Geometry => {
+            wkb.iter().for_each(|row| array.bytes(1, geometry::to_wkt(row).unwrap_or_default().as_bytes()));
+        }
         flat => write_scalar_range(array, flat, 0, flat.len()),
     });
 }

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use crate::batch_codec::{EMPTY_OBJECT, repeated};
-use crate::checks::check_values;
+use crate::checks::{check_values, geometries};
 use crate::column::{Batch, Bits, Column, Values, VarBytes};
 use crate::error::{NativeError, Result};
 use crate::field_data::{Payload, Sent};
 use crate::keys::Keys;
-use crate::schema::{DefaultValue, Field, Schema};
+use crate::schema::{DataType, DefaultValue, Field, Schema};
 
 /// No batch grows beyond this, whatever a small message claims about null rows.
 const BATCH_BYTES_MAX: usize = 2 << 30;
@@ -160,6 +160,9 @@ impl<'s> BatchBuilder<'s> {
             return Ok(filler.gather(&vec![0; self.row_count]));
         };
         check_values(self.schema, field, &values)?;
+        if let (DataType::Geometry, Values::Bytes(texts)) = (field.data_type, &values) {
+            values = Values::Bytes(geometries(field, texts)?);
+        }
         let Some(valid) = valid else {
             check_row_count(field, values.len(), self.row_count)?;
             return Ok(Column { values, validity: None });
@@ -347,6 +350,31 @@ mod tests {
         assert!(refused(&schema, unsent, upsert).contains("must assign pk when upsert, primary field: id"));
         let twice = refused(&schema, &sent.replace('8', "7"), upsert);
         assert_eq!(twice, "duplicate primary keys are not allowed in the same batch");
+    }
+
+    #[test]
+    fn geometries_come_as_text_and_are_kept_as_bytes() {
+        let schema = schema_of(&[
+            (100, "id", 5, json!({})),
+            (101, "place", 24, json!({ "nullable": true, "defaultValue": "POINT (0 0)" })),
+            (102, "area", 24, json!({ "nullable": true })),
+        ]);
+        let sent = r#"[{"id":1,"place":"POINT(1 2)"},{"id":2,"area":"linestring(0 0, 1 1)"}]"#;
+        let batch = from_json(&schema, sent.as_bytes(), WriteOptions::default()).unwrap().batch;
+        let Values::Bytes(places) = &batch.columns[1].values else { panic!("no bytes") };
+        assert_eq!(places.get(0), crate::geometry::to_wkb("POINT (1 2)").unwrap());
+        assert!(!batch.columns[2].is_valid(0));
+        let parts = [whole(&schema, &batch)];
+        let json = String::from_utf8(encode_json(&schema, &parts, &all_fields(&schema)).unwrap()).unwrap();
+        assert!(json.contains(r#""place":"POINT (0 0)","area":"LINESTRING (0 0, 1 1)""#), "{json}");
+        let messages = encode_messages(&schema, &parts, &all_fields(&schema)).unwrap();
+        let messages: Vec<&[u8]> = messages[..2].iter().map(Vec::as_slice).collect();
+        let read = from_field_data(&schema, &messages, 2, WriteOptions::default()).unwrap().batch;
+        assert_eq!(read.columns[1].values, batch.columns[1].values);
+        let bytes = crate::batch_codec::encode_batch(&schema, &batch);
+        assert_eq!(crate::batch_codec::decode_batch(&schema, &bytes).unwrap(), batch);
+        let wrong = refused(&schema, r#"[{"id":1,"place":"POINT (1)"}]"#, WriteOptions::default());
+        assert_eq!(wrong, "invalid Geometry data in row 0 of field place: a number expected at character 9: POINT (1)");
     }
 
     proptest! {

@@ -155,7 +155,7 @@ fn push_value(field: &Field, data_type: DataType, values: &mut Values, value: &R
             v.push(text.as_bytes());
             Ok(())
         }
-        Values::Bytes(v) if data_type == DataType::VarChar => {
+        Values::Bytes(v) if matches!(data_type, DataType::VarChar | DataType::Geometry) => {
             fits(string(text).map(|value| v.push(value.as_bytes())).is_some())
         }
         Values::Bytes(v) => {

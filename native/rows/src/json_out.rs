@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::answer::{members, write_text};
 use crate::column::{Column, Values};
+use crate::geometry;
 use crate::schema::{DataType, Field};
 
 /// Writes rows of some columns as flat objects; keys of `$meta` stand beside the fields.
@@ -61,6 +62,9 @@ impl RowWriter<'_> {
                 out.push(b']');
             }
             Values::Bytes(v) if field.data_type == DataType::Json => out.extend_from_slice(v.get(row)),
+            Values::Bytes(v) if field.data_type == DataType::Geometry => {
+                write_text(out, &geometry::to_wkt(v.get(row)).unwrap_or_default());
+            }
             Values::Bytes(v) if field.data_type == DataType::SparseFloatVector => write_sparse(out, v.get(row)),
             Values::Fixed { width, data } => write_vector(out, field.data_type, &data[row * width..(row + 1) * width]),
             scalar => self.write_scalar(out, scalar, row),

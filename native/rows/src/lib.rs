@@ -11,6 +11,7 @@ pub mod field_data;
 #[cfg(test)]
 mod fixture;
 pub mod gather;
+pub mod geometry;
 pub mod groups;
 pub mod hits;
 pub mod ingest;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::geometry;
+
 /// Milvus's wire numbers of data types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -16,6 +18,7 @@ pub enum DataType {
     VarChar = 21,
     Array = 22,
     Json = 23,
+    Geometry = 24,
     BinaryVector = 100,
     FloatVector = 101,
     Float16Vector = 102,
@@ -39,6 +42,7 @@ impl DataType {
             21 => Self::VarChar,
             22 => Self::Array,
             23 => Self::Json,
+            24 => Self::Geometry,
             100 => Self::BinaryVector,
             101 => Self::FloatVector,
             102 => Self::Float16Vector,
@@ -75,6 +79,8 @@ pub enum DefaultValue {
     Int(i64),
     Float(f64),
     Text(String),
+    /// WKB of a geometry.
+    Bytes(Vec<u8>),
 }
 
 #[derive(Clone, Debug)]
@@ -224,6 +230,9 @@ fn default_of(data_type: DataType, value: &serde_json::Value) -> Result<DefaultV
         }
         DataType::Float | DataType::Double => DefaultValue::Float(value.as_f64().ok_or_else(wrong)?),
         DataType::VarChar => DefaultValue::Text(value.as_str().ok_or_else(wrong)?.to_owned()),
+        DataType::Geometry => {
+            DefaultValue::Bytes(value.as_str().and_then(|text| geometry::to_wkb(text).ok()).ok_or_else(wrong)?)
+        }
         _ => return Err(wrong()),
     })
 }

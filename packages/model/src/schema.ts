@@ -12,6 +12,7 @@ export const DataType = {
   varChar: 21,
   array: 22,
   json: 23,
+  geometry: 24,
   binaryVector: 100,
   floatVector: 101,
   float16Vector: 102,
@@ -41,7 +42,7 @@ export interface FieldSchema {
   readonly partitionKey: boolean;
   readonly clusteringKey: boolean;
   readonly nullable: boolean;
-  /** Already of the field's type: bigint for Int8..Int64, number for Float and Double. */
+  /** Already of the field's type: bigint for Int8..Int64, number for Float and Double, WKT for Geometry. */
   readonly defaultValue?: ScalarValue;
   /** The `$meta` JSON column of a dynamic collection. */
   readonly dynamic: boolean;

@@ -25,6 +25,7 @@ const schema: CollectionSchema = {
     field(105, "j", DataType.json),
     field(106, "floats", DataType.array, { elementType: DataType.float }),
     field(107, "texts", DataType.array, { elementType: DataType.varChar }),
+    field(109, "place", DataType.geometry),
     dynamicField(108 as FieldId),
   ],
 };
@@ -41,6 +42,9 @@ test("each type on the fields it takes", () => {
   for (const type of ["INVERTED", "STL_SORT", "BITMAP", "Trie", "TRIE", "marisa-trie"]) {
     expect(resolve("s", type)).toEqual(["s", "s", type, {}]);
   }
+  expect(resolve("place", "RTREE")).toEqual(["place", "place", "RTREE", {}]);
+  expect(resolve("place", "AUTOINDEX")).toEqual(["place", "place", "RTREE", {}]);
+  expect(resolve("place", "INVERTED")).toBe("INVERTED are not supported on Geometry field");
   expect(resolve("f", "STL_SORT")).toEqual(["f", "f", "STL_SORT", {}]);
   expect(resolve("texts", "BITMAP")).toEqual(["texts", "texts", "BITMAP", {}]);
   expect(resolve("floats", "INVERTED")).toEqual(["floats", "floats", "INVERTED", {}]);

@@ -70,6 +70,7 @@ function refuse(message: string): Failure {
 }
 
 function resolveAutomatic(field: FieldSchema, params: Params): Outcome<Resolved> {
+  if (field.type === DataType.geometry) return succeed({ type: "RTREE", params: {} });
   const fits = checkType("INVERTED", field);
   if (!fits.ok) return fits;
   if (field.type === DataType.bool) return succeed({ type: "BITMAP", params: {} });
@@ -102,6 +103,7 @@ function checkType(type: string, field: FieldSchema): Outcome<void> {
     case "NGRAM":
       return own === DataType.varChar ? ok : refuse("NGRAM are only supported on varchar or json field");
     case "RTREE":
+      if (own === DataType.geometry) return ok;
       return refuse(`RTREE index can only be built on geometry field, got ${typeName(own)}`);
     default:
       return own === DataType.varChar ? ok : refuse("TRIE are only supported on varchar field");

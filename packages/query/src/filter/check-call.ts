@@ -1,23 +1,12 @@
 /** Function forms: the contains family, array_length, string calls; and those that do not work yet (contract 9-16). */
 import { castElements, elementClassOf } from "./cast.ts";
-import type { Node, Operand, Term } from "./program.ts";
+import type { Call, CheckedArgument, Node, Operand, Term } from "./program.ts";
 import { classOf, literalTypeName, typeName, typeNameOf } from "./program.ts";
+import { isSpatial, spatialNode } from "./check-spatial.ts";
 import { FilterRefusal } from "./syntax.ts";
 import type { Literal } from "./syntax.ts";
 import { FILTER_FUNCTIONS } from "@elanus/model/names";
 import { DataType } from "@elanus/model/schema";
-
-export interface CheckedArgument {
-  readonly label?: string;
-  readonly term: Term;
-  readonly text: string;
-}
-
-export interface Call {
-  readonly name: string;
-  readonly args: readonly CheckedArgument[];
-  readonly text: string;
-}
 
 const SAMPLE_MARGIN = 1e-10;
 
@@ -25,7 +14,7 @@ const SAMPLE_MARGIN = 1e-10;
 export function builtinName(name: string): string | undefined {
   const lower = name.toLowerCase();
   if (name !== lower && name !== name.toUpperCase()) return undefined;
-  return BUILTINS.has(lower) || notYet(lower) !== undefined ? lower : undefined;
+  return BUILTINS.has(lower) || isSpatial(lower) || notYet(lower) !== undefined ? lower : undefined;
 }
 
 const CONTAINS: ReadonlyMap<string, "one" | "all" | "any"> = new Map([
@@ -45,25 +34,10 @@ export function notYet(name: string): string | undefined {
   return /^(membership|bloom|roaring)_match$/.test(name) ? name : undefined;
 }
 
-const GEOMETRY: ReadonlyMap<string, string> = new Map([
-  ["st_equals", "STEuqals"],
-  ["st_touches", "STTouches"],
-  ["st_overlaps", "STOverlaps"],
-  ["st_crosses", "STCrosses"],
-  ["st_contains", "STContains"],
-  ["st_intersects", "STIntersects"],
-  ["st_within", "STWithin"],
-  ["st_dwithin", "ST_DWITHIN"],
-  ["st_isvalid", "STIsValid"],
-]);
-
 export function checkCall(call: Call): Term {
-  const geometry = GEOMETRY.get(call.name.toLowerCase());
-  if (geometry !== undefined) {
-    const got = call.args[0]?.text ?? "";
-    throw new FilterRefusal(`${geometry} operation are only supported on geometry fields now, got: ${got}`);
-  }
   const name = builtinName(call.name);
+  const spatial = name === undefined ? undefined : spatialNode(name, call);
+  if (spatial !== undefined) return { kind: "predicate", node: spatial };
   if (name === undefined) return checkGeneric(call);
   if (name === "text_match" || name === "phrase_match") return checkTextMatch(name, call);
   if (name === "random_sample") return checkSample(call);

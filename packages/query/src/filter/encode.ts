@@ -1,5 +1,5 @@
 /** The bytes of a filter program (docs/formats/filter-program.md); `native/filter/src/program.rs` reads them. */
-import type { Comparison, Node, Operand } from "./program.ts";
+import { type Comparison, type Node, type Operand, SPATIAL_RELATIONS } from "./program.ts";
 import type { ArithmeticOperator, Literal } from "./syntax.ts";
 
 const MAGIC = "EFLT";
@@ -22,6 +22,7 @@ const NODE = {
   regex: 10,
   columns: 11,
   contains: 12,
+  spatial: 13,
 } as const;
 const OPERAND = { column: 0, json: 1, element: 2, length: 3, arithmetic: 4 } as const;
 const LITERAL = { bool: 0, int: 1, float: 2, string: 3, array: 4 } as const;
@@ -75,6 +76,12 @@ function writeNode(w: Writer, node: Node): void {
       w.u8(node.mode === "all" ? 1 : 0);
       writeOperand(w, node.operand);
       return writeList(w, node.items);
+    case "spatial":
+      w.u8(SPATIAL_RELATIONS.indexOf(node.relation));
+      w.u32(node.field.id);
+      if (node.relation !== "valid") w.text(node.geometry);
+      if (node.relation === "near") w.f64(node.distance);
+      return;
   }
 }
 

@@ -46,7 +46,30 @@ export type Node =
       readonly mode: "any" | "all";
       readonly operand: Operand;
       readonly items: readonly Literal[];
+    }
+  | {
+      readonly kind: "spatial";
+      readonly relation: SpatialRelation;
+      readonly field: FieldSchema;
+      /** Well-known text; of `valid` empty. */
+      readonly geometry: string;
+      /** Metres; of `near` only. */
+      readonly distance: number;
     };
+
+/** In the order of their numbers in the encoded program. */
+export const SPATIAL_RELATIONS = [
+  "equals",
+  "touches",
+  "overlaps",
+  "crosses",
+  "contains",
+  "intersects",
+  "within",
+  "near",
+  "valid",
+] as const;
+export type SpatialRelation = (typeof SPATIAL_RELATIONS)[number];
 
 /** What a sub-expression is once names are known. */
 export type Term =
@@ -54,6 +77,19 @@ export type Term =
   | { readonly kind: "operand"; readonly operand: Operand }
   | { readonly kind: "predicate"; readonly node: Node }
   | { readonly kind: "time"; readonly word: "iso" | "interval" };
+
+/** A function call whose arguments are checked; `text` is how they were written. */
+export interface CheckedArgument {
+  readonly label?: string;
+  readonly term: Term;
+  readonly text: string;
+}
+
+export interface Call {
+  readonly name: string;
+  readonly args: readonly CheckedArgument[];
+  readonly text: string;
+}
 
 /** How the values of an operand compare. */
 export type ValueClass = "bool" | "int" | "float" | "string" | "json" | "array" | "vector";
@@ -107,6 +143,7 @@ const TYPE_NAMES: ReadonlyMap<DataType, string> = new Map([
   [DataType.varChar, "VarChar"],
   [DataType.array, "Array"],
   [DataType.json, "JSON"],
+  [DataType.geometry, "Geometry"],
   [DataType.binaryVector, "BinaryVector"],
   [DataType.floatVector, "FloatVector"],
   [DataType.float16Vector, "Float16Vector"],

@@ -33,7 +33,7 @@ const refused: readonly (readonly [string, Field])[] = [
     "type (Int32) of field (n) is not equal to the type(VarChar) of default_value",
     { name: "n", dataType: DataType.Int32, defaultValue: { stringData: "x" } },
   ],
-  ["a field of type Geometry is not implemented yet", { name: "g", dataType: DataType.Geometry }],
+  ["a field of type Timestamptz is not implemented yet", { name: "t", dataType: DataType.Timestamptz }],
 ];
 
 describe("refused schemas", () => {

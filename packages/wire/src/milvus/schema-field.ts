@@ -38,7 +38,8 @@ function typeProblem(field: schema.FieldSchema): DbError | undefined {
   const { dataType: type, elementType: element } = field;
   if (type === 0) return invalid("data type None is not valid");
   if (type === 20) return invalid("string data type not supported yet, please use VarChar type instead");
-  if (type !== DataType.array || isSupportedType(element)) return undefined;
+  if (type !== DataType.array) return undefined;
+  if (isSupportedType(element) && element !== DataType.geometry) return undefined;
   return invalid(`element type ${typeName(element)} is not supported`);
 }
 
@@ -95,6 +96,7 @@ function valueOfType(given: schema.ValueField, type: number): ScalarValue | unde
     case DataType.double:
       return given.doubleData;
     case DataType.varChar:
+    case DataType.geometry:
       return given.stringData;
     default:
       return undefined;

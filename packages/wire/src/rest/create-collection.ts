@@ -284,7 +284,8 @@ function defaultValue(given: Json | undefined, type: number): RestOutcome<Init<s
   const bad = invalid(`convert defaultValue fail, err: ${textOf(given)}`);
   const { DataType } = schema;
   if (type === DataType.Bool) return typeof given === "boolean" ? done({ boolData: given }) : bad;
-  if (type === DataType.VarChar) return typeof given === "string" ? done({ stringData: given }) : bad;
+  if (type === DataType.VarChar || type === DataType.Geometry)
+    return typeof given === "string" ? done({ stringData: given }) : bad;
   if (type === DataType.JSON || type === DataType.Array || type >= 100) return done({ bytesData: new Uint8Array(0) });
   const text = textOf(given);
   if (type === DataType.Int64) return /^-?\d+$/.test(text) ? done({ longData: BigInt.asIntN(64, BigInt(text)) }) : bad;

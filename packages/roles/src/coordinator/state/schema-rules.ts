@@ -7,6 +7,7 @@ import type { FieldId } from "@elanus/model/id";
 import type { Limits } from "@elanus/model/limits";
 import { fieldNameError } from "@elanus/model/names";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
+import { geometryKind } from "@elanus/query/filter/wkt";
 import {
   DataType,
   dynamicField,
@@ -41,7 +42,7 @@ const CLUSTERING_TYPES: ReadonlySet<DataType> = new Set<DataType>([
   DataType.double,
   DataType.varChar,
 ]);
-const DEFAULT_TYPES: ReadonlySet<DataType> = new Set<DataType>([DataType.bool, ...CLUSTERING_TYPES]);
+const DEFAULT_TYPES: ReadonlySet<DataType> = new Set<DataType>([DataType.bool, DataType.geometry, ...CLUSTERING_TYPES]);
 
 export function checkSchema(schema: CollectionSchema, limits: Limits): Outcome<CollectionSchema> {
   const fields = schema.fields.filter((field) => !field.dynamic);
@@ -219,7 +220,7 @@ function defaultError(field: FieldSchema): DbError | undefined {
   const wanted =
     field.type === DataType.bool
       ? "boolean"
-      : field.type === DataType.varChar
+      : field.type === DataType.varChar || field.type === DataType.geometry
         ? "string"
         : field.type === DataType.float || field.type === DataType.double
           ? "number"
@@ -229,6 +230,11 @@ function defaultError(field: FieldSchema): DbError | undefined {
       `type (${typeName(field.type)}) of field (${field.name}) is not equal to ` +
         `the type(${typeof value}) of default_value`,
     );
+  }
+  if (field.type === DataType.geometry && typeof value === "string") {
+    return geometryKind(value) !== undefined
+      ? undefined
+      : invalid(`invalid Geometry data in default_value of field ${field.name}: ${value}`);
   }
   return typeof value === "string" ? textDefaultError(field, value) : numberDefaultError(field, value);
 }
