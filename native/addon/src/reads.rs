@@ -8,6 +8,7 @@ use elanus_column::query::{self, QueryRequest};
 use elanus_column::search::{self, SearchRequest};
 use elanus_column::{GroupBy, Segment};
 use elanus_index::progress::Progress;
+use elanus_kernels::give_back_freed_memory;
 use elanus_rows::error::NativeError;
 use elanus_rows::hits::Hits;
 use napi::Env;
@@ -260,7 +261,10 @@ pub fn build_index<'env>(
             params: &build.params,
             threads: build.threads as usize,
         };
-        Ok(build::build_index(&segment, &request, &progress)?.into())
+        let file = build::build_index(&segment, &request, &progress)?;
+        // What a build works with is many times its file.
+        give_back_freed_memory();
+        Ok(file.into())
     })
 }
 

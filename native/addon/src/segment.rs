@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use elanus_column::{FileSource, Segment, SegmentFile};
+use elanus_kernels::give_back_freed_memory;
 use elanus_rows::batch_codec::decode_batch;
 use elanus_rows::error::NativeError;
 use elanus_rows::keys::Keys;
@@ -34,6 +36,9 @@ pub struct ExportedDeletes {
     pub deleted_count: f64,
     pub newest: BigInt,
 }
+
+/// The memory of a segment from here on goes back to the kernel when it is closed.
+const LARGE_BYTES_MIN: usize = 8 << 20;
 
 #[napi(js_name = "Segment")]
 pub struct SegmentHandle {
@@ -203,7 +208,13 @@ impl SegmentHandle {
     /// Running calls keep the memory until they end.
     #[napi]
     pub fn close(&self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(segment) = self.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let was_large = segment.byte_size() >= LARGE_BYTES_MIN;
+        drop(segment);
+        if was_large {
+            // Not on this thread, which has callers waiting; without a thread the memory stays for the next segment.
+            let _ = thread::Builder::new().name("elanus-trim".to_owned()).spawn(give_back_freed_memory);
+        }
     }
 }
 

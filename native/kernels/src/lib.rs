@@ -24,5 +24,5 @@ mod x86;
 pub use bits::BitsetView;
 pub use checksum::crc32c;
 pub use dispatch::{DistanceKernel, Element, Isa, Metric, Scorer};
-pub use memory::{AlignedBuf, FileLock, MappedFile, keep_freed_memory};
+pub use memory::{AlignedBuf, FileLock, MappedFile, give_back_freed_memory, keep_freed_memory};
 pub use postings::PostingKernels;

@@ -6,7 +6,7 @@ mod lock;
 mod mapped;
 
 pub use aligned::AlignedBuf;
-pub use heap::keep_freed_memory;
+pub use heap::{give_back_freed_memory, keep_freed_memory};
 pub use lock::FileLock;
 pub use mapped::MappedFile;
 
