@@ -2,7 +2,7 @@
 /**
  * DISKANN with five times more vectors than memory may hold, beside the device's own limit.
  *
- *   node bench/disk.mjs --source EMBEDDINGS.npy [--rows 400000] [--folder FOLDER] [--seconds 10] [--threads 32] [--rounds 3]
+ *   node bench/disk.mjs --source FILE.npy [--rows N] [--folder FOLDER] [--seconds 10] [--threads 32] [--rounds 3]
  *
  * Builds once into the folder (`--folder`, kept for the next run), then searches in a process whose memory, page cache
  * included, a control group holds to a fifth of the index file. Reads are those that the kernel counts for the process.

@@ -1,5 +1,6 @@
 //! Reads over segments, and index builds.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use elanus_column::build::{self, BuildRequest};
@@ -219,6 +220,18 @@ pub struct BuildObject {
     pub threads: u32,
 }
 
+impl BuildObject {
+    fn request(&self) -> BuildRequest<'_> {
+        BuildRequest {
+            field: self.field,
+            index_type: &self.index_type,
+            metric: self.metric.as_deref().unwrap_or_default(),
+            params: &self.params,
+            threads: self.threads as usize,
+        }
+    }
+}
+
 #[napi(js_name = "Progress")]
 pub struct ProgressHandle {
     progress: Arc<Progress>,
@@ -254,17 +267,35 @@ pub fn build_index<'env>(
     let segment = now(|| segment.segment())?;
     let progress = Arc::clone(&progress.progress);
     pool.run_as(env, Urgency::Background, move || {
-        let request = BuildRequest {
-            field: build.field,
-            index_type: &build.index_type,
-            metric: build.metric.as_deref().unwrap_or_default(),
-            params: &build.params,
-            threads: build.threads as usize,
-        };
-        let file = build::build_index(&segment, &request, &progress)?;
-        // What a build works with is many times its file.
+        let file = build::build_index(&segment, &build.request(), &progress)?;
         give_back_freed_memory();
         Ok(file.into())
+    })
+}
+
+#[napi(object, js_name = "NativeWritten")]
+pub struct WrittenFile {
+    pub bytes: f64,
+    #[napi(js_name = "crc32c")]
+    pub crc32c: u32,
+}
+
+#[napi]
+pub fn build_index_file<'env>(
+    env: &'env Env,
+    pool: &Pool,
+    segment: &SegmentHandle,
+    build: BuildObject,
+    progress: &ProgressHandle,
+    path: String,
+) -> Result<Answer<'env, WrittenFile>, Thrown> {
+    let segment = now(|| segment.segment())?;
+    let progress = Arc::clone(&progress.progress);
+    pool.run_as(env, Urgency::Background, move || {
+        let written = build::build_index_file(&segment, &build.request(), &progress, Path::new(&path))?;
+        // What a build works with is many times its file.
+        give_back_freed_memory();
+        Ok(WrittenFile { bytes: written.bytes as f64, crc32c: written.crc32c })
     })
 }
 

@@ -1,10 +1,15 @@
 //! Builds index files over sealed segments.
 
+use std::fs::File;
+use std::io::Cursor;
+use std::path::Path;
+
 use elanus_filter::json_keys::{Cast, JsonKeys, JsonPath};
-use elanus_index::catalog::{self, Rows};
+use elanus_index::catalog::{self, Rows, Sink};
 use elanus_index::progress::Progress;
 use elanus_index::rtree::{self, Rectangle};
 use elanus_index::scalar::{self, JsonSource, ScalarRows, ScalarType, Scalars};
+use elanus_kernels::{MappedFile, crc32c};
 use elanus_rows::column::{Bits, Column, Values};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::geometry::{self, Bounds};
@@ -31,6 +36,37 @@ pub struct BuildRequest<'a> {
 /// # Errors
 /// The field or a parameter is wrong, the build was cancelled, or a file of the segment turns out damaged.
 pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Progress) -> Result<Vec<u8>> {
+    let mut file = Cursor::new(Vec::new());
+    build_to(&mut file, segment, request, progress)?;
+    Ok(file.into_inner())
+}
+
+/// Size and checksum of a file that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    pub bytes: u64,
+    pub crc32c: u32,
+}
+
+/// Writes the index file at `path`, where no file may be yet, and makes it durable.
+///
+/// # Errors
+/// As [`build_index`]; the file cannot be written.
+pub fn build_index_file(
+    segment: &Segment,
+    request: &BuildRequest<'_>,
+    progress: &Progress,
+    path: &Path,
+) -> Result<Written> {
+    let failed = |e| NativeError::IoFailed(format!("index file: {e}"));
+    let mut file = File::create_new(path).map_err(failed)?;
+    build_to(&mut file, segment, request, progress)?;
+    file.sync_all().map_err(failed)?;
+    let whole = MappedFile::open(path).map_err(failed)?;
+    Ok(Written { bytes: whole.len() as u64, crc32c: crc32c(&whole) })
+}
+
+fn build_to(sink: &mut dyn Sink, segment: &Segment, request: &BuildRequest<'_>, progress: &Progress) -> Result<()> {
     let source = Source::Sealed(segment.as_sealed()?.clone());
     let schema = segment.schema();
     let position = schema.position(request.field);
@@ -38,14 +74,15 @@ pub fn build_index(segment: &Segment, request: &BuildRequest<'_>, progress: &Pro
         position.ok_or_else(|| NativeError::SchemaMismatch(format!("field {} is not in the schema", request.field)))?;
     let field = &schema.fields[position];
     if !field.data_type.is_vector() {
-        return build_scalar(&*source.scalars(schema, position)?, field, request, progress);
+        let file = build_scalar(&*source.scalars(schema, position)?, field, request, progress)?;
+        return sink.write_all(&file).map_err(|e| NativeError::IoFailed(format!("index file: {e}")));
     }
     let vectors = Vectors::new(schema, &source, position, 0, source.rows())?;
     let rows = match field.data_type {
         DataType::SparseFloatVector => Rows::Sparse(&vectors),
         _ => Rows::Dense(&vectors),
     };
-    catalog::build(request.index_type, request.metric, request.params, rows, progress, request.threads)
+    catalog::build_to(sink, request.index_type, request.metric, request.params, rows, progress, request.threads)
         .map_err(|e| index_error("index", e))
 }
 

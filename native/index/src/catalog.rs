@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::binary::{BinaryIvf, MinHashLsh};
 use crate::disk::{self, DiskGraph};
-use crate::format::{self, File, Sink};
+pub use crate::format::Sink;
+use crate::format::{self, File};
 use crate::hnsw::{self, Hnsw};
 use crate::ivf::{self, Ivf};
 use crate::params::Params;

@@ -307,7 +307,7 @@ fn read_entry(bytes: &[u8], index: usize, start: usize) -> Option<(String, Range
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_BYTES, File, write};
+    use super::{BLOCK_BYTES, File, PAGE_BYTES, Part, write, write_parts};
     use crate::storage::Storage;
 
     #[test]
@@ -330,6 +330,29 @@ mod tests {
             let body = vec![7; blocks * BLOCK_BYTES / 8 * 8];
             let file = File::open(Storage::copy_of(&write(&[("body", &body)]).expect("written"))).expect("whole");
             assert_eq!(file.section("body").expect("there").len(), body.len());
+        }
+    }
+
+    #[test]
+    fn pages_start_on_a_page_of_the_file_whatever_lies_before() {
+        let fill = |number: usize, page: &mut [u8]| {
+            assert!(page.iter().all(|&byte| byte == 0));
+            page[7] = (number % 250) as u8 + 1;
+            Ok(())
+        };
+        for count in [0, 1, 2, 254, 255, 256, 257, 512] {
+            for before in [0, 64, 3_700, 3_900, 4_096, BLOCK_BYTES - 64, BLOCK_BYTES] {
+                let before = vec![3; before];
+                let pages = Part::Pages { count, bytes: PAGE_BYTES, fill: &fill };
+                let parts = [("before", Part::Bytes(&before)), ("pages", pages), ("after", Part::Bytes(b"x"))];
+                let file = File::open(Storage::copy_of(&write_parts(&parts).expect("written"))).expect("whole");
+                assert_eq!(file.section("before").expect("there"), before);
+                assert_eq!(file.section("after").expect("there"), b"x");
+                let range = file.range("pages").expect("there");
+                assert!(range.start.is_multiple_of(PAGE_BYTES) && range.len() == count * PAGE_BYTES);
+                let pages = &file.bytes()[range];
+                assert!((0..count).all(|number| pages[number * PAGE_BYTES + 7] == (number % 250) as u8 + 1));
+            }
         }
     }
 

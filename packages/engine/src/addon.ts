@@ -70,6 +70,14 @@ export interface Addon {
     build: NativeBuild,
     progress: NativeProgress,
   ): Native<Uint8Array>;
+  /** As `buildIndex`, but writes the file at `path`, which must not exist, and makes it durable. */
+  buildIndexFile(
+    pool: NativePool,
+    segment: NativeSegment,
+    build: NativeBuild,
+    progress: NativeProgress,
+    path: string,
+  ): Native<NativeWritten>;
   Progress: new () => NativeProgress;
   Listener: OpenNativeListener;
 
@@ -252,6 +260,12 @@ export interface NativeBuild {
   /** Checked build parameters as JSON. */
   readonly params: string;
   readonly threads: number;
+}
+
+/** A file that native code has written. */
+export interface NativeWritten {
+  readonly bytes: number;
+  readonly crc32c: number;
 }
 
 export interface NativeProgress {

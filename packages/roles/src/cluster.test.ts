@@ -438,6 +438,7 @@ function faultyStores(stores: Stores, faults: Faults): Stores {
     list: (prefix) => stores.objects.list(prefix),
     delete: (key) => stores.objects.delete(key),
     localPath: (key) => stores.objects.localPath(key),
+    stage: () => undefined,
   };
   return { log, meta: stores.meta, objects };
 }

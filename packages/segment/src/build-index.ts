@@ -2,8 +2,8 @@
 import type { NativeProgress } from "@elanus/engine/addon";
 import type { BuildIndexJob } from "@elanus/model/contract/data-node";
 import type { SegmentFile } from "@elanus/model/catalog";
-import type { Outcome } from "@elanus/model/outcome";
-import type { ObjectStore } from "@elanus/platform/ports/objects";
+import { type Failure, type Outcome, succeed } from "@elanus/model/outcome";
+import type { ObjectStore, StagedObject } from "@elanus/platform/ports/objects";
 import { segmentFileKey } from "./manifest.ts";
 import { attempt, compileSchema, type NativeEngine } from "./native-engine.ts";
 import { openSealed } from "./sealed.ts";
@@ -31,11 +31,25 @@ export async function buildIndex(
     ...(metric === undefined ? {} : { metric }),
   };
   try {
-    const bytes = await attempt(() => engine.addon.buildIndex(engine.pool, opened.value, build, settings.progress));
-    if (!bytes.ok) return bytes;
     const role = `index:${job.index.id}`;
-    return await putFile(engine, objects, segmentFileKey(job.segment, role, String(job.build)), role, bytes.value);
+    const key = segmentFileKey(job.segment, role, String(job.build));
+    const staged = objects.stage(key);
+    if (staged === undefined) {
+      const bytes = await attempt(() => engine.addon.buildIndex(engine.pool, opened.value, build, settings.progress));
+      return bytes.ok ? await putFile(engine, objects, key, role, bytes.value) : bytes;
+    }
+    const written = await attempt(() =>
+      engine.addon.buildIndexFile(engine.pool, opened.value, build, settings.progress, staged.path),
+    );
+    if (!written.ok) return await discarded(staged, written);
+    const placed = await staged.place();
+    return placed.ok ? succeed({ key, role, ...written.value }) : await discarded(staged, placed);
   } finally {
     opened.value.close();
   }
+}
+
+async function discarded(staged: StagedObject, failure: Failure): Promise<Failure> {
+  await staged.discard();
+  return failure;
 }

@@ -1,4 +1,7 @@
 /** One segment through its whole life with the real engine: what is read never depends on where the rows lie. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { NativeSegment } from "@elanus/engine/addon";
 import { loadAddon } from "@elanus/engine/load";
 import type { IndexInfo, SealedSegmentMeta } from "@elanus/model/catalog";
@@ -6,8 +9,10 @@ import type { BuildId, CollectionId, FieldId, IndexId, PartitionId, SegmentId, S
 import type { Outcome } from "@elanus/model/outcome";
 import { type CollectionSchema, DataType, encodeSchema, type FieldSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
+import { nodeDisk } from "@elanus/platform/drivers/disk/node";
+import { openFileObjects } from "@elanus/platform/drivers/objects/file";
 import { memoryObjects } from "@elanus/platform/drivers/objects/memory";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { buildIndex } from "./build-index.ts";
 import { compactSegments } from "./compact.ts";
 import { GrowingSegment } from "./growing.ts";
@@ -150,6 +155,24 @@ describe("a segment", () => {
     must(await attachIndexes(engine, objects, attached, { meta: indexed, indexes: [] }));
     expect(bare.native.indexes()).toEqual([]);
     expect(await nearest([bare.native], 3)).toEqual(expected);
+  });
+
+  it("builds an index straight into a store of plain files, and leaves nothing of a build that failed", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "elanus-staged-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const objects = must(await openFileObjects(nodeDisk(folder), "objects"));
+    const source = growing(1);
+    put(source, [1, 2, 3, 4, 5, 6, 7, 8], 1);
+    const meta = must(await source.seal(engine, objects));
+    const job = { build: 3n as BuildId, schema, segment: meta, index };
+    const file = must(await buildIndex(engine, objects, job, { threads: 1, progress: new addon.Progress() }));
+    const bytes = must(await objects.get(file.key)) ?? new Uint8Array();
+    expect([bytes.length, addon.crc32c(bytes)]).toEqual([file.bytes, file.crc32c]);
+    const progress = new addon.Progress();
+    progress.cancel();
+    const failed = await buildIndex(engine, objects, { ...job, build: 4n as BuildId }, { threads: 1, progress });
+    expect(failed).toMatchObject({ ok: false });
+    expect(readdirSync(join(folder, "objects/.tmp"))).toEqual([]);
   });
 
   it("is refused by name when a file is changed, cut or missing", async () => {

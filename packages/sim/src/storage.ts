@@ -78,6 +78,7 @@ export function remoteStores(guest: SimProcess, host: SimProcess, stores: Stores
       list: (prefix) => link.call("objects.list", () => objects.list(prefix)),
       delete: (key) => link.call("objects.delete", () => objects.delete(key)),
       localPath: () => undefined,
+      stage: () => undefined,
     },
     log: remoteLog(link, log),
   };

@@ -1,8 +1,8 @@
 /** Every driver against its port's contract. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { diskContract } from "../contract/disk-contract.ts";
 import { logContract } from "../contract/log-contract.ts";
 import { metaContract } from "../contract/meta-contract.ts";
@@ -66,3 +66,18 @@ async function openJournal(disk: Disk, snapshotEvery: number) {
   const objects = await valueOf(openFileObjects(disk, "catalog"));
   return valueOf(openJournalMeta({ log: fileLog(disk, "log", { segmentBytesMax: 200 }), objects, snapshotEvery }));
 }
+
+test("a staged file is met once it is placed; what was not placed is gone after a restart", async () => {
+  const disk = nodeDisk(newFolder());
+  const store = await valueOf(openFileObjects(disk, "objects"));
+  const staged = ["a/b", "a/c", "a/d"].map((key) => store.stage(key));
+  for (const one of staged) writeFileSync(one?.path ?? "", "whole");
+  expect(await valueOf(store.list(""))).toEqual([]);
+  await staged[0]?.place();
+  await staged[1]?.discard();
+  const again = await valueOf(openFileObjects(disk, "objects"));
+  expect(await valueOf(again.list(""))).toEqual(["a/b"]);
+  expect(await valueOf(again.get("a/b"))).toEqual(new TextEncoder().encode("whole"));
+  expect(staged.map((one) => existsSync(one?.path ?? ""))).toEqual([false, false, false]);
+  expect(() => store.stage("../x")).toThrow("broken invariant");
+});

@@ -96,6 +96,7 @@ function heldWorld(): { readonly world: World; readonly letThrough: () => void }
       list: (prefix) => objects.list(prefix),
       delete: (key) => objects.delete(key),
       localPath: () => undefined,
+      stage: () => undefined,
     },
     peers: new DirectPeers(),
     executor: { threads: 0 },

@@ -4,7 +4,7 @@
  */
 import { type Outcome, succeed } from "@elanus/model/outcome";
 import type { Disk } from "../../ports/disk.ts";
-import type { ObjectStore } from "../../ports/objects.ts";
+import type { ObjectStore, StagedObject } from "../../ports/objects.ts";
 import { checkKey } from "./key.ts";
 
 const TEMPORARY = ".tmp";
@@ -36,8 +36,7 @@ class FileObjects implements ObjectStore {
 
   async put(key: string, chunks: readonly Uint8Array[]): Promise<Outcome<void>> {
     checkKey(key);
-    this.#temporaryCount += 1;
-    const temporary = `${this.#folder}/${TEMPORARY}/${this.#temporaryCount}`;
+    const temporary = this.#temporary();
     const written = await this.#writeTemporary(temporary, chunks);
     const placed = written.ok ? await this.#place(temporary, this.#path(key)) : written;
     if (!placed.ok) await this.#disk.remove(temporary);
@@ -76,6 +75,23 @@ class FileObjects implements ObjectStore {
   localPath(key: string): string | undefined {
     checkKey(key);
     return this.#disk.absolutePath(this.#path(key));
+  }
+
+  stage(key: string): StagedObject | undefined {
+    checkKey(key);
+    const temporary = this.#temporary();
+    const path = this.#disk.absolutePath(temporary);
+    if (path === undefined) return undefined;
+    return {
+      path,
+      place: () => this.#place(temporary, this.#path(key)),
+      discard: () => this.#disk.remove(temporary),
+    };
+  }
+
+  #temporary(): string {
+    this.#temporaryCount += 1;
+    return `${this.#folder}/${TEMPORARY}/${this.#temporaryCount}`;
   }
 
   #path(key: string): string {

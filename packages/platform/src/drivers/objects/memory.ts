@@ -32,4 +32,8 @@ class MemoryObjects implements ObjectStore {
   localPath(): undefined {
     return undefined;
   }
+
+  stage(): undefined {
+    return undefined;
+  }
 }
