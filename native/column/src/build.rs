@@ -77,7 +77,7 @@ fn build_to(sink: &mut dyn Sink, segment: &Segment, request: &BuildRequest<'_>, 
         let file = build_scalar(&*source.scalars(schema, position)?, field, request, progress)?;
         return sink.write_all(&file).map_err(|e| NativeError::IoFailed(format!("index file: {e}")));
     }
-    let vectors = Vectors::new(schema, &source, position, 0, source.rows())?;
+    let vectors = Vectors::new(schema, &source, position)?;
     let rows = match field.data_type {
         DataType::SparseFloatVector => Rows::Sparse(&vectors),
         _ => Rows::Dense(&vectors),

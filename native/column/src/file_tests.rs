@@ -93,7 +93,7 @@ fn vectors_are_read_where_they_lie() {
             assert_eq!(vector(data, row), expected.as_deref().unwrap_or_default(), "{} row {row}", file.role);
         }
         if dense {
-            check_runs(&Vectors::new(&schema, &sealed, position, 0, 40_000).expect("opens"), &decoded);
+            check_runs(&Vectors::new(&schema, &sealed, position).expect("opens"), &decoded);
         }
     }
 }

@@ -116,7 +116,8 @@ impl<'a> GroupedSearch<'a> {
                 (ask.allowed, ask.allowed_count) = (Some(open.words()), open.count_ones());
             }
             if ask.allowed_count > 0 {
-                best.add(number as u32, &self.ground.search(target, &ask, explanation)?)?;
+                let found = self.ground.search(target, &[ask], explanation)?;
+                best.add(number as u32, &found.concat())?;
             }
         }
         best.finish()
@@ -153,7 +154,7 @@ impl<'a> GroupedSearch<'a> {
             let mut bits = Bits::with_value(target.rows(), false);
             for row in 0..target.rows() {
                 let allowed = target.allowed.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1);
-                if allowed && listed.contains(&self.group(number, target.from + row as u32)?) == enough {
+                if allowed && listed.contains(&self.group(number, row as u32)?) == enough {
                     bits.set(row, true);
                 }
             }

@@ -226,17 +226,16 @@ impl ColumnSource for Columns<'_> {
     }
 }
 
-/// Rows of a vector field, as indexes and exact search read them: those of a source from `from` on.
+/// The rows of a source's vector field, as indexes and exact search read them.
 pub(crate) struct Vectors<'a> {
     data: Data<'a>,
-    from: usize,
     rows: usize,
     element: Element,
     dim: usize,
 }
 
 impl<'a> Vectors<'a> {
-    pub(crate) fn new(schema: &Schema, source: &'a Source, position: usize, from: usize, to: usize) -> Result<Self> {
+    pub(crate) fn new(schema: &Schema, source: &'a Source, position: usize) -> Result<Self> {
         let field = &schema.fields[position];
         let element = match field.data_type {
             DataType::Float16Vector => Element::F16,
@@ -246,7 +245,7 @@ impl<'a> Vectors<'a> {
             // A sparse field's rows are read through `SparseRows`, which asks for no element.
             _ => Element::F32,
         };
-        Ok(Self { data: source.data(schema, position)?, from, rows: to - from, element, dim: field.dim })
+        Ok(Self { data: source.data(schema, position)?, rows: source.rows(), element, dim: field.dim })
     }
 }
 
@@ -264,11 +263,11 @@ impl VectorRows for Vectors<'_> {
     }
 
     fn row(&self, row: u32) -> &[u8] {
-        vector(self.data, self.from + row as usize)
+        vector(self.data, row as usize)
     }
 
     fn run(&self, row: u32) -> (&[u8], usize) {
-        let (row, end) = (self.from + row as usize, self.from + self.rows);
+        let (row, end) = (row as usize, self.rows);
         match self.data {
             Data::Vectors(file) => file.run(row, end),
             Data::Column(Column { values: Values::Fixed { width, data }, validity: None }) => {
@@ -290,7 +289,7 @@ impl SparseRows for Vectors<'_> {
     }
 
     fn row(&self, row: u32) -> &[u8] {
-        vector(self.data, self.from + row as usize)
+        vector(self.data, row as usize)
     }
 }
 

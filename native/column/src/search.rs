@@ -9,7 +9,7 @@ use elanus_index::catalog::Index;
 use elanus_index::trace::Trace;
 use elanus_index::vector::{Hit, Metric, Query, SearchParams, VectorRows};
 use elanus_index::{flat, sparse};
-use elanus_rows::column::VarBytes;
+use elanus_rows::column::{Bits, VarBytes};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::hits::{Hits, compare_scores};
 use elanus_rows::schema::{DataType, Schema};
@@ -48,9 +48,6 @@ pub struct SearchRequest<'a> {
     pub filter_late: bool,
 }
 
-/// Bytes of vectors that an exact search of several queries reads at a time.
-const WINDOW_BYTES: usize = 1 << 20;
-
 /// A part of one segment with its filter applied, or waiting.
 struct Narrowed<'a> {
     /// Position of the segment in the request.
@@ -60,13 +57,11 @@ struct Narrowed<'a> {
     late: Option<LateFilter<'a>>,
 }
 
-/// Some rows of one part of one segment, ready to be searched.
+/// A part of one segment, ready to be searched.
 pub(crate) struct Target<'a> {
     /// Position of the segment in the request.
     segment: usize,
     pub(crate) part: &'a Part,
-    /// First row, a multiple of 64.
-    pub(crate) from: u32,
     pub(crate) allowed: Option<&'a [u64]>,
     allowed_count: usize,
     vectors: Vectors<'a>,
@@ -139,7 +134,7 @@ fn run(request: &SearchRequest<'_>, explanation: &mut Option<Explanation>) -> Re
     let ground = Ground {
         schema: &schema,
         request,
-        targets: &targets(&schema, position, request, queries.len(), &parts)?,
+        targets: &targets(&schema, position, request, &parts)?,
         metric,
         larger: metric::larger_is_better(request.metric)?,
         sparse: field.data_type == DataType::SparseFloatVector,
@@ -211,29 +206,34 @@ pub(crate) struct Ground<'a> {
 impl Ground<'_> {
     /// The best of all targets, for each query.
     fn best(&self, queries: &VarBytes, explanation: &mut Option<Explanation>) -> Result<Vec<Vec<Found>>> {
-        let mut best: Vec<Best<'_>> = queries.iter().map(|_| Best::new(self, self.request.top_k)).collect();
-        // Target by target, so that a target's rows are read once into the cache and serve all queries.
+        let top_k = self.request.top_k;
+        let mut best: Vec<Best<'_>> = queries.iter().map(|_| Best::new(self, top_k)).collect();
         for (number, target) in self.targets.iter().enumerate() {
-            for (best, vector) in best.iter_mut().zip(queries.iter()) {
-                let ask = Ask { bound: best.bound(), ..target.ask(vector, self.request.top_k) };
-                best.add(number as u32, &self.search(target, &ask, explanation)?)?;
+            let asks = best.iter().zip(queries.iter());
+            let ask = |(best, vector): (&Best<'_>, _)| Ask { bound: best.bound(), ..target.ask(vector, top_k) };
+            let asks: Vec<Ask<'_>> = asks.map(ask).collect();
+            for (best, hits) in best.iter_mut().zip(&self.search(target, &asks, explanation)?) {
+                best.add(number as u32, hits)?;
             }
         }
         best.into_iter().map(Best::finish).collect()
     }
 
-    /// The hits of one target, best first.
+    /// The hits of one target, best first, for each question. The questions have the same allowed rows and `top_k`.
     pub(crate) fn search(
         &self,
         target: &Target<'_>,
-        ask: &Ask<'_>,
+        asks: &[Ask<'_>],
         explanation: &mut Option<Explanation>,
-    ) -> Result<Vec<Hit>> {
+    ) -> Result<Vec<Vec<Hit>>> {
         let begun = Instant::now();
         let trace = explanation.as_ref().map(|explanation| &explanation.trace);
         let hits = match target.late {
-            Some(late) => self.search_late(target, late, ask, trace)?,
-            None => self.search_plainly(target, ask, target.params.clone(), trace)?,
+            Some(late) => {
+                let hits = asks.iter().map(|ask| self.search_late(target, late, ask, trace));
+                hits.collect::<Result<_>>()?
+            }
+            None => self.search_plainly(target, asks, target.params.clone(), trace)?,
         };
         if let Some(explanation) = explanation {
             explanation.book(target.segment, begun);
@@ -253,7 +253,8 @@ impl Ground<'_> {
         let asked = late.asked(ask.top_k);
         let ef = target.params.ef.map(|ef| ((ef as f64 / late.share()) as usize).max(asked));
         let wide = Ask { top_k: asked, ..*ask };
-        let mut hits = self.search_plainly(target, &wide, SearchParams { ef, ..target.params.clone() }, trace)?;
+        let params = SearchParams { ef, ..target.params.clone() };
+        let mut hits = self.search_plainly(target, &[wide], params, trace)?.swap_remove(0);
         let exhausted = hits.len() < asked;
         let passed = late.try_rows(target.part, self.schema, hits.iter().map(|hit| hit.row))?;
         hits.retain(|hit| passed.get(hit.row as usize));
@@ -263,23 +264,18 @@ impl Ground<'_> {
         }
         let all = late.all(target.part, self.schema)?;
         let narrow = Ask { allowed: Some(all.words()), allowed_count: all.count_ones(), ..*ask };
-        self.search_plainly(target, &narrow, target.params.clone(), trace)
+        Ok(self.search_plainly(target, &[narrow], target.params.clone(), trace)?.swap_remove(0))
     }
 
-    fn search_plainly(
+    fn query<'q>(
         &self,
         target: &Target<'_>,
-        ask: &Ask<'_>,
-        mut params: SearchParams,
-        trace: Option<&Trace>,
-    ) -> Result<Vec<Hit>> {
+        ask: &Ask<'q>,
+        params: &'q SearchParams,
+        trace: Option<&'q Trace>,
+    ) -> Query<'q> {
         let request = self.request;
-        let mut out = Vec::new();
-        let unknown = || NativeError::InvalidParameter(format!("metric type {} is not known", request.metric));
-        let metric = self.metric.ok_or_else(unknown)?;
-        // The client's `ef` was checked against its own `top_k`.
-        params.ef = params.ef.map(|ef| ef.max(ask.top_k));
-        let query = Query {
+        Query {
             vector: ask.vector,
             top_k: ask.top_k,
             allowed: ask.allowed,
@@ -287,19 +283,37 @@ impl Ground<'_> {
             // For an index a radius means another kind of search.
             radius: if target.index.is_none() { outer_bound(request, self.larger, ask.bound) } else { request.radius },
             range_filter: inner_bound(request, self.larger),
-            params: &params,
+            params,
             trace,
-        };
+        }
+    }
+
+    fn search_plainly(
+        &self,
+        target: &Target<'_>,
+        asks: &[Ask<'_>],
+        mut params: SearchParams,
+        trace: Option<&Trace>,
+    ) -> Result<Vec<Vec<Hit>>> {
+        let unknown = || NativeError::InvalidParameter(format!("metric type {} is not known", self.request.metric));
+        let metric = self.metric.ok_or_else(unknown)?;
+        // The client's `ef` was checked against its own `top_k`.
+        let most = asks.iter().map(|ask| ask.top_k).max().unwrap_or(0);
+        params.ef = params.ef.map(|ef| ef.max(most));
+        let queries: Vec<Query<'_>> = asks.iter().map(|ask| self.query(target, ask, &params, trace)).collect();
+        let mut out = vec![vec![]; asks.len()];
+        let vectors = &target.vectors;
+        let mut each = queries.iter().zip(&mut out);
         let done = match target.index.and_then(Attached::vector) {
-            Some(Index::Dense(index)) => index.search(&target.vectors, &query, &mut out),
-            Some(Index::Sparse(index)) => index.search(&query, &mut out),
-            None if self.sparse => sparse::exact(&target.vectors, metric, &query, &mut out),
-            None => flat::search(&target.vectors, metric, &query, &mut out),
+            Some(Index::Dense(index)) => index.search_many(vectors, &queries, &mut out),
+            Some(Index::Sparse(index)) => each.try_for_each(|(query, out)| index.search(query, out)),
+            None if self.sparse => each.try_for_each(|(query, out)| sparse::exact(vectors, metric, query, out)),
+            None => flat::search_many(vectors, metric, &queries, &mut out),
         };
-        let file = || format!("index of segment {}", request.segments[target.segment].id());
+        let file = || format!("index of segment {}", self.request.segments[target.segment].id());
         done.map_err(|e| index_error(&file(), e))?;
         let rows = target.part.source.rows();
-        if out.iter().any(|hit| (target.from + hit.row) as usize >= rows) {
+        if out.iter().flatten().any(|hit| hit.row as usize >= rows) {
             return Err(NativeError::FileCorrupt { file: file(), message: "it names rows that are not there".into() });
         }
         Ok(out)
@@ -341,33 +355,22 @@ fn targets<'a>(
     schema: &Schema,
     position: usize,
     request: &SearchRequest<'_>,
-    queries: usize,
     parts: &'a [Narrowed<'a>],
 ) -> Result<Vec<Target<'a>>> {
     let mut targets = Vec::with_capacity(parts.len());
     for Narrowed { segment, part, index, late } in parts {
         let params = search_params(index.as_deref(), request.segments[*segment].id(), request)?;
-        let rows = part.source.rows();
-        let width = schema.fields[position].data_type.vector_width(schema.fields[position].dim);
-        let step = match (width, index) {
-            (Some(width), None) if queries > 1 => window(width, request.top_k),
-            _ => rows.max(1),
-        };
-        for from in (0..rows).step_by(step) {
-            let to = rows.min(from + step);
-            let allowed = part.allowed.as_ref().map(|bits| &bits.words()[from / 64..to.div_ceil(64)]);
-            targets.push(Target {
-                segment: *segment,
-                part,
-                from: from as u32,
-                allowed,
-                allowed_count: allowed.map_or(to - from, ones),
-                vectors: Vectors::new(schema, &part.source, position, from, to)?,
-                index: index.as_deref(),
-                late: late.as_ref(),
-                params: params.clone(),
-            });
-        }
+        let allowed = part.allowed.as_ref().map(Bits::words);
+        targets.push(Target {
+            segment: *segment,
+            part,
+            allowed,
+            allowed_count: part.count(),
+            vectors: Vectors::new(schema, &part.source, position)?,
+            index: index.as_deref(),
+            late: late.as_ref(),
+            params,
+        });
     }
     targets.retain(|target| target.allowed_count > 0);
     Ok(targets)
@@ -378,16 +381,6 @@ fn search_params(index: Option<&Attached>, segment: u64, request: &SearchRequest
     let type_name = index.and_then(Attached::vector).map_or("FLAT", Index::type_name);
     SearchParams::from_json(type_name, request.params, request.top_k)
         .map_err(|e| index_error(&format!("segment {segment}"), e))
-}
-
-/// Rows of an exact search that are read for all queries before the next ones: few enough to stay in the cache, and
-/// many enough that collecting `top_k` of them is worth it.
-fn window(width: usize, top_k: usize) -> usize {
-    (WINDOW_BYTES / width.max(1)).max(8 * top_k).next_multiple_of(64)
-}
-
-fn ones(words: &[u64]) -> usize {
-    words.iter().map(|word| word.count_ones() as usize).sum()
 }
 
 /// The attached index of the field, if it was built for this metric.
@@ -436,8 +429,7 @@ impl<'a> Best<'a> {
     }
 
     pub(crate) fn add(&mut self, target: u32, hits: &[Hit]) -> Result<()> {
-        let from = self.ground.targets[target as usize].from;
-        self.found.extend(hits.iter().map(|hit| Found { score: hit.score, target, row: from + hit.row }));
+        self.found.extend(hits.iter().map(|hit| Found { score: hit.score, target, row: hit.row }));
         self.sorted = false;
         if self.found.len() > self.top_k { self.cut() } else { Ok(()) }
     }

@@ -272,6 +272,15 @@ impl VectorIndex for Flat {
         flat::search(rows, self.metric, query, out)
     }
 
+    fn search_many(
+        &self,
+        rows: &dyn VectorRows,
+        queries: &[Query<'_>],
+        out: &mut [Vec<Hit>],
+    ) -> Result<(), IndexError> {
+        flat::search_many(rows, self.metric, queries, out)
+    }
+
     fn type_name(&self) -> &'static str {
         self.type_name
     }

@@ -1,42 +1,87 @@
 //! Exact search: every allowed row is compared. Serves growing segments, segments without an index, the types FLAT
 //! and BIN_FLAT, and the other indexes whenever few rows are allowed.
+//!
+//! Rows are taken in blocks, and those of the next block are asked for while one is compared: a scan is bound by how
+//! fast memory is read. Several queries share each block ([`together`]).
 
+mod blocks;
+mod together;
+
+use elanus_kernels::memory::prefetch;
 use elanus_kernels::{BitsetView, DistanceKernel, Isa, Scorer};
 
+use self::blocks::{Blocks, Row};
 use crate::top_k::{Bounds, Direction, TopK};
 use crate::vector::{Hit, Metric, Query, VectorRows};
 use crate::{IndexError, binary};
+
+/// Bytes of rows that are asked for ahead of a scan.
+const AHEAD_BYTES: usize = 16 << 10;
 
 /// Appends the best `query.top_k` allowed rows to `out`, best first; equal scores by ascending row.
 ///
 /// # Errors
 /// The metric does not fit the element, or the query has another size than the rows.
 pub fn search(rows: &dyn VectorRows, metric: Metric, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
-    if let (Metric::MhJaccard, Some(bands)) = (metric, query.params.min_hash.bands) {
-        return binary::scan_bands(rows, bands, query, out);
+    search_many(rows, metric, std::slice::from_ref(query), std::slice::from_mut(out))
+}
+
+/// Answers each query as [`search`] does, to the last bit, but reads the rows once for all of them. The queries have
+/// the same allowed rows and parameters; `out` has a list for each.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_many(
+    rows: &dyn VectorRows,
+    metric: Metric,
+    queries: &[Query<'_>],
+    out: &mut [Vec<Hit>],
+) -> Result<(), IndexError> {
+    let Some(first) = queries.first() else { return Ok(()) };
+    if let (Metric::MhJaccard, Some(bands)) = (metric, first.params.min_hash.bands) {
+        let mut each = queries.iter().zip(out);
+        return each.try_for_each(|(query, out)| binary::scan_bands(rows, bands, query, out));
     }
-    let kernel = kernel_for_query(rows, metric, query)?;
-    let direction = Direction::of(metric);
-    let mut scan = Scan {
-        rows,
-        scorer: kernel.scorer(query.vector),
-        row_bytes: query.vector.len(),
-        direction,
-        bounds: Bounds::of(query, direction),
-        top: TopK::new(query.top_k),
-    };
+    let scans = queries.iter().map(|query| Scan::new(rows, metric, query));
+    let mut scans = scans.collect::<Result<Vec<_>, _>>()?;
     let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    match query.allowed {
-        _ if query.top_k == 0 => {}
-        None => scan.over(0..count),
-        Some(words) => scan.over(BitsetView::new(words).iter().take_while(|&row| row < count)),
+    match first.allowed {
+        _ if first.top_k == 0 => {}
+        None => scan(rows, metric, &mut scans, || 0..count),
+        Some(words) => {
+            scan(rows, metric, &mut scans, || BitsetView::new(words).iter().take_while(|&row| row < count));
+        }
     }
-    query.note(|stats| {
-        stats.plans.push("exact scan");
-        stats.compared_rows(query.allowed.map_or(rows.len(), |_| query.allowed_count), query.vector.len());
-    });
-    scan.top.finish(direction, out);
+    for ((query, scan), out) in queries.iter().zip(scans).zip(out) {
+        query.note(|stats| {
+            stats.plans.push("exact scan");
+            stats.compared_rows(query.allowed.map_or(rows.len(), |_| query.allowed_count), query.vector.len());
+        });
+        scan.top.finish(scan.direction, out);
+    }
     Ok(())
+}
+
+/// Shows the wanted rows, in ascending order, to every scan.
+fn scan<I: Iterator<Item = u32>>(
+    rows: &dyn VectorRows,
+    metric: Metric,
+    scans: &mut [Scan<'_>],
+    wanted: impl Fn() -> I,
+) {
+    if together::fits(metric, rows.element(), scans.len()) {
+        for scans in scans.chunks_mut(together::LANES) {
+            together::scan(rows, metric, scans, wanted());
+        }
+        return;
+    }
+    let row_bytes = rows.element().row_bytes(rows.dim());
+    let mut blocks = Blocks::new(rows, wanted(), (AHEAD_BYTES / row_bytes.max(1)).clamp(4, 64).next_multiple_of(4));
+    while blocks.advance() {
+        for scan in scans.iter_mut() {
+            scan.over(blocks.now(), blocks.next());
+        }
+    }
 }
 
 /// As [`kernel_for`]; for MHJACCARD by the element width that the parameters tell.
@@ -62,37 +107,36 @@ pub(crate) fn kernel_for(rows: &dyn VectorRows, metric: Metric, vector: &[u8]) -
     Ok(kernel)
 }
 
+/// One query and what it has found so far.
 struct Scan<'a> {
-    rows: &'a dyn VectorRows,
     scorer: Scorer<'a>,
-    row_bytes: usize,
+    vector: &'a [u8],
     direction: Direction,
     bounds: Bounds,
     top: TopK,
 }
 
-impl Scan<'_> {
-    /// Compares the given rows, in ascending order, four at a time.
-    fn over(&mut self, wanted: impl Iterator<Item = u32>) {
-        let mut run = Run { start: 0, end: 0, bytes: &[] };
-        let mut waiting: [(u32, &[u8]); 4] = [(0, &[]); 4];
-        let mut count = 0;
-        for row in wanted {
-            if row >= run.end {
-                run = Run::at(self.rows, row);
+impl<'a> Scan<'a> {
+    fn new(rows: &dyn VectorRows, metric: Metric, query: &Query<'a>) -> Result<Self, IndexError> {
+        let kernel = kernel_for_query(rows, metric, query)?;
+        let direction = Direction::of(metric);
+        let (bounds, top) = (Bounds::of(query, direction), TopK::new(query.top_k));
+        Ok(Self { scorer: kernel.scorer(query.vector), vector: query.vector, direction, bounds, top })
+    }
+
+    /// Compares a block of rows, four at a time, and asks for as many of the next one.
+    fn over(&mut self, block: &[Row<'_>], next: &[Row<'_>]) {
+        let (fours, rest) = block.as_chunks::<4>();
+        for (at, four) in fours.iter().enumerate() {
+            for (_, later) in next.iter().skip(at * 4).take(4) {
+                prefetch(later, 0, later.len());
             }
-            let Some(bytes) = run.row(row, self.row_bytes) else { continue };
-            waiting[count] = (row, bytes);
-            count += 1;
-            if count == waiting.len() {
-                let scores = self.scorer.score4(waiting.map(|(_, bytes)| bytes));
-                for (&(row, _), score) in waiting.iter().zip(scores) {
-                    self.offer(row, score);
-                }
-                count = 0;
+            let scores = self.scorer.score4(four.map(|(_, bytes)| bytes));
+            for (&(row, _), score) in four.iter().zip(scores) {
+                self.offer(row, score);
             }
         }
-        for &(row, bytes) in &waiting[..count] {
+        for &(row, bytes) in rest {
             self.offer(row, self.scorer.score(bytes));
         }
     }
@@ -103,26 +147,6 @@ impl Scan<'_> {
         if self.bounds.admit(key) {
             self.top.offer(key, row);
         }
-    }
-}
-
-struct Run<'a> {
-    start: u32,
-    end: u32,
-    bytes: &'a [u8],
-}
-
-impl<'a> Run<'a> {
-    fn at(rows: &'a dyn VectorRows, row: u32) -> Self {
-        let (bytes, count) = rows.run(row);
-        Self { start: row, end: row.saturating_add(u32::try_from(count.max(1)).unwrap_or(u32::MAX)), bytes }
-    }
-
-    /// `None` for a null row.
-    #[inline]
-    fn row(&self, row: u32, row_bytes: usize) -> Option<&'a [u8]> {
-        let offset = (row - self.start) as usize * row_bytes;
-        self.bytes.get(offset..offset + row_bytes).filter(|bytes| !bytes.is_empty())
     }
 }
 

@@ -50,6 +50,11 @@ impl Bounds {
         self.high.is_some_and(|high| key >= high)
     }
 
+    /// The larger of the keys that `admit` lets through is not above this, nor above `key`.
+    pub(crate) fn at_most(self, key: f32) -> f32 {
+        self.high.map_or(key, |high| high.min(key))
+    }
+
     pub(crate) fn limited(self) -> bool {
         self.low.is_some() || self.high.is_some()
     }

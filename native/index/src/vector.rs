@@ -78,6 +78,19 @@ pub trait VectorIndex: Send + Sync {
     /// Parameters out of range, with Milvus's text (contract/indexes.md).
     fn search(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError>;
 
+    /// [`Self::search`] for several queries with the same allowed rows and parameters; `out` has a list for each.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    fn search_many(
+        &self,
+        rows: &dyn VectorRows,
+        queries: &[Query<'_>],
+        out: &mut [Vec<Hit>],
+    ) -> Result<(), IndexError> {
+        queries.iter().zip(out).try_for_each(|(query, out)| self.search(rows, query, out))
+    }
+
     /// Milvus's name of the type, for [`SearchParams::from_json`].
     fn type_name(&self) -> &'static str;
 

@@ -9,6 +9,7 @@ pub mod bits;
 pub mod checksum;
 pub mod decode;
 pub mod dispatch;
+pub mod many;
 pub mod memory;
 pub mod panel;
 pub mod postings;

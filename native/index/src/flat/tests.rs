@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::search;
-use crate::testing::{assert_sound, bits, clustered, naive, query};
-use crate::vector::{Element, Metric, SearchParams};
+use super::{search, search_many};
+use crate::testing::{TestRows, assert_sound, bits, clustered, encode, naive, query};
+use crate::vector::{Element, Hit, Metric, Query, SearchParams};
 
 const DENSE: [Element; 4] = [Element::F32, Element::F16, Element::Bf16, Element::I8];
 
@@ -45,6 +45,68 @@ proptest! {
                 prop_assert_eq!(hits.len(), truth.len());
                 for (hit, (score, _)) in hits.iter().zip(&truth) {
                     prop_assert!((f64::from(hit.score) - score).abs() <= 2e-5 * score.abs().max(1.0));
+                }
+            }
+        }
+    }
+}
+
+/// Rows in which every rounding and overflow occurs: copies, far from 0 and near each other, zero, tiny, huge, and, where
+/// the element has them, infinite ones and such that are no numbers.
+fn awkward(element: Element, count: usize, dim: usize, seed: u64) -> TestRows {
+    let mut rows = clustered(element, count, dim, 3, seed);
+    let number = |value: f32| Some(encode(element, &vec![value; dim]));
+    for (at, row) in rows.rows.iter_mut().enumerate() {
+        match at % 23 {
+            5 => *row = None,
+            7 => *row = number(0.0),
+            11 => *row = number(0.01 + at as f32 * 1e-6),
+            13 if element == Element::F32 => {
+                *row = number([1e-20, 1e-42, 1e19, 3e38, f32::INFINITY, f32::NAN][at % 6]);
+            }
+            17 => *row = number(0.9),
+            _ => {}
+        }
+    }
+    rows
+}
+
+fn same_bits(a: &[Hit], b: &[Hit]) -> bool {
+    let bits = |hits: &[Hit]| hits.iter().map(|hit| (hit.score.to_bits(), hit.row)).collect::<Vec<_>>();
+    bits(a) == bits(b)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn many_queries_are_answered_as_each_alone(
+        count in 0usize..400, dim in 1usize..150, lanes in 1usize..150, k in 0usize..40, seed in 1u64..,
+        share in 1usize..4, limited in any::<bool>(),
+    ) {
+        for element in DENSE.into_iter().chain([Element::Bit]) {
+            let dim = if element == Element::Bit { dim.next_multiple_of(8) } else { dim };
+            let mut rows = awkward(element, count + lanes, dim, seed);
+            let vectors = rows.rows.split_off(count);
+            let zero = vec![0; element.row_bytes(dim)];
+            let params = SearchParams::default();
+            let (words, allowed_count) = bits(count, |row| row % 4 < share);
+            for &metric in fitting(element) {
+                let asked = |vector| {
+                    let mut query = query(vector, k, &params);
+                    if share < 3 {
+                        (query.allowed, query.allowed_count) = (Some(&words[..]), allowed_count);
+                    }
+                    query.radius = limited.then_some(0.5);
+                    query
+                };
+                let queries: Vec<Query<'_>> =
+                    vectors.iter().map(|vector| asked(vector.as_deref().unwrap_or(&zero))).collect();
+                let mut together = vec![vec![]; queries.len()];
+                search_many(&rows, metric, &queries, &mut together).expect("fits");
+                for (query, together) in queries.iter().zip(&together) {
+                    let mut alone = vec![];
+                    search(&rows, metric, query, &mut alone).expect("fits");
+                    prop_assert!(same_bits(&alone, together), "{element:?} {metric:?}: {alone:?} {together:?}");
                 }
             }
         }
