@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use elanus_index::flat;
 use elanus_index::vector::{Element, Metric, Query, SearchParams, VectorRows};
-use elanus_kernels::many::{ManyKernel, RowBlock};
+use elanus_kernels::many::{ManyKernel, Products, RowBlock};
 use elanus_kernels::panel::{PANEL, Panel};
 use elanus_kernels::{Isa, memory};
 
@@ -99,7 +99,7 @@ fn peak() -> f64 {
     let rows: Vec<&[u8]> = values.chunks_exact(dim).map(memory::f32s_as_bytes).collect();
     let mut panel = Panel::new(dim);
     (0..PANEL).for_each(|lane| panel.set(lane, &values[..dim]));
-    let mut out = vec![0f32; rows.len() * PANEL];
+    let mut out = Products::default();
     let kernel = ManyKernel::choose(Isa::detect());
     let taken = best(|| {
         for _ in 0..calls {

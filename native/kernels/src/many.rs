@@ -18,7 +18,16 @@ pub struct RowBlock<'a> {
     pub ahead: &'a [&'a [u8]],
 }
 
-type DotsFn = fn(&[f32], usize, RowBlock<'_>, &mut [f32]);
+/// What [`ManyKernel::dots`] fills, for each row.
+#[derive(Debug, Default)]
+pub struct Products {
+    /// `dots[r * 64 + v]`: dot product of row `r` and vector `v`. In lanes without a vector it means nothing.
+    pub dots: Vec<f32>,
+    /// Squared length of row `r`.
+    pub squares: Vec<f32>,
+}
+
+type DotsFn = fn(&[f32], usize, RowBlock<'_>, &mut Products);
 type ReachFn = fn(&[f32], &Lanes, &Lanes, f32) -> u64;
 type WidenFn = fn(&[u8], &mut [f32]);
 
@@ -48,15 +57,18 @@ impl ManyKernel {
         }
     }
 
-    /// `out[r * 64 + v]` = dot product of row `r` and vector `v`, for the first `lanes` vectors of the panel; what
-    /// stands in other lanes afterwards means nothing. Every product is added in order of dimension.
+    /// Multiplies the rows with the first `lanes` vectors of the panel, and with themselves. Every product with a vector
+    /// is added in order of dimension.
     ///
     /// # Panics
-    /// A row is shorter than the panel's dimensions, `out` has no line for every row, or `lanes` is no lane.
-    pub fn dots(&self, panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut [f32]) {
+    /// A row is shorter than the panel's dimensions, or `lanes` is no number of lanes.
+    pub fn dots(&self, panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut Products) {
         let bytes = panel.len() / PANEL * 4;
         assert!(block.rows.iter().all(|row| row.len() >= bytes), "whole rows");
-        assert!(out.len() >= block.rows.len() * PANEL && (1..=PANEL).contains(&lanes), "a line for every row");
+        assert!((1..=PANEL).contains(&lanes), "lanes of a panel");
+        out.dots.resize(block.rows.len() * PANEL, 0.0);
+        out.squares.clear();
+        out.squares.resize(block.rows.len(), 0.0);
         (self.dots)(panel, lanes, block, out);
     }
 
@@ -82,12 +94,14 @@ impl ManyKernel {
 }
 
 /// What [`ManyKernel::dots`] means.
-fn dots(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut [f32]) {
-    for (row, out) in block.rows.iter().zip(out.chunks_exact_mut(PANEL)) {
-        out.fill(0.0);
+fn dots(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut Products) {
+    let answers = out.dots.chunks_exact_mut(PANEL).zip(&mut out.squares);
+    for (row, (dots, squares)) in block.rows.iter().zip(answers) {
+        dots.fill(0.0);
         for (d, values) in panel.chunks_exact(PANEL).enumerate() {
             let value = f32_at(row, d);
-            out[..lanes].iter_mut().zip(values).for_each(|(sum, &lane)| *sum += value * lane);
+            dots[..lanes].iter_mut().zip(values).for_each(|(sum, &lane)| *sum += value * lane);
+            *squares += value * value;
         }
     }
 }
@@ -107,7 +121,7 @@ fn widen_f16(row: &[u8], out: &mut [f32]) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Lanes, ManyKernel, RowBlock};
+    use super::{Lanes, ManyKernel, Products, RowBlock};
     use crate::dispatch::{Element, Isa};
     use crate::panel::{PANEL, Panel};
 
@@ -136,16 +150,16 @@ mod tests {
                 .chain((0..count * dim).flat_map(|_| draw().to_le_bytes())).collect();
             let rows: Vec<&[u8]> = bytes[skew..].chunks_exact(dim * 4).collect();
             let block = RowBlock { rows: &rows, ahead: &rows[..count / 2] };
-            let mut expected = vec![0.0; count * PANEL];
-            super::dots(panel.dimensions(0..dim), lanes, block, &mut expected);
+            let twin = ManyKernel::choose(Isa::scalar());
+            let (mut expected, mut found) = (Products::default(), Products::default());
+            twin.dots(panel.dimensions(0..dim), lanes, block, &mut expected);
             for isa in Isa::available() {
-                let mut found = vec![7.0; count * PANEL];
                 ManyKernel::choose(isa).dots(panel.dimensions(0..dim), lanes, block, &mut found);
-                for (found, expected) in found.chunks(PANEL).zip(expected.chunks(PANEL)) {
-                    for (found, expected) in found[..lanes].iter().zip(expected) {
-                        prop_assert!((found - expected).abs() < 2e-4, "{} {found} {expected}", isa.name());
-                    }
+                let near = |(a, b): (&f32, &f32)| (a - b).abs() < 2e-4;
+                for (found, expected) in found.dots.chunks(PANEL).zip(expected.dots.chunks(PANEL)) {
+                    prop_assert!(found[..lanes].iter().zip(expected).all(near), "{}", isa.name());
                 }
+                prop_assert!(found.squares.iter().zip(&expected.squares).all(near), "{}", isa.name());
             }
         }
 

@@ -6,12 +6,13 @@
 //! bit, and why the limit may err on one side only.
 //!
 //! With u = 2⁻²⁴ and n dimensions, a dot product summed in any order is off by at most n·u·|q|·|r|, nearly (Higham,
-//! "Accuracy and Stability of Numerical Algorithms", section 3.1). `SLACK` roundings more stand for everything else.
+//! "Accuracy and Stability of Numerical Algorithms", section 3.1): 3n·u of the lengths cover the products, the query's
+//! square and the other way of summing. `SLACK` roundings more stand for everything else.
 
-use elanus_kernels::many::{BLOCK_ROWS, Lanes, ManyKernel, RowBlock};
+use elanus_kernels::many::{BLOCK_ROWS, Lanes, ManyKernel, Products, RowBlock};
 use elanus_kernels::memory::f32s_as_bytes;
 use elanus_kernels::panel::{PANEL, Panel};
-use elanus_kernels::{DistanceKernel, Element, Isa, Metric};
+use elanus_kernels::{Element, Isa, Metric};
 
 use super::Scan;
 use super::blocks::{Blocks, Row};
@@ -37,7 +38,7 @@ pub(super) fn fits(metric: Metric, element: Element, queries: usize) -> bool {
 
 /// Shows the wanted rows to at most 64 scans.
 pub(super) fn scan(rows: &dyn VectorRows, metric: Metric, scans: &mut [Scan<'_>], wanted: impl Iterator<Item = u32>) {
-    let Some(mut pass) = Pass::new(rows, metric, scans) else { return };
+    let mut pass = Pass::new(rows, metric, scans);
     let size = (BLOCK_BYTES / (rows.dim() * 4).max(1)).clamp(BLOCK_ROWS, BLOCK_ROWS_MAX) / BLOCK_ROWS * BLOCK_ROWS;
     let mut blocks = Blocks::new(rows, wanted, size);
     while blocks.advance() {
@@ -47,22 +48,19 @@ pub(super) fn scan(rows: &dyn VectorRows, metric: Metric, scans: &mut [Scan<'_>]
 
 struct Pass {
     kernel: ManyKernel,
-    /// Dot products in the way that a single query forms them.
-    dot: DistanceKernel,
     metric: Metric,
     element: Element,
     dim: usize,
     panel: Panel,
     limits: Limits,
-    /// The rows as `f32`, when they are not, and their dot products.
+    /// The rows as `f32`, when they are not.
     values: Vec<f32>,
-    dots: Vec<f32>,
+    products: Products,
 }
 
 impl Pass {
-    fn new(rows: &dyn VectorRows, metric: Metric, scans: &[Scan<'_>]) -> Option<Self> {
+    fn new(rows: &dyn VectorRows, metric: Metric, scans: &[Scan<'_>]) -> Self {
         let (element, dim) = (rows.element(), rows.dim());
-        let dot = DistanceKernel::choose(Metric::Ip, element, Isa::detect())?;
         let kernel = ManyKernel::choose(Isa::detect());
         let mut panel = Panel::new(dim);
         let mut values = vec![0f32; dim];
@@ -70,20 +68,19 @@ impl Pass {
         for (lane, scan) in scans.iter().enumerate() {
             kernel.widen(element, scan.vector, &mut values);
             panel.set(lane, &values);
-            limits.squares[lane] = usable(dot.scorer(scan.vector).score(scan.vector));
+            limits.squares[lane] = usable(panel.squares()[lane]);
             limits.update(lane, scan);
         }
-        Some(Self { kernel, dot, metric, element, dim, panel, limits, values: vec![], dots: vec![] })
+        Self { kernel, metric, element, dim, panel, limits, values: vec![], products: Products::default() }
     }
 
     fn block(&mut self, now: &[Row<'_>], next: &[Row<'_>], scans: &mut [Scan<'_>]) {
-        let Self { kernel, element, dim, panel, values, dots, .. } = self;
-        dots.resize(now.len() * PANEL, 0.0);
+        let Self { kernel, element, dim, panel, values, products, .. } = self;
         let panel = panel.dimensions(0..*dim);
         let given: Vec<&[u8]> = now.iter().map(|(_, bytes)| *bytes).collect();
         let ahead: Vec<&[u8]> = next.iter().map(|(_, bytes)| *bytes).collect();
         if *element == Element::F32 {
-            kernel.dots(panel, scans.len(), RowBlock { rows: &given, ahead: &ahead }, dots);
+            kernel.dots(panel, scans.len(), RowBlock { rows: &given, ahead: &ahead }, products);
         } else {
             values.resize(now.len() * *dim, 0.0);
             for (row, values) in given.iter().zip(values.chunks_exact_mut((*dim).max(1))) {
@@ -91,17 +88,18 @@ impl Pass {
             }
             let wide: Vec<&[u8]> = values.chunks_exact((*dim).max(1)).map(f32s_as_bytes).collect();
             // The rows ahead are shorter than what stands for them here; asking beyond their end does no harm.
-            kernel.dots(panel, scans.len(), RowBlock { rows: &wide, ahead: &ahead }, dots);
+            kernel.dots(panel, scans.len(), RowBlock { rows: &wide, ahead: &ahead }, products);
         }
         self.offer(now, scans);
     }
 
     /// Compares the rows that may come in.
     fn offer(&mut self, rows: &[Row<'_>], scans: &mut [Scan<'_>]) {
-        let Self { kernel, dot, metric, limits, dots, .. } = self;
+        let Self { kernel, metric, limits, products, .. } = self;
         let used = u64::MAX >> (PANEL - scans.len());
-        for (&(row, bytes), dots) in rows.iter().zip(dots.chunks_exact(PANEL)) {
-            let squares = usable(dot.scorer(bytes).score(bytes));
+        let products = products.dots.chunks_exact(PANEL).zip(&products.squares);
+        for (&(row, bytes), (dots, &squares)) in rows.iter().zip(products) {
+            let squares = usable(squares);
             let size = if *metric == Metric::L2 { squares } else { squares.sqrt() };
             let mut reaching = kernel.reach(dots, &limits.base, &limits.slope, size) & used;
             while reaching != 0 {
@@ -128,7 +126,7 @@ struct Limits {
 
 impl Limits {
     fn new(metric: Metric, dim: usize) -> Self {
-        let slack = (dim as f32 + SLACK) * f32::EPSILON;
+        let slack = (dim as f32 * 1.5 + SLACK) * f32::EPSILON;
         Self { metric, slack, squares: [0.0; PANEL], base: [0.0; PANEL], slope: [0.0; PANEL] }
     }
 

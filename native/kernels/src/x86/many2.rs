@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::many::RowBlock;
+use crate::many::{Products, RowBlock};
 use crate::panel::PANEL;
 
 const LANES: usize = 8;
@@ -50,10 +50,32 @@ unsafe fn add(panel: *const f32, rows: &[*const u8; ROWS], (from, to): (usize, u
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn dots_body(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut [f32]) {
+fn square(row: &[u8], dim: usize) -> f32 {
+    assert!(row.len() >= dim * 4);
+    let mut sums = [_mm256_setzero_ps(); PARTS];
+    let whole = dim / (PARTS * LANES) * (PARTS * LANES);
+    for at in (0..whole).step_by(PARTS * LANES) {
+        for (part, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the row has `dim` elements.
+            let values = unsafe { _mm256_loadu_ps(row.as_ptr().cast::<f32>().add(at + part * LANES)) };
+            *sum = _mm256_fmadd_ps(values, values, *sum);
+        }
+    }
+    let mut lanes = [0f32; LANES];
+    // SAFETY: eight lanes fit.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_add_ps(sums[0], sums[1])) };
+    let rest = (whole..dim).map(|d| crate::decode::f32_at(row, d));
+    lanes.iter().sum::<f32>() + rest.map(|value| value * value).sum::<f32>()
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn dots_body(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut Products) {
     let dim = panel.len() / PANEL;
     let RowBlock { rows, ahead } = block;
-    assert!(rows.iter().all(|row| row.len() >= dim * 4) && out.len() >= rows.len() * PANEL && lanes <= PANEL);
+    assert!(rows.iter().all(|row| row.len() >= dim * 4) && out.dots.len() >= rows.len() * PANEL && lanes <= PANEL);
+    for (row, squares) in rows.iter().zip(&mut out.squares) {
+        *squares = square(row, dim);
+    }
     for from in (0..dim).step_by(DEPTH) {
         let to = dim.min(from + DEPTH);
         for first in (0..rows.len()).step_by(ROWS) {
@@ -65,7 +87,7 @@ fn dots_body(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut [f32]) 
             for lane in (0..lanes).step_by(PARTS * LANES) {
                 // SAFETY: the assertion above covers rows, panel and answer; `lane` and the 15 after it are lanes.
                 unsafe {
-                    let out = out.as_mut_ptr().add(first * PANEL + lane);
+                    let out = out.dots.as_mut_ptr().add(first * PANEL + lane);
                     add(panel.as_ptr().add(lane), &tile, (from, to), out, count);
                 }
             }
@@ -73,7 +95,7 @@ fn dots_body(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut [f32]) 
     }
 }
 
-pub(crate) fn dots(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut [f32]) {
+pub(crate) fn dots(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut Products) {
     // SAFETY: `ManyKernel` hands this function out only where the processor has the level.
     unsafe { dots_body(panel, lanes, block, out) }
 }

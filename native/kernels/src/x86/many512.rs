@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::many::{Lanes, RowBlock};
+use crate::many::{Lanes, Products, RowBlock};
 use crate::panel::PANEL;
 
 const LANES: usize = 16;
@@ -28,7 +28,8 @@ impl<const R: usize> Tile<R> {
     }
 }
 
-/// Adds the dimensions from `from` to `to` of `R` rows and `P` registers of lanes to the sums in `out`.
+/// Adds the dimensions from `from` to `to` of `R` rows and `P` registers of lanes to the sums in `out`; gives the squares
+/// of the rows' elements.
 ///
 /// # Safety
 /// The rows have `to` elements, the panel has `to` dimensions, and `out` has a line for each of the `count` rows.
@@ -40,7 +41,8 @@ unsafe fn add<const R: usize, const P: usize>(
     (from, to): (usize, usize),
     out: *mut f32,
     count: usize,
-) {
+) -> [__m512; R] {
+    let mut squares = [_mm512_setzero_ps(); R];
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     if from > 0 {
         for (r, sums) in sums.iter_mut().enumerate().filter(|&(r, _)| r < count) {
@@ -53,6 +55,12 @@ unsafe fn add<const R: usize, const P: usize>(
     for line in (from..to).step_by(LINE) {
         for row in tile.ahead {
             _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(line * 4).cast());
+        }
+        let mask = u16::MAX >> (LINE - (to - line).min(LINE));
+        for (row, squares) in tile.rows.iter().zip(squares.iter_mut()) {
+            // SAFETY: masked-out elements are not read; the others are in the row.
+            let values = unsafe { _mm512_maskz_loadu_ps(mask, row.cast::<f32>().add(line)) };
+            *squares = _mm512_fmadd_ps(values, values, *squares);
         }
         for d in line..(line + LINE).min(to) {
             // SAFETY: dimension `d` is in the panel.
@@ -73,27 +81,31 @@ unsafe fn add<const R: usize, const P: usize>(
             unsafe { _mm512_storeu_ps(out.add(r * PANEL + part * LANES), sum) };
         }
     }
+    squares
 }
 
 /// `R` rows together, `P` registers of lanes.
 #[target_feature(enable = "avx512f")]
-fn dots_of<const R: usize, const P: usize>(panel: &[f32], block: RowBlock<'_>, out: &mut [f32]) {
+fn dots_of<const R: usize, const P: usize>(panel: &[f32], block: RowBlock<'_>, out: &mut Products) {
     let dim = panel.len() / PANEL;
-    assert!(block.rows.iter().all(|row| row.len() >= dim * 4) && out.len() >= block.rows.len() * PANEL);
+    assert!(block.rows.iter().all(|row| row.len() >= dim * 4) && out.dots.len() >= block.rows.len() * PANEL);
     for from in (0..dim).step_by(DEPTH) {
         for first in (0..block.rows.len()).step_by(R) {
             let tile = Tile::<R>::of(block, first);
             let count = R.min(block.rows.len() - first);
             // SAFETY: the assertion above covers rows, panel and answer; `first` is a row, so the tile's pointers are too.
-            unsafe {
-                let out = out.as_mut_ptr().add(first * PANEL);
-                add::<R, P>(panel.as_ptr(), &tile, (from, dim.min(from + DEPTH)), out, count);
+            let squares = unsafe {
+                let out = out.dots.as_mut_ptr().add(first * PANEL);
+                add::<R, P>(panel.as_ptr(), &tile, (from, dim.min(from + DEPTH)), out, count)
+            };
+            for (total, squares) in out.squares.iter_mut().skip(first).zip(squares) {
+                *total += _mm512_reduce_add_ps(squares);
             }
         }
     }
 }
 
-pub(crate) fn dots(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut [f32]) {
+pub(crate) fn dots(panel: &[f32], lanes: usize, block: RowBlock<'_>, out: &mut Products) {
     // SAFETY: `ManyKernel` hands this function out only where the processor has the level.
     unsafe {
         match lanes.div_ceil(LANES) {
