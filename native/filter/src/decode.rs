@@ -10,6 +10,7 @@ use crate::numbers::{FloatTest, IntSet, IntTest, Operation};
 use crate::reader::{Reader, malformed};
 use crate::spatial::{Relationship, SpatialTest};
 use crate::text::{TextSet, TextTest};
+use elanus_kernels::compare::FloatRange;
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::geometry;
 use elanus_rows::schema::{DataType, Field, Schema};
@@ -300,7 +301,7 @@ impl<'a> Decoder<'a> {
             }
             (Kind::Float | Kind::Double, low, high) => {
                 let (low, high) = (constant_float(&operand, &low)?, constant_float(&operand, &high)?);
-                float_test(&operand, FloatTest::Range { low, low_closed, high, high_closed })?
+                float_test(&operand, FloatTest::Range(FloatRange { low, low_closed, high, high_closed }))?
             }
             (Kind::Text, Literal::Text(low), Literal::Text(high)) => {
                 Test::Text(TextTest::Range { low: Some((low, low_closed)), high: Some((high, high_closed)) })
@@ -478,7 +479,7 @@ fn float_range(relation: Relation, value: f64) -> FloatTest {
         Relation::Greater => (value, high, (false, true)),
         Relation::GreaterEqual => (value, high, (true, true)),
     };
-    FloatTest::Range { low, low_closed: closed.0, high, high_closed: closed.1 }
+    FloatTest::Range(FloatRange { low, low_closed: closed.0, high, high_closed: closed.1 })
 }
 
 fn text_range(relation: Relation, value: Box<[u8]>) -> TextTest {

@@ -9,6 +9,7 @@ use crate::spatial::SpatialTest;
 use crate::text::TextTest;
 use elanus_index::rtree::RTree;
 use elanus_index::scalar::{Key, ScalarIndex, grams_of};
+use elanus_kernels::compare::FloatRange;
 use elanus_rows::geometry::Bounds;
 use std::ops::{Bound, Range};
 
@@ -150,7 +151,7 @@ fn floats(test: &FloatTest) -> Vec<(Bound<Key<'_>>, Bound<Key<'_>>)> {
         if closed { Bound::Included(Key::Float(value)) } else { Bound::Excluded(Key::Float(value)) }
     };
     match test {
-        FloatTest::Range { low, low_closed, high, high_closed } => {
+        FloatTest::Range(FloatRange { low, low_closed, high, high_closed }) => {
             vec![(bound(*low, *low_closed), bound(*high, *high_closed))]
         }
         FloatTest::In(values) => values.iter().map(|&v| (bound(v, true), bound(v, true))).collect(),

@@ -1,9 +1,15 @@
 //! One test over one chunk.
 
+use std::sync::OnceLock;
+
+use elanus_kernels::Isa;
+use elanus_kernels::compare::{CompareKernel, FloatRange};
+
 use crate::evaluate::{Chunk, Truth, rows_where, zip};
 use crate::json::{self, Json};
+use crate::like::{LikePattern, find_in_rows};
 use crate::node::{ColumnsKind, Elements, Leaf, Path, Quantifier, Relation, Source, Test};
-use crate::numbers::{CHUNK_WORDS, FloatTest, IntTest, Operation, Words, pack};
+use crate::numbers::{CHUNK_ROWS, CHUNK_WORDS, FloatTest, IntTest, Operation, Words, pack};
 use crate::source::{ScalarSlice, ViewValues};
 use crate::text::TextTest;
 
@@ -51,6 +57,8 @@ fn test_documents(chunk: &Chunk<'_, '_>, path: &Path, wanted: &Words, test: impl
 /// Numbers are tested all at once; `rows` says where the answer counts, which only text needs to know.
 fn test_scalars(values: ScalarSlice<'_>, test: &Test, rows: &Words) -> Words {
     match (values, test) {
+        (_, Test::Int { arithmetic: None, test: IntTest::Range { low, high } }) => int_range(values, *low, *high),
+        (_, Test::Float { arithmetic: None, test: FloatTest::Range(range) }) => float_range(values, range),
         (ScalarSlice::Int64(v), Test::Int { arithmetic, test }) => test_ints(v, |x| x, *arithmetic, test),
         (ScalarSlice::Int32(v), Test::Int { arithmetic, test }) => test_ints(v, i64::from, *arithmetic, test),
         (ScalarSlice::Double(v), Test::Float { arithmetic, test }) => test_floats(v, |x| x, *arithmetic, test),
@@ -60,13 +68,53 @@ fn test_scalars(values: ScalarSlice<'_>, test: &Test, rows: &Words) -> Words {
             let length = text.len() as u64;
             rows_where(rows, |row| v.offsets[row + 1] - v.offsets[row] == length && *v.get(row) == **text)
         }
+        (ScalarSlice::Bytes(v), Test::Text(TextTest::Like(LikePattern::Infix(finder)))) if dense(rows) => {
+            let mut found = [0; CHUNK_WORDS];
+            find_in_rows(finder, v.offsets, v.data, |row| found[row / 64] |= 1 << (row % 64));
+            zip(&found, rows, |found, wanted| found & wanted)
+        }
         (ScalarSlice::Bytes(v), Test::Text(test)) => rows_where(rows, |row| test.matches(v.get(row))),
         (ScalarSlice::Bytes(v), Test::Spatial(test)) => rows_where(rows, |row| test.matches(v.get(row))),
         _ => [0; CHUNK_WORDS],
     }
 }
 
+/// Whether reading all rows costs less than going from one wanted row to the next.
+fn dense(rows: &Words) -> bool {
+    rows.iter().map(|word| word.count_ones() as usize).sum::<usize>() * 2 > CHUNK_ROWS
+}
+
+fn compare() -> CompareKernel {
+    static KERNEL: OnceLock<CompareKernel> = OnceLock::new();
+    *KERNEL.get_or_init(|| CompareKernel::choose(Isa::detect()))
+}
+
 /// Every comparison is a range, and a range is one unsigned comparison.
+fn int_range(values: ScalarSlice<'_>, low: i64, high: i64) -> Words {
+    let mut words = [0; CHUNK_WORDS];
+    match values {
+        ScalarSlice::Int64(v) if low <= high => (compare().int64)(v, low, high.abs_diff(low), &mut words),
+        ScalarSlice::Int32(v) => {
+            let (low, high) = (low.max(i64::from(i32::MIN)), high.min(i64::from(i32::MAX)));
+            if low <= high {
+                (compare().int32)(v, low as i32, (high - low) as u32, &mut words);
+            }
+        }
+        _ => {}
+    }
+    words
+}
+
+fn float_range(values: ScalarSlice<'_>, range: &FloatRange) -> Words {
+    let mut words = [0; CHUNK_WORDS];
+    match values {
+        ScalarSlice::Double(v) => (compare().double)(v, range, &mut words),
+        ScalarSlice::Float(v) => (compare().float)(v, range, &mut words),
+        _ => {}
+    }
+    words
+}
+
 fn test_ints<T: Copy>(
     values: &[T],
     widen: impl Fn(T) -> i64,
@@ -74,12 +122,8 @@ fn test_ints<T: Copy>(
     test: &IntTest,
 ) -> Words {
     match (arithmetic, test) {
-        (None, IntTest::Range { low, high }) if low > high => [0; CHUNK_WORDS],
-        (None, IntTest::Range { low, high }) => {
-            let span = high.wrapping_sub(*low) as u64;
-            pack(values, |value| widen(value).wrapping_sub(*low) as u64 <= span)
-        }
         (None, IntTest::In(set)) => pack(values, |value| set.contains(widen(value))),
+        (None, test) => pack(values, |value| test.matches(widen(value))),
         (Some((operation, constant)), test) => {
             pack(values, |value| test.matches(operation.on_ints(widen(value), constant)))
         }
@@ -93,12 +137,6 @@ fn test_floats<T: Copy>(
     test: &FloatTest,
 ) -> Words {
     match (arithmetic, test) {
-        (None, FloatTest::Range { low, low_closed, high, high_closed }) => match (low_closed, high_closed) {
-            (true, true) => pack(values, |v| (widen(v) >= *low) & (widen(v) <= *high)),
-            (true, false) => pack(values, |v| (widen(v) >= *low) & (widen(v) < *high)),
-            (false, true) => pack(values, |v| (widen(v) > *low) & (widen(v) <= *high)),
-            (false, false) => pack(values, |v| (widen(v) > *low) & (widen(v) < *high)),
-        },
         (None, test) => pack(values, |v| test.matches(widen(v))),
         (Some((operation, constant)), test) => {
             pack(values, |v| operation.on_floats(widen(v), constant).is_some_and(|result| test.matches(result)))

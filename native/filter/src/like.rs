@@ -77,6 +77,26 @@ impl LikePattern {
     }
 }
 
+/// Tells the rows that contain a text, in ascending order. All texts are searched as one, which finds nothing more: an
+/// occurrence that reaches over the end of its row is none. Row `i` is `data[offsets[i]..offsets[i + 1]]`.
+pub(crate) fn find_in_rows(finder: &Finder<'_>, offsets: &[u64], data: &[u8], mut found: impl FnMut(usize)) {
+    let Some(&end) = offsets.last() else { return };
+    let length = finder.needle().len();
+    let (mut row, mut at) = (0, offsets[0] as usize);
+    while let Some(start) = finder.find(&data[at..end as usize]).map(|start| at + start) {
+        while offsets[row + 1] as usize <= start && row + 2 < offsets.len() {
+            row += 1;
+        }
+        let row_end = offsets[row + 1] as usize;
+        if start + length <= row_end {
+            found(row);
+            at = row_end;
+        } else {
+            at = start + 1;
+        }
+    }
+}
+
 fn split(pattern: &str) -> Vec<Segment> {
     let mut segments = vec![Segment::default()];
     let mut chars = pattern.chars().peekable();
@@ -189,7 +209,7 @@ impl General {
 
 #[cfg(test)]
 mod tests {
-    use super::LikePattern;
+    use super::{Finder, LikePattern, find_in_rows};
     use proptest::prelude::*;
 
     /// Textbook recursion over characters.
@@ -222,6 +242,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn texts_are_searched_as_one(needle in "[ab]{1,4}", texts in prop::collection::vec("[abé]{0,6}", 0..40)) {
+            let mut offsets = vec![0u64];
+            let mut data = vec![];
+            for text in &texts {
+                data.extend(text.bytes());
+                offsets.push(data.len() as u64);
+            }
+            let mut found = vec![];
+            find_in_rows(&Finder::new(&needle), &offsets, &data, |row| found.push(row));
+            let expected: Vec<usize> = (0..texts.len()).filter(|&row| texts[row].contains(&needle)).collect();
+            prop_assert_eq!(found, expected);
+        }
+
         #[test]
         fn like_agrees_with_recursion(pattern in r"[ab%_\\é]{0,8}", text in "[ab%é]{0,10}") {
             both(&pattern, &text);

@@ -1,5 +1,7 @@
 //! Tests on numbers and the loops that turn 64 rows into one word.
 
+use elanus_kernels::compare::FloatRange;
+
 /// Words of one chunk of rows. Nested nodes hold several such arrays each on the stack.
 pub(crate) const CHUNK_WORDS: usize = 16;
 pub(crate) const CHUNK_ROWS: usize = CHUNK_WORDS * 64;
@@ -151,7 +153,7 @@ impl IntSet {
 
 #[derive(Debug)]
 pub(crate) enum FloatTest {
-    Range { low: f64, low_closed: bool, high: f64, high_closed: bool },
+    Range(FloatRange),
     In(Vec<f64>),
 }
 
@@ -160,9 +162,7 @@ impl FloatTest {
     #[inline]
     pub fn matches(&self, value: f64) -> bool {
         match self {
-            Self::Range { low, low_closed, high, high_closed } => {
-                (value > *low || (*low_closed && value == *low)) && (value < *high || (*high_closed && value == *high))
-            }
+            Self::Range(range) => range.contains(value),
             Self::In(values) => values.contains(&value),
         }
     }

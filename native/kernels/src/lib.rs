@@ -7,6 +7,7 @@
 
 pub mod bits;
 pub mod checksum;
+pub mod compare;
 pub mod decode;
 pub mod dispatch;
 pub mod many;

@@ -2,6 +2,8 @@
 
 pub(crate) mod avx2;
 pub(crate) mod avx512;
+pub(crate) mod compare2;
+pub(crate) mod compare512;
 pub(crate) mod many2;
 pub(crate) mod many512;
 pub(crate) mod panel2;
