@@ -23,8 +23,8 @@ impl FloatRange {
 type IntsFn<T, U> = fn(&[T], T, U, &mut [u64]);
 type FloatsFn<T> = fn(&[T], &FloatRange, &mut [u64]);
 
-/// The functions for one processor. Each fills the words of `out` that hold a bit of `values` (bits above stay zero) and
-/// panics when there are too few. A whole number is in a range when it is at most `span` above `low`.
+/// The functions for one processor. Each fills the words of `out` that hold a bit of `values` (bits above stay zero)
+/// and panics when there are too few. A whole number is in a range when it is at most `span` above `low`.
 #[derive(Clone, Copy, Debug)]
 pub struct CompareKernel {
     pub int32: IntsFn<i32, u32>,
@@ -87,7 +87,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn every_level_agrees_with_the_twin(
-            values in prop::collection::vec(prop_oneof![-9i64..9, any::<i64>(), Just(i64::MIN), Just(i64::MAX)], 0..300),
+            values in prop::collection::vec(
+                prop_oneof![-9i64..9, any::<i64>(), Just(i64::MIN), Just(i64::MAX)],
+                0..300,
+            ),
             low in prop_oneof![-9i64..9, any::<i64>()], span in prop_oneof![0u64..9, any::<u64>()],
             closed in any::<(bool, bool)>(),
         ) {

@@ -57,8 +57,8 @@ impl ManyKernel {
         }
     }
 
-    /// Multiplies the rows with the first `lanes` vectors of the panel, and with themselves. Every product with a vector
-    /// is added in order of dimension.
+    /// Multiplies the rows with the first `lanes` vectors of the panel, and with themselves. Every product with a
+    /// vector is added in order of dimension.
     ///
     /// # Panics
     /// A row is shorter than the panel's dimensions, or `lanes` is no number of lanes.

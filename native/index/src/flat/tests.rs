@@ -51,8 +51,8 @@ proptest! {
     }
 }
 
-/// Rows in which every rounding and overflow occurs: copies, far from 0 and near each other, zero, tiny, huge, and, where
-/// the element has them, infinite ones and such that are no numbers.
+/// Rows in which every rounding and overflow occurs: copies, far from 0 and near each other, zero, tiny, huge, and,
+/// where the element has them, infinite ones and such that are no numbers.
 fn awkward(element: Element, count: usize, dim: usize, seed: u64) -> TestRows {
     let mut rows = clustered(element, count, dim, 3, seed);
     let number = |value: f32| Some(encode(element, &vec![value; dim]));

@@ -6,7 +6,8 @@ use crate::compare::FloatRange;
 
 /// Makes a function that fills one word from 64 values, `$lanes` at a time, with what `$test` says of a register.
 macro_rules! ranges {
-    ($name:ident, $body:ident, $type:ty, $lanes:literal, ($($end:ident: $of:ty),+), $load:ident, $prepare:expr, $test:expr) => {
+    ($name:ident, $body:ident, $type:ty, $lanes:literal, ($($end:ident: $of:ty),+), $load:ident,
+     $prepare:expr, $test:expr) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
         fn $body(values: &[$type], $($end: $of),+, out: &mut [u64]) {
             assert!(out.len() >= values.len().div_ceil(64));

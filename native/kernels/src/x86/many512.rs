@@ -28,8 +28,8 @@ impl<const R: usize> Tile<R> {
     }
 }
 
-/// Adds the dimensions from `from` to `to` of `R` rows and `P` registers of lanes to the sums in `out`; gives the squares
-/// of the rows' elements.
+/// Adds the dimensions from `from` to `to` of `R` rows and `P` registers of lanes to the sums in `out`; gives the
+/// squares of the rows' elements.
 ///
 /// # Safety
 /// The rows have `to` elements, the panel has `to` dimensions, and `out` has a line for each of the `count` rows.
@@ -93,7 +93,8 @@ fn dots_of<const R: usize, const P: usize>(panel: &[f32], block: RowBlock<'_>, o
         for first in (0..block.rows.len()).step_by(R) {
             let tile = Tile::<R>::of(block, first);
             let count = R.min(block.rows.len() - first);
-            // SAFETY: the assertion above covers rows, panel and answer; `first` is a row, so the tile's pointers are too.
+            // SAFETY: the assertion above covers rows, panel and answer; `first` is a row, so the tile's pointers are
+            // too.
             let squares = unsafe {
                 let out = out.dots.as_mut_ptr().add(first * PANEL);
                 add::<R, P>(panel.as_ptr(), &tile, (from, dim.min(from + DEPTH)), out, count)
