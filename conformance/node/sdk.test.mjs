@@ -164,6 +164,75 @@ describe("the Node SDK", () => {
     assert.equal(answer.results.flat()[0].id, "5");
   });
 
+  it("groups, and tells how a search and a query were answered", async () => {
+    await createBooks("node_explain", 60);
+    const near = { collection_name: "node_explain", data: [vectorOf(17)], limit: 3, output_fields: ["id", "year"] };
+    const grouped = await ok(
+      client.search({
+        ...near,
+        filter: "year is not null",
+        group_by_field: "title",
+        params: { explain: true },
+        ...strong,
+      }),
+    );
+    const ids = grouped.results.flat().map((hit) => hit.id);
+    assert.equal(ids[0], "17");
+    assert.equal(new Set(ids).size, 3);
+    const search = JSON.parse(grouped.status.extra_info.explain);
+    const searched = search.searches[0].nodes.flatMap((node) => node.segments);
+    assert.equal(
+      searched.reduce((sum, segment) => sum + segment.visible, 0),
+      60,
+    );
+    const query = { collection_name: "node_explain", filter: "id < 20", output_fields: ["id"], ...strong };
+    const rows = await ok(client.query({ ...query, params: { explain: true } }));
+    const read = JSON.parse(rows.status.extra_info.explain).nodes.flatMap((node) => node.segments);
+    assert.equal(
+      read.reduce((sum, segment) => sum + segment.visited, 0),
+      rows.data.length,
+    );
+    assert.deepEqual((await ok(client.query(query))).status.extra_info, {}, "nobody asked");
+  });
+
+  it("keeps geometries", async () => {
+    const name = "node_places";
+    await ok(
+      client.createCollection({
+        collection_name: name,
+        fields: [
+          { name: "id", data_type: DataType.Int64, is_primary_key: true },
+          { name: "place", data_type: DataType.Geometry, nullable: true },
+          { name: "vector", data_type: DataType.FloatVector, dim: 4 },
+        ],
+        index_params: [
+          { field_name: "vector", index_type: "FLAT", metric_type: "L2" },
+          { field_name: "place", index_type: "RTREE" },
+        ],
+      }),
+    );
+    const data = Array.from({ length: 40 }, (_, i) => ({
+      id: i,
+      place: i % 4 === 0 ? null : `POINT (${i} ${i})`,
+      vector: vectorOf(i),
+    }));
+    await ok(client.insert({ collection_name: name, data }));
+    await ok(client.loadCollectionSync({ collection_name: name }));
+    const square = "st_within(place, 'POLYGON ((4 4, 9 4, 9 9, 4 9, 4 4))')";
+    const within = { collection_name: name, filter: square, output_fields: ["id", "place"], ...strong };
+    const expected = [5, 6, 7].map((i) => ({ id: String(i), place: `POINT (${i} ${i})` }));
+    assert.deepEqual((await ok(client.query(within))).data, expected);
+    await ok(client.flushSync({ collection_names: [name] }));
+    assert.deepEqual((await ok(client.query(within))).data, expected);
+    const nulls = await ok(client.count({ collection_name: name, expr: "place is null", ...strong }));
+    assert.equal(Number(nulls.data), 10);
+    const wrong = await client.insert({
+      collection_name: name,
+      data: [{ id: 99, place: "POINT (1)", vector: vectorOf(1) }],
+    });
+    assert.match(wrong.status.reason, /invalid Geometry data/);
+  });
+
   it("iterates over a query", async () => {
     await createBooks("node_iterator", 100);
     const iterator = await client.queryIterator({

@@ -3,9 +3,11 @@
 import json
 import urllib.request
 
+import grpc
 import numpy as np
 import pytest
 from pymilvus import AnnSearchRequest, DataType, MilvusException, RRFRanker
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 STRONG = {"consistency_level": "Strong"}
 ROWS, DIM = 3_000, 16
@@ -131,3 +133,37 @@ def test_explain_tells_what_a_search_did(client, name, vectors, server):
     assert segment["rows"] == segment["visible"] == ROWS and segment["actual"] == pytest.approx(0.2)
     assert segment["estimated"] == pytest.approx(0.2, abs=0.05)
     assert segment["plans"] and segment["codeDistances"] + segment["exactDistances"] >= 3
+
+
+def test_explain_tells_how_a_query_found_its_rows(client, name, vectors, server):
+    build(client, name, vectors, flush=True)
+    keys = sorted(row for row in range(ROWS) if row % 5 == 1)
+    with grpc.insecure_channel(server.uri.removeprefix("http://")) as channel:
+        stub = milvus_pb2_grpc.MilvusServiceStub(channel)
+
+        def ask(fields, **params):
+            pairs = [common_pb2.KeyValuePair(key=key, value=str(value)) for key, value in params.items()]
+            request = milvus_pb2.QueryRequest(
+                collection_name=name, expr="kind == 1", output_fields=fields, query_params=pairs
+            )
+            answer = stub.Query(request)
+            assert answer.status.code == 0, answer.status.reason
+            return answer, json.loads(answer.status.extra_info["explain"] or "null")
+
+        def scanned(report):
+            (node,) = report["nodes"]
+            (segment,) = [segment for segment in node["segments"] if segment["rows"] > 0]
+            return segment
+
+        plain, nothing = ask(["id"], limit=7)
+        assert nothing is None
+        rows, report = ask(["id"], limit=7, explain=True)
+        assert rows.fields_data == plain.fields_data
+        (ids,) = [field.scalars.long_data.data for field in rows.fields_data if field.field_name == "id"]
+        assert list(ids) == keys[:7]
+        assert (report["limit"], scanned(report)["visited"]) == (7, 7)
+        assert report["totalMs"] >= report["readMs"]
+        counted, report = ask(["count(*)"], explain=True)
+        assert counted.fields_data[0].scalars.long_data.data == [len(keys)]
+        segment = scanned(report)
+        assert segment["visited"] == len(keys) and segment["actual"] == pytest.approx(0.2)

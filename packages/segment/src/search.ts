@@ -1,5 +1,5 @@
 /** Reads over a set of segments: one native call each, and the merge of partial hits. */
-import type { NativeSearch, NativeSegment } from "@elanus/engine/addon";
+import type { Native, NativeSearch, NativeSegment } from "@elanus/engine/addon";
 import type { Metric } from "@elanus/model/catalog";
 import type { CountedRows, CountPlan, FoundHits, FoundRows } from "@elanus/model/contract/query-node";
 import type { SegmentReport } from "@elanus/model/explain";
@@ -35,12 +35,7 @@ export async function searchSegments(
     groupBy: plan.groupBy,
     filterLate: plan.filterLate,
   };
-  if (plan.explain === true) {
-    const explained = await attempt(() => engine.addon.explainSearch(engine.pool, request));
-    if (!explained.ok) return explained;
-    const { hits, report } = explained.value;
-    return succeed({ hits, reports: JSON.parse(report) as readonly SegmentReport[] });
-  }
+  if (plan.explain === true) return explained(() => engine.addon.explainSearch(engine.pool, request));
   const found = await attempt(() => engine.addon.search(engine.pool, request));
   return found.ok ? succeed({ hits: found.value }) : found;
 }
@@ -59,12 +54,7 @@ export async function querySegments(
     ...(filter === undefined ? {} : { filter }),
     ...(limit === undefined ? {} : { limit }),
   };
-  if (explain === true) {
-    const explained = await attempt(() => engine.addon.explainQuery(engine.pool, request));
-    if (!explained.ok) return explained;
-    const { rows, report } = explained.value;
-    return succeed({ rows, reports: JSON.parse(report) as readonly SegmentReport[] });
-  }
+  if (explain === true) return explained(() => engine.addon.explainQuery(engine.pool, request));
   const found = await attempt(() => engine.addon.query(engine.pool, request));
   return found.ok ? succeed({ rows: found.value }) : found;
 }
@@ -75,14 +65,19 @@ export async function countSegments(
   { filter, explain }: CountPlan,
 ): Promise<Outcome<CountedRows>> {
   const request = { ...scope, ...(filter === undefined ? {} : { filter }) };
-  if (explain === true) {
-    const explained = await attempt(() => engine.addon.explainCount(engine.pool, request));
-    if (!explained.ok) return explained;
-    const { count, report } = explained.value;
-    return succeed({ count, reports: JSON.parse(report) as readonly SegmentReport[] });
-  }
+  if (explain === true) return explained(() => engine.addon.explainCount(engine.pool, request));
   const counted = await attempt(() => engine.addon.count(engine.pool, request));
   return counted.ok ? succeed({ count: counted.value }) : counted;
+}
+
+/** What a call found, with its account of the segments read. */
+async function explained<T extends { readonly report: string }>(
+  call: () => Native<T>,
+): Promise<Outcome<Omit<T, "report"> & { readonly reports: readonly SegmentReport[] }>> {
+  const answer = await attempt(call);
+  if (!answer.ok) return answer;
+  const { report, ...found } = answer.value;
+  return succeed({ ...found, reports: JSON.parse(report) as readonly SegmentReport[] });
 }
 
 /** Fields of those hits that lie in `segments`. */
