@@ -108,6 +108,9 @@ describe("search shape", () => {
     expect(search({ topk: "1", params: graph, iterator: "True" })).toMatchObject({
       value: { indexParams: '{"ef":64,"disable_fallback_brute_force":true}' },
     });
+    expect(search({ topk: "1", search_list_size: "30", beamwidth: "4" }, "DISKANN")).toMatchObject({
+      value: { indexParams: '{"search_list":30,"beamwidth":4}' },
+    });
     const range = '{"radius":9,"range_search_k":5}';
     expect(search({ topk: "8", params: range })).toMatchObject({ value: { rangeHitsMax: 5 } });
     expect(search({ topk: "8", params: '{"range_search_k":0}' })).toMatchObject({ ok: true });

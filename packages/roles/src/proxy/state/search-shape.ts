@@ -66,7 +66,12 @@ const INDEX_KEYS = [
   "refine_k",
   "hints",
   "search_list",
+  "search_list_size",
+  "beamwidth",
+  "vectors_beamwidth",
   "reorder_k",
+  "itopk_size",
+  "search_width",
 ];
 const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
