@@ -1,5 +1,6 @@
 /** REST: rows. Their JSON goes to native code as it came and comes back as it will be sent. */
 import type { Consistency, FilterInput, TemplateValue } from "@elanus/model/contract/proxy";
+import type { QueryReport, SearchReport } from "@elanus/model/explain";
 import { DataType, primaryKeyOf } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import { IDsCodec } from "../gen/schema.ts";
@@ -17,7 +18,13 @@ import { looksLikeArray } from "./scan.ts";
 
 const LIMIT_DEFAULT = 100;
 /** Metering does not exist here; clients expect the key. */
-export const costless = { cost: 0 } as const;
+const costless = { cost: 0 } as const;
+
+/** What an answer says beside its rows: the account of the read when it was asked for. */
+export function besideRows(report: QueryReport | SearchReport | undefined): { readonly [key: string]: Json } {
+  // Reports hold only what JSON can say.
+  return report === undefined ? costless : { ...costless, explain: report as unknown as Json };
+}
 
 /** The collection's own level when none is named. */
 export function consistencyIn(body: Body): RestOutcome<Consistency> {
@@ -125,10 +132,9 @@ async function runQuery(
   const answer = await call.env.proxy.query(request, call.int64AsText ? "jsonText" : "json", call.deadlineMs);
   if (!answer.ok) return failed(answer.error);
   const { columns, report } = answer.value;
-  const explanation = report === undefined ? {} : { explain: report as unknown as Json };
   return done({
     data: { raw: columns.length === 0 ? [new TextEncoder().encode("[]")] : columns },
-    extra: { ...costless, ...explanation },
+    extra: besideRows(report),
   });
 }
 

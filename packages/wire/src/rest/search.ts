@@ -4,7 +4,7 @@ import { refOf } from "../milvus/call.ts";
 import { Body } from "./body.ts";
 import type { Endpoint, RestCall } from "./endpoint.ts";
 import type { RestReply } from "./envelope.ts";
-import { consistencyIn, costless, filterIn } from "./entities.ts";
+import { besideRows, consistencyIn, filterIn } from "./entities.ts";
 import { done, failed, invalid, notJson, refuse, type RestOutcome } from "./failure.ts";
 import { flattenHits } from "./flatten.ts";
 import { type Json, stringify, textOf } from "./json.ts";
@@ -45,8 +45,7 @@ function encodingOf(call: RestCall): "json" | "jsonText" {
 function found({ body, report }: SearchResult): RestOutcome<RestReply> {
   const flat = flattenHits(body);
   if (flat === undefined) return refuse(1_805, "fail to parse search result, error: the result is not a list of lists");
-  const explanation = report === undefined ? {} : { explain: report as unknown as Json };
-  return done({ data: { raw: flat.parts }, extra: { ...costless, topks: flat.counts, ...explanation } });
+  return done({ data: { raw: flat.parts }, extra: { ...besideRows(report), topks: flat.counts } });
 }
 
 /** `paramsKey`: searches keep their parameters in `searchParams`, parts of a hybrid search in `params`. */
