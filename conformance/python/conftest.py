@@ -10,12 +10,9 @@ import tempfile
 
 import numpy as np
 import pytest
-from pymilvus import DataType, MilvusClient
+from pymilvus import MilvusClient
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-# Clients of the 2.5 line do not know Geometry yet.
-collect_ignore = [] if hasattr(DataType, "GEOMETRY") else ["test_geometry.py"]
 
 
 class Server:
