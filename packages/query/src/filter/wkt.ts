@@ -1,7 +1,8 @@
 /** Syntax of well-known text (OGC 06-103r4, clause 7): a wrong constant is refused before any node is asked. */
 
 const KINDS = ["POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"];
-const TOKEN = /\s*([A-Za-z]+|[(),]|[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)/y;
+/** Spaces are ASCII's, and a number ends where it cannot go on, as native code reads them. */
+const TOKEN = /[ \t\n\f\r]*([A-Za-z]+|[(),]|[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![-+.\w]))[ \t\n\f\r]*/y;
 /** Collections may stand in collections so deep; native code has the same bound. */
 const DEPTH_MAX = 32;
 
@@ -15,9 +16,8 @@ export function geometryKind(text: string): string | undefined {
 
 function tokensOf(text: string): readonly string[] | undefined {
   const tokens: string[] = [];
-  const end = text.trimEnd().length;
   TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < end) {
+  while (TOKEN.lastIndex < text.length) {
     const token = TOKEN.exec(text)?.[1];
     if (token === undefined) return undefined;
     tokens.push(token);
