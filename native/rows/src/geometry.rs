@@ -14,7 +14,7 @@ const MULTI_POINT: u32 = 4;
 const MULTI_LINE: u32 = 5;
 const MULTI_POLYGON: u32 = 6;
 const COLLECTION: u32 = 7;
-/// Collections may stand in collections so deep.
+/// Geometries may stand in collections so deep; what a multi-geometry consists of stands one deeper.
 const DEPTH_MAX: usize = 32;
 
 /// The smallest rectangle around a geometry: from `min` to `max`, x first.
@@ -243,7 +243,7 @@ impl Parser<'_> {
     }
 
     fn geometry(&mut self, depth: usize) -> Result<(), String> {
-        if depth > DEPTH_MAX {
+        if depth >= DEPTH_MAX {
             return Err("collections are nested too deeply".to_owned());
         }
         let before = self.at;
@@ -399,8 +399,16 @@ mod tests {
         ] {
             assert!(to_wkb(text).is_err(), "{text}");
         }
-        let deep = format!("{}POINT (1 1){}", "GEOMETRYCOLLECTION (".repeat(40), ")".repeat(40));
+        let deep = format!("{}POINT (1 1){}", "GEOMETRYCOLLECTION (".repeat(32), ")".repeat(32));
         assert_eq!(to_wkb(&deep), Err("collections are nested too deeply".to_owned()));
+    }
+
+    #[test]
+    fn the_deepest_text_that_is_taken_comes_back() {
+        let deep = format!("{}MULTIPOINT ((1 1)){}", "GEOMETRYCOLLECTION (".repeat(31), ")".repeat(31));
+        let wkb = to_wkb(&deep).expect("deep, but not too deep");
+        assert_eq!(to_wkt(&wkb), Some(deep));
+        assert_eq!(bounds(&wkb), Some(Bounds { min: [1.0; 2], max: [1.0; 2] }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 const KINDS = ["POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"];
 /** Spaces are ASCII's, and a number ends where it cannot go on, as native code reads them. */
 const TOKEN = /[ \t\n\f\r]*([A-Za-z]+|[(),]|[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![-+.\w]))[ \t\n\f\r]*/y;
-/** Collections may stand in collections so deep; native code has the same bound. */
+/** Geometries may stand in collections so deep; native code has the same bound. */
 const DEPTH_MAX = 32;
 
 /** Kind of the geometry that `text` spells, in capitals; undefined when it spells none. */
@@ -40,7 +40,7 @@ class WktReader {
 
   geometry(depth: number): boolean {
     const kind = this.tokens[this.at]?.toUpperCase() ?? "";
-    if (depth > DEPTH_MAX || !KINDS.includes(kind)) return false;
+    if (depth >= DEPTH_MAX || !KINDS.includes(kind)) return false;
     this.at++;
     switch (kind) {
       case "POINT":
