@@ -4,15 +4,15 @@ import type { NodeReport, QueryReport, SearchReport, SegmentReport } from "@elan
 export interface ExplainOptions {
   readonly uri: string;
   readonly collection: string;
-  /** JSON of one vector; without one it is a query by filter. */
-  readonly vector?: string | undefined;
+  /** In the JSON of its type; without one it is a query by filter. */
+  readonly vector?: unknown;
   readonly database?: string | undefined;
   readonly field?: string | undefined;
   readonly filter?: string | undefined;
-  readonly limit?: string | undefined;
+  readonly limit: number;
   readonly token?: string | undefined;
-  /** JSON object of search parameters. */
-  readonly params?: string | undefined;
+  /** Search parameters. */
+  readonly params?: unknown;
 }
 
 /** Exit code: 0 when the read was answered, 1 when it was refused. */
@@ -38,10 +38,10 @@ export async function explainRead(options: ExplainOptions): Promise<number> {
 function requestOf(options: ExplainOptions): string {
   return JSON.stringify({
     collectionName: options.collection,
-    ...(options.vector === undefined ? {} : { data: [JSON.parse(options.vector)] }),
-    limit: Number(options.limit ?? 10),
+    ...(options.vector === undefined ? {} : { data: [options.vector] }),
+    limit: options.limit,
     explain: true,
-    searchParams: JSON.parse(options.params ?? "{}"),
+    searchParams: options.params ?? {},
     ...(options.database === undefined ? {} : { dbName: options.database }),
     ...(options.field === undefined ? {} : { annsField: options.field }),
     ...(options.filter === undefined ? {} : { filter: options.filter }),

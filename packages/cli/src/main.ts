@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `elanus`: serve, and look at data folders. */
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { explainRead, type ExplainOptions } from "./explain.ts";
 import { serve } from "./serve.ts";
 
@@ -29,18 +29,32 @@ program
   .command("explain")
   .description("show how a running server answers a search, or without a vector a query")
   .argument("<collection>", "name of the collection")
-  .argument("[vector]", "one query vector, as JSON")
+  .argument("[vector]", "one query vector, as JSON", json)
   .option("--uri <address>", "the server", "http://127.0.0.1:19530")
   .option("--database <name>", "database")
   .option("--field <name>", "vector field; needed when there are several")
   .option("--filter <expression>", "filter")
-  .option("--limit <number>", "hits wanted", "10")
-  .option("--params <json>", 'search parameters, for instance {"ef":64}')
+  .option("--limit <number>", "hits or rows wanted", count, 10)
+  .option("--params <json>", 'search parameters, for instance {"ef":64}', json)
   .option("--token <text>", "credentials")
-  .action(
-    async (collection: string, vector: string | undefined, options: Omit<ExplainOptions, "collection" | "vector">) => {
-      process.exitCode = await explainRead({ ...options, collection, vector });
-    },
-  );
+  .action(async (collection: string, vector: unknown, options: Omit<ExplainOptions, "collection" | "vector">) => {
+    process.exitCode = await explainRead({ ...options, collection, vector });
+  });
 
 await program.parseAsync();
+
+/** @throws InvalidArgumentError Commander refuses the argument by name. */
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError("It is no JSON.");
+  }
+}
+
+/** @throws InvalidArgumentError */
+function count(text: string): number {
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new InvalidArgumentError("It is no positive whole number.");
+}
