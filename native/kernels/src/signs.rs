@@ -34,6 +34,8 @@ pub fn sign_sums(isa: Isa) -> SignSumsFn {
     match isa.x86() {
         #[cfg(target_arch = "x86_64")]
         Some(crate::dispatch::X86::Avx512) => crate::x86::signs512::sums,
+        #[cfg(target_arch = "x86_64")]
+        Some(crate::dispatch::X86::Avx2) => crate::x86::signs2::sums,
         _ => sums,
     }
 }

@@ -114,7 +114,7 @@ float_entries!(sums_bf16, dot_bf16, dot4_bf16, l2_bf16, l2_4_bf16, cosine_bf16, 
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn total_i32(sums: __m256i) -> i32 {
+pub(super) fn total_i32(sums: __m256i) -> i32 {
     let four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
     let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
     _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b00_00_00_01>(two)))

@@ -10,6 +10,7 @@ pub(crate) mod panel2;
 pub(crate) mod panel512;
 pub(crate) mod scan2;
 pub(crate) mod scan512;
+pub(crate) mod signs2;
 pub(crate) mod signs512;
 
 /// Makes the safe entries of a level's float kernels, one row and four rows. They may only be handed out by
