@@ -327,7 +327,7 @@ pub(crate) struct Codes<'a> {
     /// −dot product instead of squared distance.
     negative_dot: bool,
     dot: CodeDotFn,
-    sign_sums: SignSumsFn,
+    pub(super) sign_sums: SignSumsFn,
 }
 
 impl<'a> Codes<'a> {
@@ -361,6 +361,9 @@ impl<'a> Codes<'a> {
     /// Leaves those nodes in the list that their signs do not tell to be no nearer than `limit`, with little doubt.
     #[inline]
     pub(crate) fn sift(&self, query: &CodeQuery, nodes: &mut Vec<u32>, limit: f32) {
+        if !self.signs {
+            return;
+        }
         let records = Records { bytes: self.heads, stride: self.head_bytes, bits_at: SIGNS_AT };
         let mut sums = [0; SIFT_AT_ONCE];
         let mut kept = 0;

@@ -1,14 +1,23 @@
 //! HNSW against the definition.
 
+use elanus_kernels::Isa;
+use elanus_kernels::signs::sign_sums;
+
 use crate::IndexError;
 use crate::catalog::{Index, Rows, build, open, open_file};
+use crate::format::{self, File};
 use crate::hnsw::Hnsw;
+use crate::hnsw::codes::{CodeQuery, FACTOR_BYTES};
 use crate::progress::Progress;
 use crate::storage::Storage;
 use crate::testing::{TestRows, assert_sound, bits, clustered, naive, query, recall};
 use crate::vector::{Element, Metric, SearchParams, VectorIndex};
 
 const PARAMS: &str = r#"{"M": 16, "efConstruction": 100}"#;
+
+fn file_of(rows: &TestRows, metric: Metric) -> Vec<u8> {
+    build("HNSW", metric.name(), PARAMS, Rows::Dense(rows), &Progress::default(), 2).expect("built")
+}
 
 fn index(rows: &TestRows, metric: Metric, threads: usize) -> Box<dyn VectorIndex> {
     let file = build("HNSW", metric.name(), PARAMS, Rows::Dense(rows), &Progress::default(), threads).expect("built");
@@ -96,6 +105,61 @@ fn first_looks_keep_recall() {
         let found = mean_recall(&rows, &index, &queries, Some((&words, count)));
         assert!(found >= 0.95, "{metric:?} {dim}, filtered: {found}");
     }
+}
+
+/// Processors without the instructions of this one look with other kernels.
+#[test]
+fn a_first_look_turns_the_same_nodes_away_at_every_level_of_instructions() {
+    for dim in [200, 201] {
+        let (rows, queries) = with_queries(clustered(Element::F32, 1_004, dim, 5, 13), 4);
+        let (file, meta) = open_file(Storage::copy_of(&file_of(&rows, Metric::L2))).expect("whole");
+        let index = Hnsw::open(file, &meta).expect("fits");
+        let (mut codes, mut query) = (index.codes(), CodeQuery::default());
+        let all: Vec<u32> = (0..1_000).collect();
+        for vector in &queries {
+            index.encoder.query(vector, &mut vec![], &mut query);
+            let mut keys: Vec<f32> = all.iter().map(|&node| codes.compare(&query, node)).collect();
+            let (_, &mut limit, _) = keys.select_nth_unstable_by(100, f32::total_cmp);
+            let kept = Isa::available().into_iter().map(|isa| {
+                codes.sign_sums = sign_sums(isa);
+                let mut kept = all.clone();
+                codes.sift(&query, &mut kept, limit);
+                assert!(all.iter().all(|&node| codes.may_beat(&query, node, limit) == kept.contains(&node)));
+                kept
+            });
+            let kept: Vec<Vec<u32>> = kept.collect();
+            assert!(kept.iter().all(|other| *other == kept[0]));
+            assert!((50..500).contains(&kept[0].len()), "{}", kept[0].len());
+        }
+    }
+}
+
+/// As files were before heads held signs: another section, and no word of signs among what describes the graph.
+fn without_signs(file: &File, head_bytes: usize) -> Vec<u8> {
+    let section = |name| file.section(name).expect("there");
+    let mut graph: serde_json::Value = serde_json::from_slice(section("graph")).expect("JSON");
+    graph.as_object_mut().and_then(|graph| graph.remove("signs")).expect("said");
+    let graph = graph.to_string();
+    let factors: Vec<u8> =
+        section("code_heads").chunks_exact(head_bytes).flat_map(|head| &head[..FACTOR_BYTES]).copied().collect();
+    let kept = ["meta", "mean", "rows", "nodes", "copy_nodes", "copy_starts", "copy_rows", "links", "upper"];
+    let kept = kept.into_iter().chain(["quantizer", "code_lines"]).map(|name| (name, section(name)));
+    let own = [("graph", graph.as_bytes()), ("code_factors", &factors)];
+    format::write(&kept.chain(own).collect::<Vec<_>>()).expect("written")
+}
+
+#[test]
+fn files_from_before_signs_are_opened_and_searched_without() {
+    let (rows, queries) = with_queries(clustered(Element::F32, 5_020, 200, 20, 13), 20);
+    let bytes = file_of(&rows, Metric::L2);
+    let opened = || open_file(Storage::copy_of(&bytes)).expect("whole");
+    let (file, meta) = opened();
+    let head_bytes = Hnsw::open(file, &meta).expect("fits").encoder.head_bytes();
+    let (old, meta) = open_file(Storage::copy_of(&without_signs(&opened().0, head_bytes))).expect("whole");
+    let old = Hnsw::open(old, &meta).expect("fits");
+    assert!(!old.graph.signs && old.encoder.head_bytes() == FACTOR_BYTES);
+    let found = mean_recall(&rows, &old, &queries, None);
+    assert!(found >= 0.95, "{found}");
 }
 
 #[test]
