@@ -176,7 +176,7 @@ pub fn build_to(
             file
         }
     };
-    sink.write_all(&file).map_err(|error| IndexError::Unwritten(error.to_string()))
+    sink.write_all(&file).map_err(format::unwritten)
 }
 
 fn metric_for(name: &str, real_type: &str, rows: Rows<'_>) -> Result<Metric, IndexError> {

@@ -120,7 +120,7 @@ impl Body<'_> {
     }
 }
 
-fn unwritten(error: io::Error) -> IndexError {
+pub(crate) fn unwritten(error: io::Error) -> IndexError {
     IndexError::Unwritten(format!("index file cannot be written: {error}"))
 }
 

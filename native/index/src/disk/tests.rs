@@ -1,5 +1,6 @@
 //! Graphs on disk against the definition, from memory and from a mapped file.
 
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -245,4 +246,42 @@ fn one_thread_builds_the_same_file_every_time_and_a_copy_in_memory_answers_alike
     assert!(file() == file());
     let index = dense(Storage::copy_of(&file()));
     assert!(mean_recall(&rows, &*index, &queries, None) >= 0.95);
+}
+
+/// A storage with room for so many bytes, in which nothing is ever written over.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(self.0);
+        self.0 -= taken;
+        if taken > 0 { Ok(taken) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Full {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        if self.0 < usize::MAX / 2 { Ok(0) } else { Err(io::ErrorKind::NotSeekable.into()) }
+    }
+}
+
+#[test]
+fn a_storage_that_refuses_is_told_wherever_it_does() {
+    let rows = clustered(Element::F32, 1_500, 256, 5, 1);
+    for index_type in ["DISKANN", "HNSW"] {
+        let progress = Progress::default();
+        let whole = build(index_type, "L2", PARAMS, Rows::Dense(&rows), &progress, 2).expect("built").len();
+        // The head of a file that is streamed is written a second time at the end.
+        let streamed = if index_type == "DISKANN" { vec![whole, usize::MAX] } else { vec![] };
+        for room in [0, 100, whole / 2, whole - 1].into_iter().chain(streamed) {
+            let rows = Rows::Dense(&rows);
+            let refused = build_to(&mut Full(room), index_type, "L2", PARAMS, rows, &Progress::default(), 2);
+            let Err(IndexError::Unwritten(text)) = refused else { panic!("{index_type} {room}: {refused:?}") };
+            assert!(text.starts_with("index file cannot be written: "), "{text}");
+        }
+    }
 }
