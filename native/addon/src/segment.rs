@@ -1,6 +1,7 @@
 //! Segments as handles.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -212,9 +213,24 @@ impl SegmentHandle {
         let was_large = segment.byte_size() >= LARGE_BYTES_MIN;
         drop(segment);
         if was_large {
-            // Not on this thread, which has callers waiting; without a thread the memory stays for the next segment.
-            let _ = thread::Builder::new().name("elanus-trim".to_owned()).spawn(give_back_freed_memory);
+            give_back_soon();
         }
+    }
+}
+
+/// Gives freed memory back on another thread, as the caller's has others waiting: once for all segments that are closed
+/// until that thread begins. Without a thread the memory stays for the next segment.
+fn give_back_soon() {
+    static WAITING: AtomicBool = AtomicBool::new(false);
+    if WAITING.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let trim = || {
+        WAITING.store(false, Ordering::Release);
+        give_back_freed_memory();
+    };
+    if thread::Builder::new().name("elanus-trim".to_owned()).spawn(trim).is_err() {
+        WAITING.store(false, Ordering::Release);
     }
 }
 
