@@ -213,6 +213,8 @@ fn read_polygon(reader: &mut WkbReader<'_>) -> Option<Polygon> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn wkb(text: &str) -> Vec<u8> {
@@ -283,5 +285,50 @@ mod tests {
         let valid = |own: &str| SpatialTest::Valid.matches(&wkb(own));
         assert!(valid("POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0))") && valid("POINT (1 1)"));
         assert!(!valid("POLYGON ((0 0, 4 4, 4 0, 0 4, 0 0))"));
+    }
+
+    /// Points that often lie on each other's lines, and such as overflow what is reckoned with them.
+    fn place() -> impl Strategy<Value = String> {
+        let number = || {
+            let extreme =
+                prop::sample::select(vec!["1e308", "-1.7e308", "1e200", "1e-300", "0.1", "0.30000000000000004"]);
+            prop_oneof![9 => (-2i32..3).prop_map(|number| number.to_string()), 1 => extreme.prop_map(str::to_owned)]
+        };
+        (number(), number()).prop_map(|(x, y)| format!("{x} {y}"))
+    }
+
+    fn geometry_text() -> impl Strategy<Value = String> {
+        let ring = || {
+            prop::collection::vec(place(), 3..6).prop_map(|places| format!("({}, {})", places.join(", "), places[0]))
+        };
+        let rings = || prop::collection::vec(ring(), 1..3).prop_map(|rings| format!("({})", rings.join(", ")));
+        let list =
+            |least| prop::collection::vec(place(), least..6).prop_map(|places| format!("({})", places.join(", ")));
+        let one = prop_oneof![
+            place().prop_map(|place| format!("POINT ({place})")),
+            list(2).prop_map(|line| format!("LINESTRING {line}")),
+            rings().prop_map(|rings| format!("POLYGON {rings}")),
+            list(1).prop_map(|points| format!("MULTIPOINT {points}")),
+            prop::collection::vec(list(2), 1..3).prop_map(|lines| format!("MULTILINESTRING ({})", lines.join(", "))),
+            prop::collection::vec(rings(), 1..3).prop_map(|parts| format!("MULTIPOLYGON ({})", parts.join(", "))),
+        ];
+        prop::collection::vec(one, 1..3).prop_map(|mut parts| match parts.len() {
+            1 => parts.remove(0),
+            _ => format!("GEOMETRYCOLLECTION ({})", parts.join(", ")),
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        #[test]
+        fn no_geometry_makes_a_test_panic(own in geometry_text(), constant in geometry_text(), metres in 0f64..1e8) {
+            let (own, constant) = (wkb(&own), wkb(&constant));
+            for number in 0..7 {
+                let relationship = Relationship::from_number(number).expect("a relation");
+                SpatialTest::relation(relationship, &constant).expect("a geometry").matches(&own);
+            }
+            SpatialTest::near(&wkb("POINT (1 1)"), metres).expect("a point").matches(&own);
+            SpatialTest::Valid.matches(&own);
+        }
     }
 }
