@@ -152,8 +152,11 @@ export interface CoordinatorContract {
   ): Promise<Outcome<{ done: boolean; plans: readonly { sources: readonly SegmentId[]; target: SegmentId }[] }>>;
 
   // For the nodes
-  /** A streaming node takes over its channels: raises their terms and gets their shards. Idempotent per start. */
-  claimChannels(node: NodeId): Promise<Outcome<readonly ChannelAssignment[]>>;
+  /**
+   * A streaming node takes over its channels: raises their terms and gets their shards. `at` is a timestamp taken for
+   * this call: one that was long under way must not take the channels from the claim that came after it (`fenced`).
+   */
+  claimChannels(node: NodeId, at: Timestamp): Promise<Outcome<readonly ChannelAssignment[]>>;
   commitManifest(commit: ManifestCommit): Promise<Outcome<ShardManifest>>;
   manifest(shard: ShardId): Promise<Outcome<ShardManifest>>;
   /** Where each shard is owned and which node serves its sealed segments. */

@@ -6,6 +6,7 @@ import type { IndexBuildState, SealedSegmentMeta, ShardManifest } from "@elanus/
 import type { ManifestCommit } from "@elanus/model/contract/coordinator";
 import type { ChannelName, CollectionId, IndexId, NodeId, SegmentId, ShardId, Term } from "@elanus/model/id";
 import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
+import type { Timestamp } from "@elanus/model/time";
 import type { MetaCondition } from "@elanus/platform/ports/meta";
 import type { ObjectStore } from "@elanus/platform/ports/objects";
 import { decodeManifest, encodeManifest } from "@elanus/segment/manifest";
@@ -23,6 +24,7 @@ interface ManifestPointer {
 interface ChannelOwner {
   readonly term: Term;
   readonly node: NodeId;
+  readonly claimedAt: Timestamp;
 }
 interface Held {
   readonly manifest: ShardManifest;
@@ -84,9 +86,17 @@ export class ManifestBook {
     return this.#owners.get(channel)?.term ?? (0 as Term);
   }
 
-  /** Raises the terms of a node's channels: whatever an earlier owner still sends is refused from here on. */
-  async claim(channels: readonly ChannelName[], node: NodeId): Promise<Outcome<void>> {
-    const claimed = channels.map((channel) => ({ channel, owner: { term: (this.termOf(channel) + 1) as Term, node } }));
+  /** Raises the terms of a node's channels: whatever an earlier owner still sends, a late claim too, is refused. */
+  async claim(
+    channels: readonly ChannelName[],
+    claim: { readonly node: NodeId; readonly at: Timestamp },
+  ): Promise<Outcome<void>> {
+    const taken = channels.find((channel) => claim.at <= (this.#owners.get(channel)?.claimedAt ?? 0n));
+    if (taken !== undefined) return fail({ kind: "fenced", channel: taken });
+    const claimed = channels.map((channel) => {
+      const owner = { term: (this.termOf(channel) + 1) as Term, node: claim.node, claimedAt: claim.at };
+      return { channel, owner };
+    });
     const ops = claimed.map(({ channel, owner }) => ({
       kind: "put" as const,
       key: `channel/${channel}`,

@@ -328,10 +328,14 @@ describe("DDL", () => {
   });
 });
 
+async function claim(coordinator: CoordinatorContract): ReturnType<CoordinatorContract["claimChannels"]> {
+  return coordinator.claimChannels(1 as NodeId, must(await coordinator.allocateTimestamps(1)).first);
+}
+
 async function claimed(kept = stores(), autoCompaction = false): Promise<Started & { shard: ShardId; term: Term }> {
   const started = await start(kept, autoCompaction);
   must(await started.coordinator.createCollection(creation));
-  const [channel] = must(await started.coordinator.claimChannels(1 as NodeId));
+  const [channel] = must(await claim(started.coordinator));
   invariant(channel !== undefined, "node 1 owns a channel");
   return { ...started, shard: await shardOf(started.coordinator), term: channel.term };
 }
@@ -351,6 +355,17 @@ async function partitionOf(coordinator: CoordinatorContract): Promise<bigint | u
 }
 
 describe("manifests", () => {
+  it("a claim that was long under way does not take the channels from the one that came after it", async () => {
+    const started = await start(stores(), false);
+    const late = must(await started.coordinator.allocateTimestamps(1)).first;
+    const [channel] = must(await claim(started.coordinator));
+    const refused = await started.coordinator.claimChannels(1 as NodeId, late);
+    expect(refused).toMatchObject({ ok: false, error: { kind: "fenced", channel: "p0" } });
+    const [again] = must(await claim(started.coordinator));
+    expect(again?.term).toBe((channel?.term ?? 0) + 1);
+    await started.stop();
+  });
+
   it("survive a restart with everything that was committed", async () => {
     const kept = stores();
     const before = await claimed(kept);
@@ -364,7 +379,7 @@ describe("manifests", () => {
     );
     before.kill();
     const after = await start(kept);
-    const [channel] = must(await after.coordinator.claimChannels(1 as NodeId));
+    const [channel] = must(await claim(after.coordinator));
     expect(channel).toMatchObject({ channel: "p0" as ChannelName, term: before.term + 1 });
     expect(channel?.shards[0]?.manifest).toMatchObject({ version: 1, checkpoint: 7n, segments: [{ id: 5n }] });
     await after.stop();

@@ -364,11 +364,11 @@ class Coordinator implements CoordinatorContract {
   // For the nodes
 
   /** Under the catalog's lock, so that no shard appears between the terms and the list. */
-  claimChannels(node: NodeId): Promise<Outcome<readonly ChannelAssignment[]>> {
+  claimChannels(node: NodeId, at: Timestamp): Promise<Outcome<readonly ChannelAssignment[]>> {
     const { config, ddl, manifests } = this.#parts;
     const channels = config.channels.filter((entry) => entry.node === node).map((entry) => entry.channel);
     return ddl.settled(async (catalog) => {
-      const claimed = await manifests.claim(channels, node);
+      const claimed = await manifests.claim(channels, { node, at });
       if (!claimed.ok) return claimed;
       this.#background.wake();
       return succeed(channels.map((channel) => this.#assignment(catalog, channel)));

@@ -49,7 +49,9 @@ class StreamingNode implements StreamingNodeContract {
     const { world, node } = this.#context;
     for (let failures = 1; ; failures += 1) {
       if (this.#context.stopping) return fail({ kind: "notReady", message: "the streaming node is stopping" });
-      const claimed = await world.peers.coordinator.claimChannels(node);
+      const { coordinator } = world.peers;
+      const moment = await coordinator.allocateTimestamps(1);
+      const claimed = moment.ok ? await coordinator.claimChannels(node, moment.value.first) : moment;
       if (claimed.ok) return this.#openAll(claimed.value);
       await this.#context.sleepBeforeRetry(failures);
     }
