@@ -7,6 +7,8 @@ import type { Scheduler } from "./scheduler.ts";
 
 /** Wall clock of the simulated world at its start. */
 export const EPOCH_MS = 1_760_000_000_000;
+/** A slow process wakes late, but by no more: a long timer set while it was slow must not outlast the slowness. */
+const LATE_MS_MAX = 2_000;
 
 export class SimProcess {
   readonly name: string;
@@ -40,7 +42,8 @@ export class SimProcess {
 
   /** Runs `task` in this process after a while, unless it has died by then. */
   after(delayMs: number, label: string, task: () => void): () => void {
-    return this.#scheduler.after(delayMs * this.slowness, `${this.name} ${label}`, () => this.deliver(task));
+    const stretchedMs = Math.min(delayMs * this.slowness, delayMs + LATE_MS_MAX);
+    return this.#scheduler.after(stretchedMs, `${this.name} ${label}`, () => this.deliver(task));
   }
 
   freeze(): void {
