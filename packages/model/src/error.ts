@@ -41,8 +41,11 @@ export type DbError =
   /** A stored file is damaged; `file` is its path below the data folder. */
   | { readonly kind: "fileCorrupt"; readonly file: string; readonly message: string }
   | { readonly kind: "ioFailed"; readonly message: string }
-  /** This node no longer owns the log it tried to append to. The caller looks the owner up again. */
-  | { readonly kind: "fenced"; readonly channel: string }
+  /**
+   * This node no longer owns the log it tried to append to. The caller looks the owner up again. `term`: the newer
+   * owner's, where it is known.
+   */
+  | { readonly kind: "fenced"; readonly channel: string; readonly term?: number }
   /** Another commit came first. The caller looks at what it made and does its own again. */
   | { readonly kind: "overtaken"; readonly message: string }
   /** An object waited so long for the commit that names it that it was collected as garbage. */

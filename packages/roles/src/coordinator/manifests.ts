@@ -115,7 +115,8 @@ export class ManifestBook {
   ): Promise<Outcome<ShardManifest>> {
     return this.#queueOf(commit.shard).run(async () => {
       const channel = channelOf(commit.shard);
-      if (commit.term !== undefined && commit.term !== this.termOf(channel)) return fail({ kind: "fenced", channel });
+      const term = this.termOf(channel);
+      if (commit.term !== undefined && commit.term !== term) return fail({ kind: "fenced", channel, term });
       const settled = await this.#settle(commit.shard);
       if (!settled.ok) return settled;
       const keys = [...commit.add.flatMap(objectsOf), ...commit.deletes.map((entry) => entry.file.key)];

@@ -395,7 +395,10 @@ describe("manifests", () => {
     must(await coordinator.commitManifest(first));
     expect(must(await coordinator.commitManifest(first)).version).toBe(1);
     const old = { ...add(started, segment(6n)), term: (term - 1) as Term };
-    expect(await coordinator.commitManifest(old)).toMatchObject({ ok: false, error: { kind: "fenced" } });
+    expect(await coordinator.commitManifest(old)).toMatchObject({
+      ok: false,
+      error: { kind: "fenced", term },
+    });
     const gone = { shard, term, add: [segment(7n)], remove: [99n as SegmentId], deletes: [] };
     expect(await coordinator.commitManifest(gone)).toMatchObject({ ok: false, error: { kind: "overtaken" } });
     const back = { ...add(started, segment(8n)), checkpoint: { position: 6n as LogPosition, at: 8n as Timestamp } };

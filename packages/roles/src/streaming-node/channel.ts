@@ -93,6 +93,19 @@ export class Channel {
     return fail(error);
   }
 
+  /**
+   * The coordinator has given the channel to a later claim: nothing that is written here would be committed any more,
+   * even when the later owner is gone before it took the log. The node has to claim anew, so it is told as lost.
+   */
+  async disown(error: DbError): Promise<void> {
+    const before = this.#state;
+    if (before.kind !== "open") return;
+    this.#lose(error);
+    // What is on its way to the disk ends first: its callers deserve an answer.
+    await Promise.all(this.#inFlight.map((one) => one.written));
+    await before.writer.close();
+  }
+
   async #replay(from: LogPosition): Promise<Outcome<void>> {
     // What lies below may still be in the log: whole files are truncated, not records.
     this.#applied = from;

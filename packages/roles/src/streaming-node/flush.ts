@@ -100,7 +100,11 @@ async function commitManifest(
   };
   const { coordinator } = context.world.peers;
   const committed = await coordinator.commitManifest(commit);
-  if (committed.ok || committed.error.kind === "fenced") return committed;
+  if (committed.ok) return committed;
+  if (committed.error.kind === "fenced") {
+    if ((committed.error.term ?? channel.term) > channel.term) await channel.disown(committed.error);
+    return committed;
+  }
   // Files that waited too long for their commit are written again.
   if (committed.error.kind === "objectCollected") task.generation.written.clear();
   return adoptAfterRefusal(context, shard, task.generation, committed.error);
