@@ -97,10 +97,10 @@ export class Channel {
    * The coordinator has given the channel to a later claim: nothing that is written here would be committed any more,
    * even when the later owner is gone before it took the log. The node has to claim anew, so it is told as lost.
    */
-  async disown(error: DbError): Promise<void> {
+  async disown(refusal: DbError): Promise<void> {
     const before = this.#state;
     if (before.kind !== "open") return;
-    this.#lose(error);
+    this.#lose(refusal);
     // What is on its way to the disk ends first: its callers deserve an answer.
     await Promise.all(this.#inFlight.map((one) => one.written));
     await before.writer.close();
