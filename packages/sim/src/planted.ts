@@ -93,7 +93,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     composition: "standalone",
     faults: ["slowProcess"],
     plant: () => ({
-      queryNode: (contract) => override(contract, { applyDeletes: async (segments) => succeed(segments.map(() => 0)) }),
+      queryNode: (contract) => override(contract, { applyDeletes: async ({ ids }) => succeed(ids.map(() => 0)) }),
     }),
   },
   {
@@ -144,14 +144,11 @@ export const plantedBugs: readonly PlantedBug[] = [
               fresh.add(request.meta.id);
               return contract.load({ ...request, carryFrom: [] });
             },
-            applyDeletes: async (segments, keys, at) => {
-              const applied = await contract.applyDeletes(
-                segments.filter((id) => !fresh.has(id)),
-                keys,
-                at,
-              );
-              for (const id of segments) fresh.delete(id);
-              return applied.ok ? succeed(segments.map(() => 0)) : applied;
+            applyDeletes: async ({ ids, term }, keys, at) => {
+              const settled = ids.filter((id) => !fresh.has(id));
+              const applied = await contract.applyDeletes({ ids: settled, term }, keys, at);
+              for (const id of ids) fresh.delete(id);
+              return applied.ok ? succeed(ids.map(() => 0)) : applied;
             },
           }),
       };

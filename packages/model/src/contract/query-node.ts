@@ -1,11 +1,20 @@
 /** Serves sealed segments. It knows segments by id; which of them a read sees is the delegator's matter. */
 import type { IndexInfo, SealedSegmentMeta } from "../catalog.ts";
 import type { SegmentReport } from "../explain.ts";
-import type { FieldId, SegmentId } from "../id.ts";
+import type { FieldId, SegmentId, Term } from "../id.ts";
 import type { Outcome } from "../outcome.ts";
 import type { QueryPlan, SearchPlan } from "../plan.ts";
 import type { CollectionSchema } from "../schema.ts";
 import type { Timestamp } from "../time.ts";
+
+/**
+ * Segments of one shard, as the owner of that term has opened them. Another owner's opening lacks tombstones of this
+ * one: an owner that was thought dead may be the first to open a segment on a node that was started anew.
+ */
+export interface OwnedSegments {
+  readonly ids: readonly SegmentId[];
+  readonly term: Term;
+}
 
 export interface LoadSegment {
   readonly schema: CollectionSchema;
@@ -14,15 +23,17 @@ export interface LoadSegment {
   /** Carry tombstones newer than the compaction's snapshot over from its sources, if they are loaded here. */
   readonly carryFrom: readonly SegmentId[];
   /**
-   * The caller believes it open and up to date: attach only. `notReady` when it is not open, because a segment opened
-   * anew lacks the tombstones that are only in the log. With `order`, reads of it are refused before this message.
+   * The caller has opened it and brought it up to date: attach only, and let it be read from here on. `notReady` when
+   * it is not open or was opened by another owner, because it then lacks tombstones that are only in the log.
    */
-  readonly refresh?: boolean;
+  readonly refresh: boolean;
+  /** Of the owner; a load without `refresh` makes the segment this owner's. */
+  readonly term: Term;
   /**
    * Place of this message among the shard's loads and releases, growing over owners too. A late message of an
    * earlier place is refused (`fenced`): it would reopen or close what a newer one has decided.
    */
-  readonly order?: bigint;
+  readonly order: bigint;
 }
 
 export interface FoundHits {
@@ -46,19 +57,22 @@ export interface CountedRows {
 /** What a count looks for. */
 export type CountPlan = Pick<QueryPlan, "filter" | "explain">;
 
+/** Where a term is asked for, `notReady` says that a segment is not open, not caught up or another owner's. */
 export interface QueryNodeContract {
   /** Opens, verifies and maps a segment; again with new indexes or delete files: attaches those. Idempotent. */
   load(request: LoadSegment): Promise<Outcome<void>>;
   /** `order` as in `LoadSegment`; segments for which a newer message came stay open. */
-  release(segments: readonly SegmentId[], order?: bigint): Promise<Outcome<void>>;
+  release(segments: readonly SegmentId[], order: bigint): Promise<Outcome<void>>;
   /** Rows of these keys with an earlier timestamp die at `at`. Returns how many did, per segment. */
-  applyDeletes(segments: readonly SegmentId[], keys: Uint8Array, at: Timestamp): Promise<Outcome<readonly number[]>>;
+  applyDeletes(segments: OwnedSegments, keys: Uint8Array, at: Timestamp): Promise<Outcome<readonly number[]>>;
   /** The segment's tombstones as a delete file, when there are newer ones than the last export. */
   exportDeletes(
     segment: SegmentId,
+    term: Term,
   ): Promise<Outcome<{ bytes: Uint8Array; deletedCount: number; newest: Timestamp } | undefined>>;
-  search(segments: readonly SegmentId[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<FoundHits>>;
-  query(segments: readonly SegmentId[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<FoundRows>>;
-  count(segments: readonly SegmentId[], plan: CountPlan, snapshot: Timestamp): Promise<Outcome<CountedRows>>;
+  search(segments: readonly OwnedSegments[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<FoundHits>>;
+  query(segments: readonly OwnedSegments[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<FoundRows>>;
+  count(segments: readonly OwnedSegments[], plan: CountPlan, snapshot: Timestamp): Promise<Outcome<CountedRows>>;
+  /** Rows never change, so any opening will do. */
   retrieve(segments: readonly SegmentId[], hits: Uint8Array, fields: readonly FieldId[]): Promise<Outcome<Uint8Array>>;
 }

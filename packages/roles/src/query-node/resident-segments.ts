@@ -1,8 +1,8 @@
 /** The sealed segments that are open on this node, by id. */
 import type { SealedSegmentMeta, SegmentFile } from "@elanus/model/catalog";
-import type { LoadSegment } from "@elanus/model/contract/query-node";
+import type { LoadSegment, OwnedSegments } from "@elanus/model/contract/query-node";
 import type { DbError } from "@elanus/model/error";
-import type { SegmentId, ShardId } from "@elanus/model/id";
+import type { SegmentId, ShardId, Term } from "@elanus/model/id";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { ObjectStore } from "@elanus/platform/ports/objects";
 import {
@@ -17,7 +17,9 @@ import { KeyedSerial } from "../serial.ts";
 import { exportIsDue, loadStep, newerMeta, type SegmentFileMark } from "./state/residency.ts";
 
 interface Resident {
-  /** Its owner has brought it up to date; before that a reader with an old view would see dead rows. */
+  /** Who opened it or took it over. */
+  owner: Term;
+  /** That owner has brought it up to date; before that a reader with an old view would see dead rows. */
   isReadable: boolean;
   meta: SealedSegmentMeta;
   /** The newest export, so that the manifest's naming it needs no reading. */
@@ -54,9 +56,11 @@ export class ResidentSegments {
     if (!this.#isInOrder(shard, request.order)) return fail({ kind: "fenced", channel: shard });
     const known = this.#residents.get(id);
     const step = loadStep(known, request.meta);
-    if (step.kind === "open" || known === undefined) {
-      return request.refresh === true ? fail(notOpen(id)) : this.#open(request);
-    }
+    const isOwned = known?.owner === request.term;
+    if (request.refresh && !isOwned) return fail(notOpen(id));
+    if (step.kind === "open" || known === undefined) return this.#open(request);
+    if (!isOwned) known.isReadable = false;
+    known.owner = request.term;
     if (step.deletes !== undefined) {
       const imported = await this.#importDeletes(known.open.native, step.deletes);
       if (!imported.ok) return imported;
@@ -64,7 +68,7 @@ export class ResidentSegments {
     const attached = await attachIndexes(this.#engine, this.#objects, known.open, request);
     if (!attached.ok) return attached;
     known.open = attached.value;
-    known.isReadable ||= request.refresh === true;
+    known.isReadable ||= request.refresh;
     known.meta = newerMeta(known.meta, request.meta);
     return this.#carry(known, request.carryFrom);
   }
@@ -79,8 +83,13 @@ export class ResidentSegments {
       native.value.close();
       return attached;
     }
-    const isReadable = request.order === undefined;
-    const resident: Resident = { isReadable, meta: request.meta, open: attached.value, exported: undefined };
+    const resident: Resident = {
+      owner: request.term,
+      isReadable: false,
+      meta: request.meta,
+      open: attached.value,
+      exported: undefined,
+    };
     const carried = this.#carry(resident, request.carryFrom);
     if (!carried.ok || this.#closed) {
       native.value.close();
@@ -116,8 +125,7 @@ export class ResidentSegments {
     );
   }
 
-  #isInOrder(shard: ShardId, order: bigint | undefined): boolean {
-    if (order === undefined) return true;
+  #isInOrder(shard: ShardId, order: bigint): boolean {
     if (order < (this.#orders.get(shard) ?? 0n)) return false;
     this.#orders.set(shard, order);
     return true;
@@ -133,7 +141,7 @@ export class ResidentSegments {
   }
 
   /** Waits for a running load of the same segment, so that a late load cannot bring it back. */
-  async release(ids: readonly SegmentId[], order: bigint | undefined): Promise<void> {
+  async release(ids: readonly SegmentId[], order: bigint): Promise<void> {
     for (const id of ids) {
       await this.#loads.run(id, () => {
         const resident = this.#residents.get(id);
@@ -145,10 +153,28 @@ export class ResidentSegments {
     if (this.#residents.size === 0) this.#schemas.clear();
   }
 
-  /** Like `find`, but only what its owner has brought up to date. */
-  findReadable(ids: readonly SegmentId[]): Outcome<readonly NativeSegment[]> {
-    const behind = ids.find((id) => this.#residents.get(id)?.isReadable === false);
-    return behind === undefined ? this.find(ids) : fail(notOpen(behind));
+  /** Like `findOwned`, but only what its owner has brought up to date. */
+  findReadable(segments: readonly OwnedSegments[]): Outcome<readonly NativeSegment[]> {
+    const found: NativeSegment[] = [];
+    for (const { ids, term } of segments) {
+      for (const id of ids) {
+        const resident = this.#owned(id, term);
+        if (!resident?.isReadable) return fail(notOpen(id));
+        found.push(resident.open.native);
+      }
+    }
+    return succeed(found);
+  }
+
+  /** Like `find`, but only what this owner has opened. */
+  findOwned({ ids, term }: OwnedSegments): Outcome<readonly NativeSegment[]> {
+    const foreign = ids.find((id) => this.#owned(id, term) === undefined);
+    return foreign === undefined ? this.find(ids) : fail(notOpen(foreign));
+  }
+
+  #owned(id: SegmentId, term: Term): Resident | undefined {
+    const resident = this.#residents.get(id);
+    return resident?.owner === term ? resident : undefined;
   }
 
   /** All of them, or a failure that names the first that is missing: rows are never left out in silence. */
@@ -162,8 +188,11 @@ export class ResidentSegments {
     return succeed(found);
   }
 
-  exportDeletes(id: SegmentId): Outcome<{ bytes: Uint8Array; deletedCount: number; newest: bigint } | undefined> {
-    const resident = this.#residents.get(id);
+  exportDeletes(
+    id: SegmentId,
+    term: Term,
+  ): Outcome<{ bytes: Uint8Array; deletedCount: number; newest: bigint } | undefined> {
+    const resident = this.#owned(id, term);
     if (resident === undefined) return fail(notOpen(id));
     const { native } = resident.open;
     if (!exportIsDue({ meta: resident.meta, deletedCount: native.deletedCount })) return succeed(undefined);

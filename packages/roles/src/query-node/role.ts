@@ -43,8 +43,8 @@ function serve(world: World, engine: NativeEngine, residents: ResidentSegments):
       return succeed(undefined);
     },
     applyDeletes: (segments, keys, at) => Promise.resolve(applyDeletes(residents, { segments, keys, at })),
-    exportDeletes: (segment) => {
-      const exported = residents.exportDeletes(segment);
+    exportDeletes: (segment, term) => {
+      const exported = residents.exportDeletes(segment, term);
       if (!exported.ok || exported.value === undefined) return Promise.resolve(exported as Outcome<undefined>);
       const { bytes, deletedCount, newest } = exported.value;
       return Promise.resolve(succeed({ bytes, deletedCount, newest: newest as Timestamp }));
@@ -77,7 +77,7 @@ function applyDeletes(
     readonly at: Timestamp;
   },
 ): Outcome<readonly number[]> {
-  const found = residents.find(deletes.segments);
+  const found = residents.findOwned(deletes.segments);
   if (!found.ok) return found;
   return attemptNow(() => found.value.map((segment) => segment.delete(deletes.keys, deletes.at)));
 }

@@ -2,7 +2,7 @@
  * Answers reads for the node's shards: waits for the tick, holds the views, asks growing segments here and sealed
  * ones on their query nodes, and merges.
  */
-import type { CountPlan, QueryNodeContract } from "@elanus/model/contract/query-node";
+import type { CountPlan, OwnedSegments, QueryNodeContract } from "@elanus/model/contract/query-node";
 import type { CountAnswer, RowsAnswer, SearchAnswer } from "@elanus/model/contract/streaming-node";
 import type { DbError } from "@elanus/model/error";
 import type { NodeReport, SegmentReport } from "@elanus/model/explain";
@@ -26,7 +26,8 @@ export interface OwnedShard {
 
 interface SealedGroup {
   readonly node: QueryNodeContract;
-  readonly segments: SegmentId[];
+  /** Of each shard in `shards`. */
+  readonly segments: OwnedSegments[];
   readonly shards: Shard[];
 }
 
@@ -118,7 +119,7 @@ export class Delegate {
       const ids = there.get(node) ?? new Set();
       there.set(node, ids);
       // Handed over between two reads of one pin: the rows are the same, one answer is enough.
-      for (const segment of segments) if (!here.has(segment)) ids.add(segment);
+      for (const owned of segments) for (const id of owned.ids) if (!here.has(id)) ids.add(id);
     }
     const parts: Promise<Outcome<Uint8Array>>[] = [];
     if (growing.length > 0) parts.push(retrieveHits(this.#context.engine, nativeOf(growing), hits, fields));
@@ -156,7 +157,7 @@ export class Delegate {
       readonly here: (segments: readonly NativeSegment[], snapshot: Timestamp) => Promise<Outcome<T>>;
       readonly there: (
         node: QueryNodeContract,
-        segments: readonly SegmentId[],
+        segments: readonly OwnedSegments[],
         snapshot: Timestamp,
       ) => Promise<Outcome<T>>;
     },
@@ -184,7 +185,9 @@ export class Delegate {
         return succeed({ parts: parts.value, snapshot: snapshot.value, ...times });
       }
       letGo();
-      for (const { shards, segments } of lost) for (const shard of shards) await shard.lose(segments);
+      for (const { shards, segments } of lost) {
+        for (const [index, shard] of shards.entries()) await shard.lose(segments[index]?.ids ?? []);
+      }
       if (this.#isLate(scope)) return fail(late());
     }
   }
@@ -221,7 +224,7 @@ export class Delegate {
       const { node } = held.value;
       const group = sealed.get(node) ?? { node, segments: [], shards: [] };
       sealed.set(node, group);
-      group.segments.push(...held.value.sealed);
+      group.segments.push({ ids: held.value.sealed, term: shard.term });
       group.shards.push(shard);
     }
     return succeed({ snapshot, growing, sealed: [...sealed.values()], letGo });

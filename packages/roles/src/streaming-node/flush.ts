@@ -148,7 +148,7 @@ async function exportSegment(
   meta: SealedSegmentMeta,
 ): Promise<Outcome<ManifestCommit["deletes"][number] | undefined>> {
   const node = await shard.queryNode();
-  const deletes = node.ok ? await node.value.exportDeletes(meta.id) : node;
+  const deletes = node.ok ? await node.value.exportDeletes(meta.id, shard.term) : node;
   if (!deletes.ok) {
     if (deletes.error.kind === "notReady") await shard.lose([meta.id]);
     return deletes;

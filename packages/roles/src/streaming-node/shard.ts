@@ -41,6 +41,8 @@ export interface ShardStart {
 
 export class Shard {
   readonly id: ShardId;
+  /** Of the channel's ownership; the query node tells owners of one shard apart by it. */
+  readonly term: Term;
   readonly collection: CollectionId;
   readonly actor: Serial = new Serial();
   readonly maintenance: Serial = new Serial();
@@ -77,6 +79,7 @@ export class Shard {
     this.#context = context;
     this.id = start.id;
     this.collection = start.collection;
+    this.term = start.term;
     this.#order = BigInt(start.term) << 40n;
     this.#schema = start.schema;
     this.#nativeSchema = compileSchema(context.engine, start.schema);
@@ -234,7 +237,7 @@ export class Shard {
     const ids = live.map((entry) => entry.meta.id);
     if (ids.length === 0) return succeed(undefined);
     const node = await this.queryNode();
-    const applied = node.ok ? await node.value.applyDeletes(ids, tombstone.keys, tombstone.at) : node;
+    const applied = node.ok ? await node.value.applyDeletes({ ids, term: this.term }, tombstone.keys, tombstone.at) : node;
     // The log still has the tombstone: the segments get it when they are opened again.
     if (!applied.ok) this.#setLost(ids);
     return succeed(undefined);

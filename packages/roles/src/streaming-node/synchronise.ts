@@ -5,7 +5,7 @@
  */
 import type { SealedSegmentMeta } from "@elanus/model/catalog";
 import type { QueryNodeContract } from "@elanus/model/contract/query-node";
-import type { ChannelName, LogPosition, SegmentId } from "@elanus/model/id";
+import type { ChannelName, LogPosition, SegmentId, Term } from "@elanus/model/id";
 import { decodeLogRecord } from "@elanus/model/log-record";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import { indexFiles } from "@elanus/segment/sealed";
@@ -107,9 +107,9 @@ async function loadAll(shard: Shard, metas: readonly SealedSegmentMeta[], isCaug
     const batch = metas.slice(index, index + OPENED_AT_ONCE);
     await Promise.all(
       batch.map(async (meta) => {
-        const { schema, indexes } = shard;
+        const { schema, indexes, term } = shard;
         const refresh = isCaughtUp || isLive(shard, meta.id);
-        const request = { schema, meta, indexes, carryFrom, refresh, order };
+        const request = { schema, meta, indexes, carryFrom, refresh, term, order };
         const outcome = node.ok ? await node.value.load(request) : node;
         loaded.set(meta.id, outcome);
       }),
@@ -142,7 +142,7 @@ async function replayTail(
       const tombstone = tombstoneOf(shard, entry, record.value.at);
       if (!tombstone.ok) return tombstone;
       if (tombstone.value === undefined) continue;
-      const buried = await bury(node.value, tail.opened, [tombstone.value]);
+      const buried = await bury(node.value, shard.term, tail.opened, [tombstone.value]);
       if (!buried.ok) return buried;
     }
   }
@@ -157,18 +157,19 @@ async function drain(
 ): Promise<Outcome<void>> {
   const node = await shard.queryNode();
   if (!node.ok) return node;
-  return bury(node.value, opened, journal.take());
+  return bury(node.value, shard.term, opened, journal.take());
 }
 
 async function bury(
   node: QueryNodeContract,
+  term: Term,
   segments: readonly SealedSegmentMeta[],
   tombstones: readonly Tombstone[],
 ): Promise<Outcome<void>> {
   for (const tombstone of tombstones) {
     const ids = segments.filter((meta) => reaches(tombstone, meta.partition)).map((meta) => meta.id);
     if (ids.length === 0) continue;
-    const applied = await node.applyDeletes(ids, tombstone.keys, tombstone.at);
+    const applied = await node.applyDeletes({ ids, term }, tombstone.keys, tombstone.at);
     if (!applied.ok) return applied;
   }
   return succeed(undefined);

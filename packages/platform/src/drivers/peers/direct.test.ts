@@ -21,7 +21,7 @@ test("a registered role is called plainly", async () => {
     return succeed(undefined);
   };
   peers.addQueryNode(2 as NodeId, { release } as QueryNodeContract);
-  expect(await kindOf(peers.queryNode(2 as NodeId).release([]))).toBe("success");
+  expect(await kindOf(peers.queryNode(2 as NodeId).release([], 1n))).toBe("success");
   expect(released).toEqual([[]]);
-  expect(await kindOf(peers.queryNode(3 as NodeId).release([]))).toBe("notReady");
+  expect(await kindOf(peers.queryNode(3 as NodeId).release([], 1n))).toBe("notReady");
 });
