@@ -669,6 +669,18 @@ describe("the streaming node", () => {
     const stale = await cluster.node.readTimestamp(info.shards, await now(cluster), FOREVER);
     expect(stale.ok).toBe(false);
   });
+
+  it("gives a channel up when its commit meets a later claim, although that claimant never opened the log", async () => {
+    const cluster = await openCluster(newStores());
+    const info = await createThings(cluster, 1);
+    must(await cluster.node.append(insertEntries(info, some), FOREVER));
+    const moment = must(await cluster.coordinator.allocateTimestamps(1)).first;
+    must(await cluster.coordinator.claimChannels(NODE, moment));
+    const flushed = await cluster.node.flush(info.shards);
+    expect(flushed).toMatchObject({ ok: false, error: { kind: "fenced" } });
+    const refused = await cluster.node.append(insertEntries(info, some), FOREVER);
+    expect(refused).toMatchObject({ ok: false, error: { kind: "fenced" } });
+  });
 });
 
 /** `SEEDS` and `FIRST` run other ones. */
