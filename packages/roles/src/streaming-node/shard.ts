@@ -237,7 +237,9 @@ export class Shard {
     const ids = live.map((entry) => entry.meta.id);
     if (ids.length === 0) return succeed(undefined);
     const node = await this.queryNode();
-    const applied = node.ok ? await node.value.applyDeletes({ ids, term: this.term }, tombstone.keys, tombstone.at) : node;
+    const applied = node.ok
+      ? await node.value.applyDeletes({ ids, term: this.term }, tombstone.keys, tombstone.at)
+      : node;
     // The log still has the tombstone: the segments get it when they are opened again.
     if (!applied.ok) this.#setLost(ids);
     return succeed(undefined);
