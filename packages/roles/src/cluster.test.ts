@@ -670,7 +670,7 @@ describe("the streaming node", () => {
     expect(stale.ok).toBe(false);
   });
 
-  it("gives a channel up when its commit meets a later claim, although that claimant never opened the log", async () => {
+  it("gives a channel up when its commit meets a later claim, though that claimant never opened the log", async () => {
     const cluster = await openCluster(newStores());
     const info = await createThings(cluster, 1);
     must(await cluster.node.append(insertEntries(info, some), FOREVER));
