@@ -154,7 +154,7 @@ class Chroma:
 
 
 class Lance:
-    """IVF of HNSW over 8-bit codes, with a refine step: its own way to the recalls asked for."""
+    """IVF of HNSW over 8-bit codes, with a refine step over twice k, which ef may not go below."""
 
     def open(self, folder, dim):
         import lancedb
@@ -180,7 +180,7 @@ class Lance:
         self.table.create_scalar_index("part")
 
     def search(self, vector, k, ef, below):
-        query = self.table.search(vector).limit(k).nprobes(1).ef(max(ef, k)).refine_factor(2)
+        query = self.table.search(vector).limit(k).nprobes(1).ef(max(ef, 2 * k)).refine_factor(2)
         query = query.select(["id", "_distance"])
         if below:
             query = query.where(f"part < {below}", prefilter=True)

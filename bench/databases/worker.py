@@ -100,8 +100,9 @@ class Worker:
         servers = getattr(self.database, "processes", lambda: ["self"])()
         lines = [pathlib.Path(f"/proc/{one}/status").read_text() for one in servers]
         told = [dict(line.split(":", 1) for line in text.splitlines()) for text in lines]
+        # A process that has just ended still stands in the list, without memory.
         return {
-            name: sum(int(fields[field].split()[0]) * 1_024 for fields in told)
+            name: sum(int(fields.get(field, "0").split()[0]) * 1_024 for fields in told)
             for name, field in [("anonymous", "RssAnon"), ("resident", "VmRSS")]
         }
 

@@ -6,8 +6,9 @@
 //! bit, and why the limit may err on one side only.
 //!
 //! With u = 2⁻²⁴ and n dimensions, a dot product summed in any order is off by at most n·u·|q|·|r|, nearly (Higham,
-//! "Accuracy and Stability of Numerical Algorithms", section 3.1): 3n·u of the lengths cover the products, the query's
-//! square and the other way of summing. `SLACK` roundings more stand for everything else.
+//! "Accuracy and Stability of Numerical Algorithms", section 3.1). Of |q|² + |r|² a squared distance may be off by n·u
+//! for the two squares, by n·u for twice the dot product, and by 2n·u where a single query sums the squared
+//! differences, which are at most twice as much. 4n·u cover that; `SLACK` roundings more stand for everything else.
 
 use elanus_kernels::many::{BLOCK_ROWS, Lanes, ManyKernel, Products, RowBlock};
 use elanus_kernels::memory::f32s_as_bytes;
@@ -126,7 +127,7 @@ struct Limits {
 
 impl Limits {
     fn new(metric: Metric, dim: usize) -> Self {
-        let slack = (dim as f32 * 1.5 + SLACK) * f32::EPSILON;
+        let slack = (dim as f32 * 2.0 + SLACK) * f32::EPSILON;
         Self { metric, slack, squares: [0.0; PANEL], base: [0.0; PANEL], slope: [0.0; PANEL] }
     }
 
