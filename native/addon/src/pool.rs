@@ -57,8 +57,10 @@ struct Shared {
 #[derive(Default)]
 struct Jobs {
     waiting: VecDeque<Job>,
-    /// Threads that sleep: only then is there somebody to wake.
-    idle: usize,
+    /// Threads that sleep and have not been called yet: only then is there somebody to wake.
+    asleep: usize,
+    /// Threads that were called and have not looked yet.
+    called: usize,
     closed: bool,
 }
 
@@ -132,9 +134,14 @@ impl Queue {
     fn put(&self, job: Job) {
         let mut jobs = self.shared.lock();
         jobs.waiting.push_back(job);
-        let has_sleeper = jobs.idle > 0;
+        // Calling costs more than many jobs do, so nobody is called twice.
+        let calls = jobs.asleep > 0;
+        if calls {
+            jobs.asleep -= 1;
+            jobs.called += 1;
+        }
         drop(jobs);
-        if has_sleeper {
+        if calls {
             self.shared.filled.notify_one();
         }
     }
@@ -163,9 +170,14 @@ impl Shared {
             if jobs.closed {
                 return None;
             }
-            jobs.idle += 1;
+            jobs.asleep += 1;
             jobs = self.filled.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-            jobs.idle -= 1;
+            // Whoever wakes without a call was still counted among the sleepers.
+            if jobs.called > 0 {
+                jobs.called -= 1;
+            } else {
+                jobs.asleep -= 1;
+            }
         }
     }
 

@@ -207,16 +207,12 @@ pub fn partitions_of_keys(values: Vec<Either<BigInt, String>>, partition_count: 
     })
 }
 
-#[napi(object)]
-pub struct PlaceholderFacts {
-    pub nq: u32,
-}
-
+/// How many vectors there are.
 #[napi]
-pub fn check_placeholders(schema: &SchemaHandle, field: u32, message: &[u8]) -> Result<PlaceholderFacts, Thrown> {
+pub fn check_placeholders(schema: &SchemaHandle, field: u32, message: &[u8]) -> Result<u32, Thrown> {
     now(|| {
         let vectors: VarBytes = placeholders::decode(&schema.schema, schema.field(field)?, message)?;
-        Ok(PlaceholderFacts { nq: vectors.len() as u32 })
+        Ok(vectors.len() as u32)
     })
 }
 

@@ -120,8 +120,8 @@ export interface Addon {
   encodeKeys(values: readonly (bigint | string)[]): Uint8Array;
   /** Encoded keys split by shard (index = shard ordinal); undefined where a shard has none. */
   routeKeys(keys: Uint8Array, shardCount: number): (Uint8Array | undefined)[];
-  /** nq and value type of a Milvus `PlaceholderGroup`, checked against the field. */
-  checkPlaceholders(schema: NativeSchema, field: number, message: Uint8Array): { nq: number };
+  /** How many vectors a Milvus `PlaceholderGroup` holds, once it is checked against the field. */
+  checkPlaceholders(schema: NativeSchema, field: number, message: Uint8Array): number;
   /** JSON vectors (array of arrays, sparse as objects) to a `PlaceholderGroup` message for the field. */
   placeholdersFromJson(schema: NativeSchema, field: number, json: Uint8Array): Uint8Array;
   /** Partition ordinals (0..count) that the partition-key values hash to. */

@@ -40,7 +40,7 @@ export function readPlaceholders(
 ): Outcome<{ readonly message: Uint8Array; readonly nq: number }> {
   return attemptNow(() => {
     const message = input.kind === "json" ? addon.placeholdersFromJson(schema, field, input.vectors) : input.bytes;
-    return { message, nq: addon.checkPlaceholders(schema, field, message).nq };
+    return { message, nq: addon.checkPlaceholders(schema, field, message) };
   });
 }
 

@@ -8,8 +8,8 @@ import type { RpcAnswer, RpcRequest, TransportHandlers } from "@elanus/platform/
 import type { Clock, Random, Telemetry } from "@elanus/platform/ports/world";
 import { CallFigures } from "./call-figures.ts";
 import { healthRoutes } from "./health.ts";
-import type { Call, Environment } from "./milvus/call.ts";
-import { milvusRoutes, type Route, type RouteAnswer } from "./milvus/routes.ts";
+import type { Environment } from "./milvus/call.ts";
+import { milvusRoutes, type RouteAnswer } from "./milvus/routes.ts";
 import { GrpcStatus } from "./milvus/status.ts";
 import { emptyBytes, MalformedMessage } from "./protobuf/runtime.ts";
 import { answerHttp } from "./rest/answer.ts";
@@ -55,20 +55,21 @@ async function answerRpc(request: RpcRequest, env: Environment, figures: CallFig
   if (route === undefined) return failed(GrpcStatus.unimplemented, `unknown method ${request.path}`);
   const startedMs = figures.start();
   const deadlineMs = request.deadlineMs ?? env.clock.nowMs() + DEADLINE_MS_DEFAULT;
-  const answer = await answerRoute(route, request, { env, metadata: request.metadata, deadlineMs });
+  let answer: RouteAnswer;
+  try {
+    answer = await route.answer(request.body, { env, metadata: request.metadata, deadlineMs });
+  } catch (error) {
+    answer = unreadable(error);
+  }
   figures.end(route.name, answer.kind === "message" ? answer.code : -answer.status, startedMs);
   return toRpcAnswer(answer);
 }
 
-async function answerRoute(route: Route, request: RpcRequest, call: Call): Promise<RouteAnswer> {
-  try {
-    return await route.answer(request.body, call);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const malformed = error instanceof MalformedMessage;
-    const status = malformed ? GrpcStatus.invalidArgument : GrpcStatus.unknown;
-    return { kind: "grpcStatus", status, message: malformed ? `the request cannot be read: ${message}` : message };
-  }
+function unreadable(error: unknown): RouteAnswer {
+  const message = error instanceof Error ? error.message : String(error);
+  const malformed = error instanceof MalformedMessage;
+  const status = malformed ? GrpcStatus.invalidArgument : GrpcStatus.unknown;
+  return { kind: "grpcStatus", status, message: malformed ? `the request cannot be read: ${message}` : message };
 }
 
 function toRpcAnswer(answer: RouteAnswer): RpcAnswer {

@@ -5,7 +5,7 @@ import type { World } from "@elanus/platform/ports/world";
 import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { CatalogCache } from "./catalog-cache.ts";
 import type { QueryTask } from "./query.ts";
-import type { ReadTask } from "./read.ts";
+import { checkedFilter } from "./read.ts";
 import { deletePartition } from "./state/partitions.ts";
 import type { WriteTask } from "./insert.ts";
 
@@ -13,7 +13,6 @@ export interface DeleteParts {
   readonly world: World;
   readonly engine: NativeEngine;
   readonly cache: CatalogCache;
-  readonly reads: ReadTask;
   readonly queries: QueryTask;
   readonly writes: WriteTask;
 }
@@ -26,13 +25,13 @@ export class DeleteTask {
   }
 
   async delete(request: Delete, deadlineMs: number): Promise<Outcome<MutationAnswer>> {
-    const { cache, reads, writes, world } = this.#parts;
+    const { cache, writes, world } = this.#parts;
     const found = await cache.collection(request);
     if (!found.ok) return found;
     const collection = found.value;
     const partition = deletePartition(collection.info, request.partition);
     if (!partition.ok) return partition;
-    const filter = reads.filter(request.filter, collection.schema, "delete");
+    const filter = checkedFilter(request.filter, collection.schema, "delete");
     if (!filter.ok) return filter;
     if (filter.value.kind === "all" || filter.value.alwaysTrue) {
       return fail({

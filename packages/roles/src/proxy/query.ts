@@ -9,7 +9,7 @@ import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
 import { encodeQuery } from "@elanus/engine/hits";
 import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
-import type { Reading, ReadTask } from "./read.ts";
+import { checkedFilter, type Reading, type ReadTask } from "./read.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
 import { refuseFeatures } from "./state/flat-params.ts";
 import { countColumn, resolveOutput } from "./state/output-fields.ts";
@@ -50,7 +50,7 @@ export class QueryTask {
     if (!count.ok) return count;
     const shape = queryShape(request.params, collection.info.id, count.value !== undefined);
     if (!shape.ok) return shape;
-    const filter = this.#reads.filter(request.filter, collection.schema, "query");
+    const filter = checkedFilter(request.filter, collection.schema, "query");
     if (!filter.ok) return filter;
     const unbounded = filter.value.kind === "all" || filter.value.alwaysTrue;
     if (unbounded && shape.value.limit === undefined && count.value === undefined) {

@@ -54,12 +54,6 @@ export class ReadTask {
     this.#pinPrefix = world.random.bits64().toString(16);
   }
 
-  /** `what`: `query` or `delete`, as the refusal of a filter says. */
-  filter(input: FilterInput, schema: CollectionSchema, what: "query" | "delete"): Outcome<CheckedFilter> {
-    const parsed = parseFilter(input.text, schema, input.templates);
-    return parsed.ok ? parsed : fail(prefixError(parsed.error, `failed to create ${what} plan: `));
-  }
-
   async begin(collection: KnownCollection, wish: ReadWish): Promise<Outcome<Reading>> {
     const partitions = this.#partitions(collection, wish);
     if (!partitions.ok) return partitions;
@@ -99,7 +93,10 @@ export class ReadTask {
     reading: Reading,
     call: (node: StreamingNodeContract, scope: ReadScope) => Promise<Outcome<T>>,
   ): Promise<Outcome<readonly T[]>> {
-    const answers = await Promise.all(reading.collection.owners.map((owned) => this.#askOwner(reading, owned, call)));
+    const asked = reading.collection.owners.map((owned) => this.#askOwner(reading, owned, call));
+    const [only] = asked;
+    // Most collections have one owner; waiting for a list costs more.
+    const answers = only !== undefined && asked.length === 1 ? [await only] : await Promise.all(asked);
     const values: T[] = [];
     for (const answer of answers) {
       if (!answer.ok) return answer;
@@ -176,6 +173,16 @@ export class ReadTask {
       "-",
     );
   }
+}
+
+/** `what`: `query` or `delete`, as the refusal of a filter says. */
+export function checkedFilter(
+  input: FilterInput,
+  schema: CollectionSchema,
+  what: "query" | "delete",
+): Outcome<CheckedFilter> {
+  const parsed = parseFilter(input.text, schema, input.templates);
+  return parsed.ok ? parsed : fail(prefixError(parsed.error, `failed to create ${what} plan: `));
 }
 
 function scopeOf({ scope }: Reading, shards: ReadScope["shards"]): ReadScope {

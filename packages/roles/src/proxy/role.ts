@@ -55,7 +55,6 @@ class Proxy implements ProxyContract {
       world,
       engine,
       cache: this.#cache,
-      reads,
       queries: this.#queries,
       writes: this.#writes,
     });

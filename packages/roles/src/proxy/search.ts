@@ -4,22 +4,21 @@ import type { Encoding, Search, SearchResult } from "@elanus/model/contract/prox
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { SearchReport } from "@elanus/model/explain";
 import type { FieldId, PinId } from "@elanus/model/id";
-import type { GroupBy, SearchPlan } from "@elanus/model/plan";
+import type { SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
 import type { World } from "@elanus/platform/ports/world";
-import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
 import { encodeSearch, reduceHits } from "@elanus/engine/hits";
 import { readPlaceholders } from "@elanus/engine/rows";
 import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
 import type { Reading, ReadTask } from "./read.ts";
+import { type CheckedSearch, SearchChecks } from "./search-checks.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
-import { groupShape } from "./state/group-shape.ts";
-import { refuse, refuseFeatures, WINDOW_MAX } from "./state/flat-params.ts";
+import { refuse, WINDOW_MAX } from "./state/flat-params.ts";
 import { pageEnd } from "./state/iterator-page.ts";
-import { resolveOutput, type OutputColumns } from "./state/output-fields.ts";
-import { searchShape, type SearchShape } from "./state/search-shape.ts";
-import { searchTarget, type SearchTarget } from "./state/search-target.ts";
+import type { OutputColumns } from "./state/output-fields.ts";
+import type { SearchShape } from "./state/search-shape.ts";
+import type { SearchTarget } from "./state/search-target.ts";
 
 export interface PlannedSearch {
   readonly collection: KnownCollection;
@@ -38,8 +37,6 @@ export interface SharedView {
   readonly pin: PinId | undefined;
 }
 
-const UNSUPPORTED = ["group_by_fields", "order_by_fields", "json_path", "analyzer_name", "time_fields"];
-
 /** Hits of every owner together, and how they were found when that was asked. */
 export interface SearchHits {
   readonly hits: Uint8Array;
@@ -52,6 +49,7 @@ export class SearchTask {
   readonly #engine: NativeEngine;
   readonly #cache: CatalogCache;
   readonly #reads: ReadTask;
+  readonly #checks = new SearchChecks();
 
   constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask, clock: World["clock"]) {
     this.#clock = clock;
@@ -80,62 +78,34 @@ export class SearchTask {
     deadlineMs: number,
     view?: SharedView,
   ): Promise<Outcome<PlannedSearch>> {
-    const supported = refuseFeatures(request.params, UNSUPPORTED, "Search");
-    if (!supported.ok) return supported;
-    if (collection.info.load.kind === "released") {
-      return fail({ kind: "collectionNotLoaded", collection: request.name });
-    }
-    const target = searchTarget(collection.info, request.params);
-    if (!target.ok) return target;
-    const { index, metric } = target.value;
-    const shape = searchShape({ params: request.params, collection: collection.info.id, index, metric });
-    if (!shape.ok) return shape;
-    const groupBy = groupShape(request.params, collection.schema, target.value.field);
-    if (!groupBy.ok) return groupBy;
-    const filter = this.#reads.filter(request.filter, collection.schema, "query");
-    if (!filter.ok) return filter;
-    const output = resolveOutput(collection.schema, request.outputFields, "ifAsked");
-    if (!output.ok) return output;
-    const plan = this.#searchPlan(collection, request, {
-      target: target.value,
-      shape: shape.value,
-      filter: filter.value,
-      groupBy: groupBy.value,
-    });
+    const checked = this.#checks.check(collection, request);
+    if (!checked.ok) return checked;
+    const { target, shape, filter, output } = checked.value;
+    const plan = this.#searchPlan(collection, request, checked.value);
     if (!plan.ok) return plan;
-    const ownSnapshot =
-      shape.value.iterator === undefined ? undefined : iteratorSnapshot(request.consistency.guarantee);
+    const ownSnapshot = shape.iterator === undefined ? undefined : iteratorSnapshot(request.consistency.guarantee);
     const reading = await this.#reads.begin(collection, {
       partitions: request.partitions,
-      filter: filter.value,
+      filter,
       consistency: request.consistency,
-      ignoreGrowing: shape.value.ignoreGrowing,
+      ignoreGrowing: shape.ignoreGrowing,
       snapshot: view?.snapshot ?? ownSnapshot,
-      pin: view === undefined && output.value.fields.length > 0 ? this.#reads.newPin() : view?.pin,
+      pin: view === undefined && output.fields.length > 0 ? this.#reads.newPin() : view?.pin,
       deadlineMs,
     });
     if (!reading.ok) return reading;
     return succeed({
       collection,
-      target: target.value,
+      target,
       plan: plan.value,
-      shape: shape.value,
+      shape,
       reading: reading.value,
-      output: output.value,
-      opensSession: shape.value.iterator !== undefined && ownSnapshot === undefined,
+      output,
+      opensSession: shape.iterator !== undefined && ownSnapshot === undefined,
     });
   }
 
-  #searchPlan(
-    collection: KnownCollection,
-    request: Search,
-    checked: {
-      readonly target: SearchTarget;
-      readonly shape: SearchShape;
-      readonly filter: CheckedFilter;
-      readonly groupBy: GroupBy | undefined;
-    },
-  ): Outcome<SearchPlan> {
+  #searchPlan(collection: KnownCollection, request: Search, checked: CheckedSearch): Outcome<SearchPlan> {
     const { target, shape, filter, groupBy } = checked;
     const query = this.#placeholders(collection, target, request);
     if (!query.ok) return query;

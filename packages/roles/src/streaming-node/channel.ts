@@ -332,9 +332,15 @@ export class Channel {
 
   // Time
 
+  /** The tick when it stands at `guarantee` or above already: that promise needs no new proof. */
+  reachedTick(guarantee: Timestamp): Timestamp | undefined {
+    return guarantee <= this.#tick.now && this.#state.kind === "open" ? this.#tick.now : undefined;
+  }
+
   /** The tick once it has reached `guarantee`, with proof that no other owner has appended meanwhile. */
   async readTimestamp(guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>> {
-    if (guarantee <= this.#tick.now && this.#state.kind === "open") return succeed(this.#tick.now);
+    const reached = this.reachedTick(guarantee);
+    if (reached !== undefined) return succeed(reached);
     const issued = await this.#waitUntilIssued(guarantee, deadlineMs);
     if (!issued.ok) return issued;
     const request = this.#tick.request(guarantee);

@@ -39,6 +39,14 @@ interface Held {
   readonly letGo: () => void;
 }
 
+/** What a read looks at in one shard; `node` has the sealed segments, where there are any. */
+interface HeldShard {
+  readonly growing: readonly GrowingSegment[];
+  readonly sealed: readonly SegmentId[];
+  readonly node: QueryNodeContract | undefined;
+  readonly letGo: () => void;
+}
+
 interface PartsRead<T> {
   readonly parts: readonly T[];
   readonly snapshot: Timestamp;
@@ -174,7 +182,10 @@ export class Delegate {
       const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value));
       const local = growing.length > 0 || asked.length > 0 ? nativeOf(growing) : emptyOf(owned);
       const here = local.length > 0 ? [verbs.here(local, snapshot.value)] : [];
-      const answers = await Promise.all([...here, ...asked]);
+      const running = [...here, ...asked];
+      const [only] = running;
+      // Most reads have one part; waiting for a list costs more.
+      const answers = only !== undefined && running.length === 1 ? [await only] : await Promise.all(running);
       const lost = sealed.filter((_, index) => isNotReady(answers[here.length + index]));
       if (lost.length === 0) {
         const parts = allOf(answers);
@@ -230,41 +241,32 @@ export class Delegate {
     return succeed({ snapshot, growing, sealed: [...sealed.values()], letGo });
   }
 
-  async #holdShard(
-    shard: Shard,
-    scope: ReadScope,
-  ): Promise<
-    Outcome<{
-      growing: readonly GrowingSegment[];
-      sealed: readonly SegmentId[];
-      node: QueryNodeContract | undefined;
-      letGo: () => void;
-    }>
-  > {
-    for (;;) {
-      if (shard.poison !== undefined) return fail(shard.poison);
-      const targets = targetsOf(shard.view, shard.load, scope);
-      const collection = shard.schema.name;
-      switch (targets.kind) {
-        case "failed":
-          return fail(targets.error);
-        case "released":
-          return fail({ kind: "collectionNotLoaded", collection });
-        case "opening":
-          if (this.#isLate(scope)) return fail({ kind: "collectionNotFullyLoaded", collection });
-          await this.#changeOrDeadline(shard, scope);
-          continue;
-        case "ready": {
-          const { growing, sealed } = targets;
-          const { letGo } = shard.hold();
-          if (sealed.length === 0) return succeed({ growing, sealed, node: undefined, letGo });
-          const node = await shard.queryNode();
-          if (!node.ok) letGo();
-          return node.ok ? succeed({ growing, sealed, node: node.value, letGo }) : node;
-        }
-        default:
-          return targets satisfies never;
+  /** A promise only when something has to be waited for. */
+  #holdShard(shard: Shard, scope: ReadScope): Outcome<HeldShard> | Promise<Outcome<HeldShard>> {
+    if (shard.poison !== undefined) return fail(shard.poison);
+    const targets = targetsOf(shard.view, shard.load, scope);
+    const collection = shard.schema.name;
+    switch (targets.kind) {
+      case "failed":
+        return fail(targets.error);
+      case "released":
+        return fail({ kind: "collectionNotLoaded", collection });
+      case "opening":
+        if (this.#isLate(scope)) return fail({ kind: "collectionNotFullyLoaded", collection });
+        return this.#changeOrDeadline(shard, scope).then(() => this.#holdShard(shard, scope));
+      case "ready": {
+        const { growing, sealed } = targets;
+        const { letGo } = shard.hold();
+        if (sealed.length === 0) return succeed({ growing, sealed, node: undefined, letGo });
+        const node = shard.queryNode();
+        const withNode = (found: Outcome<QueryNodeContract>): Outcome<HeldShard> => {
+          if (!found.ok) letGo();
+          return found.ok ? succeed({ growing, sealed, node: found.value, letGo }) : found;
+        };
+        return node instanceof Promise ? node.then(withNode) : withNode(node);
       }
+      default:
+        return targets satisfies never;
     }
   }
 
@@ -310,12 +312,22 @@ function late(): DbError {
  * The greatest tick of the shards' channels, once all have reached it. The least one would fall behind on an idle
  * channel, and a read after a restart would see less than one before.
  */
-export async function agreedTick(
+export function agreedTick(
   owned: readonly OwnedShard[],
   guarantee: Timestamp,
   deadlineMs: number,
-): Promise<Outcome<Timestamp>> {
+): Outcome<Timestamp> | Promise<Outcome<Timestamp>> {
   const channels = [...new Set(owned.map(({ channel }) => channel))];
+  const [only] = channels;
+  const reached = channels.length === 1 ? only?.reachedTick(guarantee) : undefined;
+  return reached === undefined ? agree(channels, guarantee, deadlineMs) : succeed(reached);
+}
+
+async function agree(
+  channels: readonly Channel[],
+  guarantee: Timestamp,
+  deadlineMs: number,
+): Promise<Outcome<Timestamp>> {
   const reach = async (moment: Timestamp): Promise<Outcome<readonly Timestamp[]>> =>
     allOf(await Promise.all(channels.map((channel) => channel.readTimestamp(moment, deadlineMs))));
   const ticks = await reach(guarantee);

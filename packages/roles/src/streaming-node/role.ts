@@ -117,7 +117,7 @@ class StreamingNode implements StreamingNodeContract {
     const owned = this.#owned(shards);
     if (!owned.ok) return owned;
     const done = work(owned.value);
-    return deadlineMs === undefined ? done : within(world, deadlineMs, done, "the read");
+    return await (deadlineMs === undefined ? done : within(world, deadlineMs, done, "the read"));
   }
 
   #recoveredBy(deadlineMs: number | undefined): Promise<Outcome<void>> {
@@ -235,7 +235,7 @@ class StreamingNode implements StreamingNodeContract {
   }
 
   readTimestamp(shards: readonly ShardId[], guarantee: Timestamp, deadlineMs: number): Promise<Outcome<Timestamp>> {
-    return this.#onShards(shards, deadlineMs, (owned) => agreedTick(owned, guarantee, deadlineMs));
+    return this.#onShards(shards, deadlineMs, async (owned) => agreedTick(owned, guarantee, deadlineMs));
   }
 
   // From the coordinator

@@ -73,7 +73,7 @@ export class Shard {
   /** The query node lost segments, or a synchronisation failed: housekeeping tries again. */
   needsSynchronising = false;
   /** The node that serves this shard's sealed segments, as the coordinator placed it. */
-  queryNode: () => Promise<Outcome<QueryNodeContract>>;
+  queryNode: () => Outcome<QueryNodeContract> | Promise<Outcome<QueryNodeContract>>;
 
   constructor(context: NodeContext, start: ShardStart) {
     this.#context = context;
@@ -146,7 +146,7 @@ export class Shard {
     const place = placed.value.find((entry) => entry.shard === this.id);
     if (place === undefined) return fail({ kind: "notReady", message: `shard ${this.id} is not placed` });
     // The place stays, the node behind it may be started anew.
-    this.queryNode = () => Promise.resolve(succeed(peers.queryNode(place.queryNode)));
+    this.queryNode = () => succeed(peers.queryNode(place.queryNode));
     return this.queryNode();
   }
 

@@ -39,14 +39,14 @@ export function within<T>(
   if (leftMs <= 0) return Promise.resolve(late());
   return new Promise((resolve, reject) => {
     const cancel = world.timers.after(leftMs, () => resolve(late()));
-    endedBy(work, cancel).then(resolve, reject);
+    const ended = (outcome: Outcome<T>): void => {
+      cancel();
+      resolve(outcome);
+    };
+    const broken = (cause: unknown): void => {
+      cancel();
+      reject(cause);
+    };
+    work.then(ended, broken);
   });
-}
-
-async function endedBy<T>(work: Promise<T>, after: () => void): Promise<T> {
-  try {
-    return await work;
-  } finally {
-    after();
-  }
 }

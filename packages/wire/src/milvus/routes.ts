@@ -1,6 +1,6 @@
 /** Every call of Milvus's services: served, or refused by name. The method tables come from the descriptors. */
 import type { DbError } from "@elanus/model/error";
-import type { Outcome } from "@elanus/model/outcome";
+import { fail, type Outcome } from "@elanus/model/outcome";
 import {
   ClientTelemetryServiceMethods,
   ClientTelemetryServiceName,
@@ -199,7 +199,12 @@ function refusal(method: Method<unknown, unknown>): Route {
 function served(method: Method<unknown, unknown>, handler: Handler<unknown, unknown>): Route {
   const answer: Route["answer"] = async (body, call) => {
     const request = decode(method.request, body);
-    const outcome = await guarded(() => handler(request, call), method.name, call);
+    let outcome: Outcome<Init<unknown>>;
+    try {
+      outcome = await handler(request, call);
+    } catch (thrown) {
+      outcome = fail(bugIn(method.name, thrown, call));
+    }
     const message = outcome.ok ? outcome.value : withStatus(method, statusOf(outcome.error));
     return { kind: "message", body: encode(method.response, message), code: codeIn(method, message) };
   };
@@ -207,16 +212,11 @@ function served(method: Method<unknown, unknown>, handler: Handler<unknown, unkn
 }
 
 /** A broken invariant fails its own call and nothing else. */
-async function guarded<T>(work: () => Promise<Outcome<T>>, name: string, call: Call): Promise<Outcome<T>> {
-  try {
-    return await work();
-  } catch (thrown) {
-    const what = thrown instanceof Error ? thrown.message : String(thrown);
-    const stack = thrown instanceof Error ? thrown.stack : undefined;
-    call.env.telemetry.log("error", "a call met a bug", { call: name, what, stack });
-    const error: DbError = { kind: "internal", message: `${name}: ${what}` };
-    return { ok: false, error };
-  }
+function bugIn(name: string, thrown: unknown, call: Call): DbError {
+  const what = thrown instanceof Error ? thrown.message : String(thrown);
+  const stack = thrown instanceof Error ? thrown.stack : undefined;
+  call.env.telemetry.log("error", "a call met a bug", { call: name, what, stack });
+  return { kind: "internal", message: `${name}: ${what}` };
 }
 
 function codeIn(method: Method<unknown, unknown>, message: Init<unknown>): number {

@@ -88,14 +88,23 @@ export function readBytes(reader: Reader, end: number): Uint8Array {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Most strings are short and plain; a decoder costs more than they do. */
+const PLAIN_LENGTH_MAX = 48;
+
 export function readString(reader: Reader, end: number): string {
   const bytes = readBytes(reader, end);
   if (bytes.length === 0) return "";
+  if (bytes.length <= PLAIN_LENGTH_MAX && bytes instanceof Buffer && isAscii(bytes)) return bytes.toString("latin1");
   try {
     return utf8.decode(bytes);
   } catch {
     throw new MalformedMessage("a string is not valid UTF-8");
   }
+}
+
+function isAscii(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at++) if ((bytes[at] ?? 0) > 0x7f) return false;
+  return true;
 }
 
 export function readInt64(reader: Reader): bigint {
