@@ -201,7 +201,7 @@ impl GroupingObject {
 }
 
 impl EncodeOptions {
-    fn read(self) -> Result<SearchEncoding, NativeError> {
+    pub(crate) fn read(self) -> Result<SearchEncoding, NativeError> {
         Ok(SearchEncoding {
             fields: self.fields,
             output_fields: self.output_fields,

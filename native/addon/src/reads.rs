@@ -12,20 +12,90 @@ use elanus_index::progress::Progress;
 use elanus_kernels::give_back_freed_memory;
 use elanus_rows::error::NativeError;
 use elanus_rows::hits::Hits;
+use elanus_rows::schema::Schema;
+use elanus_rows::search_answer::{self, SearchEncoding};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, ClassInstance, FromNapiValue, Object, Uint8Array, ValidateNapiValue};
 use napi_derive::napi;
 
 use crate::bytes::Bytes;
 use crate::failure::{Thrown, now, wrong_argument};
+use crate::hits::EncodeOptions;
 use crate::numbers;
 use crate::pool::{Answer, Pool, Urgency};
+use crate::schema::SchemaHandle;
 use crate::segment::{SegmentHandle, segments_of};
 
 #[napi]
 pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Bytes>, Thrown> {
     let asked = now(|| SearchArguments::read(&Fields(&request)))?;
     pool.run(env, move || Ok(search::search(&asked.request())?.encode().into()))
+}
+
+/// How the hits of a search become its answer, compiled once for all searches that ask the same.
+#[napi(js_name = "AnswerShape")]
+pub struct AnswerShape {
+    shape: Arc<Shape>,
+}
+
+struct Shape {
+    schema: Arc<Schema>,
+    offset: usize,
+    limit: usize,
+    json: bool,
+    encoding: SearchEncoding,
+}
+
+#[napi]
+impl AnswerShape {
+    #[napi(constructor)]
+    pub fn new(
+        schema: &SchemaHandle,
+        offset: u32,
+        limit: u32,
+        json: bool,
+        options: EncodeOptions,
+    ) -> Result<Self, Thrown> {
+        now(|| {
+            let schema = Arc::clone(&schema.schema);
+            let [offset, limit] = [offset, limit].map(|count| count as usize);
+            Ok(Self { shape: Arc::new(Shape { schema, offset, limit, json, encoding: options.read()? }) })
+        })
+    }
+
+    #[napi(getter)]
+    pub fn limit(&self) -> u32 {
+        self.shape.limit as u32
+    }
+}
+
+impl Shape {
+    fn answer(&self, segments: &[Arc<Segment>], hits: &Hits) -> Result<Vec<u8>, NativeError> {
+        let Self { schema, encoding, .. } = self;
+        let page = hits.slice(self.offset, self.limit);
+        let rows = match encoding.fields.as_slice() {
+            [] => Vec::new(),
+            fields => vec![query::retrieve(segments, &page, fields)?],
+        };
+        if self.json {
+            search_answer::encode_json(schema, &page, &rows, encoding)
+        } else {
+            search_answer::encode_message(schema, &page, &rows, encoding)
+        }
+    }
+}
+
+/// A search, its page, the page's fields and the encoded answer in one job: no hit crosses to JavaScript.
+#[napi]
+pub fn answer_search<'env>(
+    env: &'env Env,
+    pool: &Pool,
+    request: Object,
+    shape: &AnswerShape,
+) -> Result<Answer<'env, Bytes>, Thrown> {
+    let asked = now(|| SearchArguments::read(&Fields(&request)))?;
+    let shape = Arc::clone(&shape.shape);
+    pool.run(env, move || Ok(shape.answer(&asked.segments, &search::search(&asked.request())?)?.into()))
 }
 
 #[napi(object)]

@@ -37,6 +37,7 @@ describe("the addon", () => {
     ["Pool", "NativePool"],
     ["Schema", "NativeSchema"],
     ["Progress", "NativeProgress"],
+    ["AnswerShape", "NativeAnswerShape"],
   ] as const)("%s has the members of %s", (exported, face) => {
     expect(own(addon[exported as "Pool"].prototype, ["constructor"])).toEqual(membersOf(face));
   });

@@ -51,6 +51,17 @@ export interface Addon {
   search(pool: NativePool, request: NativeSearch): Native<Uint8Array>;
   /** The same, with an account of each segment: JSON of `SegmentReport[]` (model/explain). */
   explainSearch(pool: NativePool, request: NativeSearch): Native<{ hits: Uint8Array; report: string }>;
+  AnswerShape: new (
+    schema: NativeSchema,
+    /** Hits of each query to skip, and how many to keep after them. */
+    offset: number,
+    limit: number,
+    /** A text as `encodeSearchJson` gives it; otherwise a message as of `encodeSearchResult`. */
+    json: boolean,
+    options: EncodeOptions,
+  ) => NativeAnswerShape;
+  /** Search, page, the page's fields and the encoded answer at once, where `segments` are all that is searched. */
+  answerSearch(pool: NativePool, request: NativeSearch, shape: NativeAnswerShape): Native<Uint8Array>;
   query(pool: NativePool, request: NativeQuery): Native<Uint8Array>;
   /** The same, with an account of each segment. */
   explainQuery(pool: NativePool, request: NativeQuery): Native<{ rows: Uint8Array; report: string }>;
@@ -235,6 +246,11 @@ export interface NativeSearch {
   readonly afterScore?: number | undefined;
   readonly groupBy?: { readonly field: number; readonly size: number; readonly strict: boolean } | undefined;
   readonly filterLate?: boolean | undefined;
+}
+
+/** How hits become an answer, compiled once. */
+export interface NativeAnswerShape {
+  readonly limit: number;
 }
 
 export interface NativeQuery {

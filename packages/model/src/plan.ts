@@ -1,6 +1,8 @@
 /** What a read asks of a node, after the proxy has checked it. */
 import type { Metric } from "./catalog.ts";
+import type { Encoding } from "./contract/proxy.ts";
 import type { CollectionId, FieldId, PartitionId, PinId, ShardId } from "./id.ts";
+import type { CollectionSchema } from "./schema.ts";
 import type { Timestamp } from "./time.ts";
 
 /** Where and when a read looks. */
@@ -42,6 +44,28 @@ export interface SearchPlan {
   readonly filterLate?: boolean | undefined;
   /** Say what was done where. */
   readonly explain?: boolean | undefined;
+  /** Whoever holds all that is searched answers in this shape instead of with hits. */
+  readonly answer?: AnswerShape | undefined;
+}
+
+/** How the hits of a search become its encoded answer. */
+export interface AnswerShape {
+  readonly schema: CollectionSchema;
+  readonly encoding: Encoding;
+  readonly metric: Metric;
+  /** Hits of each query to skip, and how many to keep after them. */
+  readonly offset: number;
+  readonly limit: number;
+  /** As the answer names it. */
+  readonly topK: number;
+  /** Columns to fetch and encode, in this order. */
+  readonly fields: readonly FieldId[];
+  /** The names to echo. */
+  readonly outputFields: readonly string[];
+  /** Keys of the dynamic field to keep; empty: all. */
+  readonly dynamicKeys: readonly string[];
+  /** Digits of a score; -1: all. */
+  readonly roundDecimal: number;
 }
 
 /** Hits come in groups of equal values; `topK` counts groups then. */

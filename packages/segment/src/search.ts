@@ -1,13 +1,13 @@
 /** Reads over a set of segments: one native call each, and the merge of partial hits. */
-import type { Native, NativeSearch, NativeSegment } from "@elanus/engine/addon";
+import type { Native, NativeAnswerShape, NativeSearch, NativeSegment } from "@elanus/engine/addon";
 import type { Metric } from "@elanus/model/catalog";
 import type { CountedRows, CountPlan, FoundHits, FoundRows } from "@elanus/model/contract/query-node";
 import type { SegmentReport } from "@elanus/model/explain";
 import type { FieldId } from "@elanus/model/id";
 import { type Outcome, succeed } from "@elanus/model/outcome";
-import type { QueryPlan, SearchPlan } from "@elanus/model/plan";
+import type { AnswerShape, QueryPlan, SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
-import { attempt, attemptNow, type NativeEngine } from "./native-engine.ts";
+import { attempt, attemptNow, compileSchema, type NativeEngine } from "./native-engine.ts";
 
 /** The segments one read looks at, and the moment it sees. */
 export interface SegmentScope {
@@ -36,8 +36,28 @@ export async function searchSegments(
     filterLate: plan.filterLate,
   };
   if (plan.explain === true) return explained(() => engine.addon.explainSearch(engine.pool, request));
+  const { answer } = plan;
+  if (answer !== undefined) {
+    const done = await attempt(() => engine.addon.answerSearch(engine.pool, request, compiledShape(engine, answer)));
+    return done.ok ? succeed({ hits: noHits, answer: done.value }) : done;
+  }
   const found = await attempt(() => engine.addon.search(engine.pool, request));
   return found.ok ? succeed({ hits: found.value }) : found;
+}
+
+const noHits = new Uint8Array(0);
+/** Clients repeat themselves, and the proxy then gives the same shape. */
+const compiledShapes = new WeakMap<AnswerShape, NativeAnswerShape>();
+
+function compiledShape(engine: NativeEngine, shape: AnswerShape): NativeAnswerShape {
+  const known = compiledShapes.get(shape);
+  if (known !== undefined) return known;
+  const { offset, limit, encoding } = shape;
+  const options = { ...shape, int64AsText: encoding === "jsonText" };
+  const schema = compileSchema(engine, shape.schema);
+  const compiled = new engine.addon.AnswerShape(schema, offset, limit, encoding !== "message", options);
+  compiledShapes.set(shape, compiled);
+  return compiled;
 }
 
 export async function querySegments(

@@ -39,6 +39,8 @@ export interface LoadSegment {
 export interface FoundHits {
   /** Encoded hits (docs/formats/hits.md). */
   readonly hits: Uint8Array;
+  /** In place of the hits, when the plan asks for an answer: the encoded one. */
+  readonly answer?: Uint8Array;
   /** When the plan asks to explain: an account of each segment. */
   readonly reports?: readonly SegmentReport[];
 }

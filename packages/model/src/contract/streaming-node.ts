@@ -16,6 +16,8 @@ export interface AppendResult {
 export interface SearchAnswer {
   /** Encoded hits (docs/formats/hits.md), best first, at most topK per query, reduced over the node's shards. */
   readonly hits: Uint8Array;
+  /** In place of the hits, when the plan asks for an answer and one set of segments held everything. */
+  readonly answer?: Uint8Array | undefined;
   readonly snapshot: Timestamp;
   /** When the plan asks to explain. */
   readonly report?: NodeReport;

@@ -81,12 +81,7 @@ export class HybridTask {
   ): Promise<Outcome<readonly PlannedSearch[]>> {
     const planned: PlannedSearch[] = [];
     for (const sub of request.requests) {
-      const search = await this.#searches.plan(
-        collection,
-        subRequest(request, sub, how.shape),
-        how.deadlineMs,
-        how.view,
-      );
+      const search = await this.#searches.plan(collection, subRequest(request, sub, how.shape), how.deadlineMs, how);
       if (!search.ok) return search;
       planned.push(search.value);
     }

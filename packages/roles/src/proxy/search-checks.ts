@@ -1,7 +1,8 @@
 /** What a search asks, checked against its collection. Clients repeat themselves, so what passed is remembered. */
-import type { Search } from "@elanus/model/contract/proxy";
+import type { Metric } from "@elanus/model/catalog";
+import type { Encoding, Search } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
-import type { GroupBy } from "@elanus/model/plan";
+import type { AnswerShape, GroupBy } from "@elanus/model/plan";
 import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
 import type { KnownCollection } from "./catalog-cache.ts";
 import { checkedFilter } from "./read.ts";
@@ -17,6 +18,8 @@ export interface CheckedSearch {
   readonly groupBy: GroupBy | undefined;
   readonly filter: CheckedFilter;
   readonly output: OutputColumns;
+  /** What a node that holds everything can answer itself; undefined where hits need more than a cut. */
+  readonly answers: Readonly<Record<Encoding, AnswerShape>> | undefined;
 }
 
 const UNSUPPORTED = ["group_by_fields", "order_by_fields", "json_path", "analyzer_name", "time_fields"];
@@ -70,11 +73,28 @@ function checkSearch(collection: KnownCollection, request: Search): Outcome<Chec
   if (!filter.ok) return filter;
   const output = resolveOutput(schema, request.outputFields, "ifAsked");
   if (!output.ok) return output;
+  const plain = groupBy.value === undefined && shape.value.iterator === undefined && !shape.value.explain;
   return succeed({
     target: target.value,
     shape: shape.value,
     groupBy: groupBy.value,
     filter: filter.value,
     output: output.value,
+    answers: plain ? answersOf(collection, shape.value, output.value, metric) : undefined,
   });
+}
+
+function answersOf(
+  { schema }: KnownCollection,
+  { offset, limit, roundDecimal, rangeHitsMax }: SearchShape,
+  { fields, outputFields, dynamicKeys }: OutputColumns,
+  metric: Metric,
+): Readonly<Record<Encoding, AnswerShape>> {
+  const topK = Math.min(limit, rangeHitsMax ?? limit);
+  const shape = { schema, metric, offset, limit, topK, fields, outputFields, dynamicKeys, roundDecimal };
+  return {
+    message: { ...shape, encoding: "message" },
+    json: { ...shape, encoding: "json" },
+    jsonText: { ...shape, encoding: "jsonText" },
+  };
 }

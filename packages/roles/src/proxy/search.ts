@@ -4,7 +4,7 @@ import type { Encoding, Search, SearchResult } from "@elanus/model/contract/prox
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { SearchReport } from "@elanus/model/explain";
 import type { FieldId, PinId } from "@elanus/model/id";
-import type { SearchPlan } from "@elanus/model/plan";
+import type { AnswerShape, SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
 import type { World } from "@elanus/platform/ports/world";
 import { encodeSearch, reduceHits } from "@elanus/engine/hits";
@@ -40,6 +40,8 @@ export interface SharedView {
 /** Hits of every owner together, and how they were found when that was asked. */
 export interface SearchHits {
   readonly hits: Uint8Array;
+  /** In place of the hits: one node held everything and has answered. */
+  readonly answer: Uint8Array | undefined;
   readonly snapshot: Timestamp;
   readonly report?: SearchReport["searches"][number];
 }
@@ -62,7 +64,7 @@ export class SearchTask {
     const begunMs = this.#clock.nowMs();
     const found = await this.#cache.collection(request);
     if (!found.ok) return found;
-    const planned = await this.plan(found.value, request, deadlineMs);
+    const planned = await this.plan(found.value, request, deadlineMs, { encoding });
     if (!planned.ok) return planned;
     try {
       return await this.#execute(planned.value, encoding, begunMs);
@@ -71,17 +73,18 @@ export class SearchTask {
     }
   }
 
-  /** Checks the request and fixes its view: its own, or the shared one. */
+  /** Checks the request and fixes its view: its own, with the encoding of its answer, or a shared one. */
   async plan(
     collection: KnownCollection,
     request: Search,
     deadlineMs: number,
-    view?: SharedView,
+    { view, encoding }: { readonly view?: SharedView; readonly encoding?: Encoding },
   ): Promise<Outcome<PlannedSearch>> {
     const checked = this.#checks.check(collection, request);
     if (!checked.ok) return checked;
-    const { target, shape, filter, output } = checked.value;
-    const plan = this.#searchPlan(collection, request, checked.value);
+    const { target, shape, filter, output, answers } = checked.value;
+    const isOne = collection.owners.length === 1 && encoding !== undefined;
+    const plan = this.#searchPlan(collection, request, checked.value, isOne ? answers?.[encoding] : undefined);
     if (!plan.ok) return plan;
     const ownSnapshot = shape.iterator === undefined ? undefined : iteratorSnapshot(request.consistency.guarantee);
     const reading = await this.#reads.begin(collection, {
@@ -105,7 +108,12 @@ export class SearchTask {
     });
   }
 
-  #searchPlan(collection: KnownCollection, request: Search, checked: CheckedSearch): Outcome<SearchPlan> {
+  #searchPlan(
+    collection: KnownCollection,
+    request: Search,
+    checked: CheckedSearch,
+    answer: AnswerShape | undefined,
+  ): Outcome<SearchPlan> {
     const { target, shape, filter, groupBy } = checked;
     const query = this.#placeholders(collection, target, request);
     if (!query.ok) return query;
@@ -126,6 +134,7 @@ export class SearchTask {
       groupBy,
       filterLate: shape.filterLate,
       explain: shape.explain,
+      answer,
     });
   }
 
@@ -141,7 +150,7 @@ export class SearchTask {
     const reduced =
       parts.length === 1 ? succeed(first.hits) : reduceHits(this.#engine.addon, parts, plan.topK, target.metric);
     if (!reduced.ok) return reduced;
-    const found = { hits: reduced.value, snapshot: first.snapshot };
+    const found = { hits: reduced.value, answer: first.answer, snapshot: first.snapshot };
     if (plan.explain !== true) return succeed(found);
     const report = {
       field: target.field.name,
@@ -167,6 +176,11 @@ export class SearchTask {
     const plannedMs = this.#clock.nowMs();
     const found = shape.iterator?.version === 2 ? await this.#iteratorHits(planned) : await this.hits(planned);
     if (!found.ok) return found;
+    const { answer } = found.value;
+    if (answer !== undefined) {
+      const { info } = collection;
+      return succeed({ body: answer, collection: info, metric: target.metric, sessionTimestamp: 0n as Timestamp });
+    }
     const page = attemptNow(() => this.#page(planned, found.value.hits));
     if (!page.ok) return page;
     const searchedMs = this.#clock.nowMs();

@@ -71,13 +71,15 @@ export class Delegate {
   async search(owned: readonly OwnedShard[], scope: ReadScope, plan: SearchPlan): Promise<Outcome<SearchAnswer>> {
     const { engine } = this.#context;
     const read = await this.#read(owned, scope, {
-      here: (segments, snapshot) => searchSegments(engine, { segments, snapshot }, plan),
-      there: (node, segments, snapshot) => node.search(segments, plan, snapshot),
+      here: (segments, snapshot, isAll) => searchSegments(engine, { segments, snapshot }, partOf(plan, isAll)),
+      there: (node, segments, snapshot, isAll) => node.search(segments, partOf(plan, isAll), snapshot),
     });
     if (!read.ok) return read;
     const { parts, snapshot } = read.value;
     const { clock } = this.#context.world;
     const begunMs = clock.nowMs();
+    const answer = parts[0]?.answer;
+    if (answer !== undefined) return succeed({ hits: noHits, answer, snapshot });
     const found = parts.map((part) => part.hits);
     const hits = reduceHits(engine, found, plan.topK, plan.metric);
     if (!hits.ok) return hits;
@@ -162,11 +164,13 @@ export class Delegate {
     owned: readonly OwnedShard[],
     scope: ReadScope,
     verbs: {
-      readonly here: (segments: readonly NativeSegment[], snapshot: Timestamp) => Promise<Outcome<T>>;
+      /** `isAll`: nobody else is asked. */
+      readonly here: (segments: readonly NativeSegment[], snapshot: Timestamp, isAll: boolean) => Promise<Outcome<T>>;
       readonly there: (
         node: QueryNodeContract,
         segments: readonly OwnedSegments[],
         snapshot: Timestamp,
+        isAll: boolean,
       ) => Promise<Outcome<T>>;
     },
   ): Promise<Outcome<PartsRead<T>>> {
@@ -179,9 +183,10 @@ export class Delegate {
       if (!held.ok) return held;
       const { growing, sealed, letGo } = held.value;
       const heldMs = clock.nowMs();
-      const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value));
-      const local = growing.length > 0 || asked.length > 0 ? nativeOf(growing) : emptyOf(owned);
-      const here = local.length > 0 ? [verbs.here(local, snapshot.value)] : [];
+      const local = growing.length > 0 || sealed.length > 0 ? nativeOf(growing) : emptyOf(owned);
+      const isAll = sealed.length + Math.min(local.length, 1) === 1;
+      const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value, isAll));
+      const here = local.length > 0 ? [verbs.here(local, snapshot.value, isAll)] : [];
       const running = [...here, ...asked];
       const [only] = running;
       // Most reads have one part; waiting for a list costs more.
@@ -277,6 +282,13 @@ export class Delegate {
     await Promise.race([shard.changed.wait(), timers.sleep(leftMs, over.signal)]);
     over.abort();
   }
+}
+
+const noHits = new Uint8Array(0);
+
+/** Who holds a part of what is searched gives hits. */
+function partOf(plan: SearchPlan, isAll: boolean): SearchPlan {
+  return isAll || plan.answer === undefined ? plan : { ...plan, answer: undefined };
 }
 
 /** The node's account of a read, when the plan asks to explain. */
