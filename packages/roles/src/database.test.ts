@@ -305,6 +305,26 @@ describe("writes and reads", () => {
     expect(await query(database, "", ["count(*)"])).toEqual([{ "count(*)": 90 }]);
   });
 
+  it("answers the same whether one node encodes it or the proxy does", async () => {
+    const database = await open(memoryStores());
+    await create(database, [idField, vector, field("t", DataType.varChar, { lengthMax: 20 })], { dynamic: true });
+    const row = (id: number): Row => ({ id, v: [id, 1], t: `t${id}`, color: id });
+    const asked = (explain: string): Promise<Row[][]> =>
+      search(database, [[0.33, 0]], { params: { offset: "1", topk: "4", explain }, outputFields: ["t", "color"] });
+    const agree = async (count: number): Promise<void> => {
+      const whole = await asked("false");
+      expect(whole).toEqual(await asked("true"));
+      expect(whole[0]).toHaveLength(count);
+    };
+    await agree(0);
+    await insert(database, [1, 2, 3].map(row));
+    await agree(2);
+    must(await database.proxy.flush("default", ["c"]));
+    await agree(2);
+    await insert(database, [4, 5, 6].map(row));
+    await agree(4);
+  });
+
   it("upserts: keys replace their rows, automatic keys get new ones", async () => {
     const database = await open(memoryStores());
     await create(database, [{ ...idField, autoId: true }, vector]);
