@@ -3,6 +3,7 @@
  * around a port, a contract or the engine. A checker that finds none of them is not worth its time.
  */
 import type { Addon } from "@elanus/engine/addon";
+import type { OwnedSegments } from "@elanus/model/contract/query-node";
 import type { LogPosition, SegmentId } from "@elanus/model/id";
 import { succeed } from "@elanus/model/outcome";
 import { type Timestamp, physicalMsOf, timestampOf } from "@elanus/model/time";
@@ -260,7 +261,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       queryNode: (contract) =>
         override(contract, {
           query: (segments, plan, snapshot) =>
-            contract.query(plan.filter === undefined ? segments : segments.slice(0, 1), plan, snapshot),
+            contract.query(plan.filter === undefined ? segments : firstOf(segments), plan, snapshot),
         }),
     }),
   },
@@ -362,6 +363,10 @@ function early(at: Timestamp): Timestamp {
 }
 
 /** Native classes do not bear a proxy; a plain copy of the module does. */
+function firstOf(segments: readonly OwnedSegments[]): readonly OwnedSegments[] {
+  return segments.slice(0, 1).map(({ ids, term }) => ({ ids: ids.slice(0, 1), term }));
+}
+
 function changed(addon: Addon, members: Partial<Addon>): Addon {
   return { ...addon, ...members };
 }
