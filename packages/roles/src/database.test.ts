@@ -222,6 +222,7 @@ async function search(
 }
 
 const ids = (rows: readonly Row[]): unknown[] => rows.map((row) => row["id"]);
+const rowOf = (id: number): Row => ({ id, v: [id, 1], t: `t${id}`, color: id });
 
 async function expectTwoRows(database: SmallDatabase): Promise<void> {
   expect(await search(database, [[0, 0]], { outputFields: ["t", "color"] })).toEqual([
@@ -308,7 +309,6 @@ describe("writes and reads", () => {
   it("answers the same whether one node encodes it or the proxy does", async () => {
     const database = await open(memoryStores());
     await create(database, [idField, vector, field("t", DataType.varChar, { lengthMax: 20 })], { dynamic: true });
-    const row = (id: number): Row => ({ id, v: [id, 1], t: `t${id}`, color: id });
     const asked = (explain: string): Promise<Row[][]> =>
       search(database, [[0.33, 0]], { params: { offset: "1", topk: "4", explain }, outputFields: ["t", "color"] });
     const agree = async (count: number): Promise<void> => {
@@ -317,11 +317,11 @@ describe("writes and reads", () => {
       expect(whole[0]).toHaveLength(count);
     };
     await agree(0);
-    await insert(database, [1, 2, 3].map(row));
+    await insert(database, [1, 2, 3].map(rowOf));
     await agree(2);
     must(await database.proxy.flush("default", ["c"]));
     await agree(2);
-    await insert(database, [4, 5, 6].map(row));
+    await insert(database, [4, 5, 6].map(rowOf));
     await agree(4);
   });
 
