@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
  * `node bench/filter-sweep.mjs DATA.npy`: filtered searches of every selectivity beside exact and unfiltered ones
- * (`native/index/examples/filter_sweep.rs`), into `bench/results/filter-sweep-<dim>.json` and a plot of the ratio to
- * the better of the two. `clustered ROWS` instead of a file takes synthetic rows of 768 dimensions. `--plot FILE.json`
+ * (`native/index/examples/filter_sweep.rs`), into `bench/results/filter-sweep-<dim>.json`, which names machine and
+ * commit, and a plot of the ratio to the better of the two; prints a table. `clustered ROWS` instead of a file takes synthetic rows of 768 dimensions. `--plot FILE.json`
  * draws only.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -15,16 +16,35 @@ const [source, given] = process.argv.slice(2);
 if (source === undefined) throw new Error("say which rows: a .npy file, or clustered ROWS");
 
 const path = source === "--plot" ? given : measure(source, given ?? "100000");
-writeFileSync(path.replace(/\.json$/, ".svg"), plot(JSON.parse(readFileSync(path, "utf8"))));
+const swept = JSON.parse(readFileSync(path, "utf8"));
+writeFileSync(path.replace(/\.json$/, ".svg"), plot(swept));
+process.stdout.write(table(swept));
 
 function measure(rows, count) {
   const native = join(here, "..", "native");
   const raw = join(here, "results", "filter-sweep.json");
   const args = ["run", "--release", "-p", "elanus-index", "--example", "filter_sweep", "--", rows, count, raw];
   if (spawnSync("cargo", args, { cwd: native, stdio: "inherit" }).status !== 0) process.exit(1);
-  const named = join(here, "results", `filter-sweep-${JSON.parse(readFileSync(raw, "utf8")).dim}.json`);
-  renameSync(raw, named);
+  const { points, ...what } = JSON.parse(readFileSync(raw, "utf8"));
+  rmSync(raw);
+  const [{ model }, ...others] = cpus();
+  const commit = spawnSync("git", ["describe", "--always", "--dirty"], { cwd: here, encoding: "utf8" }).stdout.trim();
+  const lines = points.map((point) => JSON.stringify(point)).join(",\n");
+  const head = JSON.stringify({ machine: `${others.length + 1} x ${model}`, commit, ...what }).slice(0, -1);
+  const named = join(here, "results", `filter-sweep-${what.dim}.json`);
+  writeFileSync(named, `${head},"points":[\n${lines}\n]}\n`);
   return named;
+}
+
+/** A row for each share, a column for each kind of filter and `ef`: the ratio, and recall beside that without a filter. */
+function table({ points }) {
+  const columns = Object.entries(Object.groupBy(points, ({ filter, ef }) => `${filter}, ef ${ef}`));
+  const cell = ({ ratio, recall, unfilteredRecall }) =>
+    `${ratio.toFixed(2)} (${recall.toFixed(3)} / ${unfilteredRecall.toFixed(3)})`;
+  const rows = columns[0][1].map(({ share }, at) => [`${share * 100} %`, ...columns.map(([, line]) => cell(line[at]))]);
+  const head = ["passes", ...columns.map(([label]) => label)];
+  const lines = [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |\n`);
+  return lines.join("");
 }
 
 /** Ratio against share of rows, both by orders of magnitude; one line for each kind of filter and `ef`. */

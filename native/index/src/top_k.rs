@@ -131,6 +131,14 @@ impl TopK {
         if self.threshold == u64::MAX { f32::INFINITY } else { unpack(self.threshold).0 }
     }
 
+    /// Rows and their keys, best first.
+    pub(crate) fn finish_keyed(mut self, rows: &mut Vec<u32>, keys: &mut Vec<f32>) {
+        self.buffer.sort_unstable();
+        self.buffer.truncate(self.k);
+        rows.extend(self.buffer.iter().map(|&packed| packed as u32));
+        keys.extend(self.buffer.iter().map(|&packed| unpack(packed).0));
+    }
+
     /// The rows alone, best first.
     pub(crate) fn finish_rows(mut self, out: &mut Vec<u32>) {
         self.buffer.sort_unstable();

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use elanus_kernels::AlignedBuf;
 use elanus_kernels::memory::{as_f32s, as_u32s};
+use elanus_kernels::{AlignedBuf, BitsetView};
 use serde::{Deserialize, Serialize};
 
 use super::TYPES;
@@ -71,6 +71,8 @@ pub(crate) struct DiskGraph {
     upper: Upper,
     row_of: Section,
     copies: [Section; 3],
+    /// One bit for each node that has copies.
+    copied: Vec<u64>,
     upper_words: Section,
     codes: Section,
     factors: Section,
@@ -95,7 +97,7 @@ impl DiskGraph {
         let section = |name| Section::open(&file, name, true);
         let copies = [section("copy_nodes")?, section("copy_starts")?, section("copy_rows")?];
         let upper_words = section("upper")?;
-        let index = Self {
+        let mut index = Self {
             type_name,
             metric,
             element,
@@ -106,6 +108,7 @@ impl DiskGraph {
             upper: Upper::new(&graph.levels, graph.m, upper_words.range.len() / 4)?,
             row_of: Section::open(&file, "rows", hold)?,
             copies,
+            copied: vec![],
             upper_words,
             codes: Section::open(&file, "code_lines", hold)?,
             factors: Section::open(&file, "code_factors", hold)?,
@@ -114,6 +117,7 @@ impl DiskGraph {
             file,
         };
         index.check()?;
+        index.copied = index.node_rows().mark_copied();
         index.file.read_at_random(index.nodes.clone());
         if index.codes_on_disk {
             index.file.read_at_random(index.codes.range.clone());
@@ -132,6 +136,7 @@ impl DiskGraph {
             nodes: self.words(nodes),
             starts: self.words(starts),
             copies: self.words(copies),
+            copied: BitsetView::new(&self.copied),
         }
     }
 
@@ -169,7 +174,7 @@ impl DiskGraph {
     pub(crate) fn heap_bytes(&self) -> usize {
         let sections = [&self.row_of, &self.upper_words, &self.codes, &self.factors];
         let held: usize = sections.into_iter().chain(&self.copies).map(Section::heap_bytes).sum();
-        self.file.heap_bytes() + held + self.encoder.mean.len() * 4
+        self.file.heap_bytes() + held + self.encoder.mean.len() * 4 + self.copied.len() * 8
     }
 
     /// What checksums cannot tell. Neighbour lists are left to the walk, which passes over what is no node: to look at

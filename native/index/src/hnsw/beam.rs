@@ -84,6 +84,30 @@ impl Beam {
         self.entries.last().filter(|_| self.is_full()).map_or(f32::INFINITY, |last| last.key)
     }
 
+    /// As [`Self::offer`], but a full beam grows instead of losing its farthest entry.
+    #[inline]
+    pub(crate) fn admit(&mut self, key: f32, node: u32) {
+        if key < self.limit() {
+            self.capacity += usize::from(self.is_full());
+            self.offer(key, node, false);
+        }
+    }
+
+    /// Drops what is beyond `capacity` entries. Where there are fewer, a full beam stays full: what was too far remains so.
+    #[inline]
+    pub(crate) fn narrow(&mut self, capacity: usize) {
+        if self.entries.len() >= capacity {
+            self.entries.truncate(capacity);
+            self.capacity = capacity;
+        }
+    }
+
+    /// How many entries are as near as `key`, or nearer.
+    #[inline]
+    pub(crate) fn count_to(&self, key: f32) -> usize {
+        self.entries.partition_point(|entry| entry.key <= key)
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.entries.len() >= self.capacity
     }
@@ -156,6 +180,21 @@ mod tests {
         assert_eq!(beam.next(), None);
         assert_eq!(beam.entries().iter().map(|entry| entry.node()).collect::<Vec<_>>(), [7, 1, 3]);
         assert!(beam.entries()[0].is_passage() && beam.is_full());
+    }
+
+    #[test]
+    fn a_narrowed_beam_never_takes_what_was_too_far() {
+        let mut beam = Beam::default();
+        beam.reset(100);
+        (0..6u8).for_each(|node| beam.admit(f32::from(node), u32::from(node)));
+        assert_eq!((beam.count_to(2.0), beam.is_full()), (3, false));
+        beam.narrow(4);
+        beam.admit(3.5, 9);
+        beam.admit(0.5, 7);
+        beam.narrow(6);
+        beam.admit(4.0, 8);
+        assert_eq!(beam.entries().iter().map(|entry| entry.node()).collect::<Vec<_>>(), [0, 7, 1, 2, 3]);
+        assert!(beam.is_full());
     }
 
     #[test]

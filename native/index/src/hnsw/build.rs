@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::order::connect;
+use super::signs::DOUBT;
 use super::space::Space;
 use super::walk::{Links, NONE, Scratch, descend, walk};
 use crate::IndexError;
@@ -263,7 +264,7 @@ impl<'a, S: Space> Growing<'a, S> {
                 near.clear();
                 near.extend_from_slice(chosen);
                 let alpha = self.shape.alpha;
-                self.space.sift(other, near, key / alpha);
+                self.space.sift(other, near, key / alpha, DOUBT);
                 if near.iter().any(|&taken| self.space.distance(other, taken) * alpha < key) {
                     continue;
                 }

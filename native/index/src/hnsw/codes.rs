@@ -18,7 +18,7 @@ use elanus_kernels::signs::{self, Records, SignSumsFn, sign_sums};
 use elanus_kernels::{AlignedBuf, DistanceKernel, Element, Isa, Metric, decode};
 use serde::{Deserialize, Serialize};
 
-use super::signs::{SIGNS_AT, signed_head_bytes, slack, write_signs};
+use super::signs::{DOUBT, SIGNS_AT, error, signed_head_bytes, write_signs};
 use crate::IndexError;
 use crate::progress::Progress;
 use crate::vector::VectorRows;
@@ -265,8 +265,8 @@ pub(crate) struct CodeQuery {
     sum: f32,
     /// What the unsigned levels count too much.
     excess: f32,
-    /// What the dot product with signs may be too small by.
-    slack: f32,
+    /// The standard deviation of the dot product with signs.
+    error: f32,
     norm: f32,
 }
 
@@ -278,7 +278,7 @@ impl Default for CodeQuery {
             scale: 0.0,
             sum: 0.0,
             excess: 0.0,
-            slack: 0.0,
+            error: 0.0,
             norm: 0.0,
         }
     }
@@ -308,7 +308,7 @@ impl CodeQuery {
         self.scale = scale;
         self.sum = sum as f32;
         self.excess = self.sum * width.middle();
-        self.slack = slack(squares as f32);
+        self.error = error(squares as f32);
         self.norm = scale * scale * squares as f32;
     }
 }
@@ -358,13 +358,15 @@ impl<'a> Codes<'a> {
         self.heads.get(start..start + self.head_bytes).unwrap_or(&[])
     }
 
-    /// Leaves those nodes in the list that their signs do not tell to be no nearer than `limit`, with little doubt.
+    /// Leaves those nodes in the list that their signs do not tell to be no nearer than `limit`, by `doubt` standard
+    /// deviations.
     #[inline]
-    pub(crate) fn sift(&self, query: &CodeQuery, nodes: &mut Vec<u32>, limit: f32) {
+    pub(crate) fn sift(&self, query: &CodeQuery, nodes: &mut Vec<u32>, limit: f32, doubt: f32) {
         if !self.signs {
             return;
         }
         let records = Records { bytes: self.heads, stride: self.head_bytes, bits_at: SIGNS_AT };
+        let slack = doubt * query.error - query.sum;
         let mut sums = [0; SIFT_AT_ONCE];
         let mut kept = 0;
         for start in (0..nodes.len()).step_by(SIFT_AT_ONCE) {
@@ -374,7 +376,7 @@ impl<'a> Codes<'a> {
                 // Without a branch: the outcome is hard to foresee.
                 let node = nodes[at];
                 nodes[kept] = node;
-                kept += usize::from(self.first_key(query, node, sum) < limit);
+                kept += usize::from(self.first_key(query, node, sum, slack) < limit);
             }
         }
         nodes.truncate(kept);
@@ -389,17 +391,18 @@ impl<'a> Codes<'a> {
         let records = Records { bytes: self.heads, stride: self.head_bytes, bits_at: SIGNS_AT };
         let mut sums = [0];
         (self.sign_sums)(&records, &[node], &query.steps, &mut sums);
-        self.first_key(query, node, sums[0]) < limit
+        self.first_key(query, node, sums[0], DOUBT * query.error - query.sum) < limit
     }
 
-    /// The least key that is likely for a node whose positive dimensions have the given sum.
+    /// The least key that is likely for a node whose positive dimensions have the given sum. `slack`: what may be missing
+    /// in their dot product, less the sum of all dimensions.
     #[inline]
-    fn first_key(&self, query: &CodeQuery, node: u32, positive: i32) -> f32 {
+    fn first_key(&self, query: &CodeQuery, node: u32, positive: i32, slack: f32) -> f32 {
         let head = self.head(node);
         let (Some(bias), Some(scale)) = (float_at(head, 4), float_at(head, FACTOR_BYTES)) else {
             return f32::NEG_INFINITY;
         };
-        let dot = (2.0 * positive as f32 - query.sum + query.slack) * (scale * query.scale);
+        let dot = (2.0 * positive as f32 + slack) * (scale * query.scale);
         if self.negative_dot { -dot } else { query.norm + bias - 2.0 * dot }
     }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use elanus_kernels::crc32c;
+use elanus_kernels::{BitsetView, crc32c};
 
 use crate::vector::VectorRows;
 
@@ -67,6 +67,8 @@ pub(crate) struct NodeRows<'a> {
     pub nodes: &'a [u32],
     pub starts: &'a [u32],
     pub copies: &'a [u32],
+    /// One bit for each node that has copies.
+    pub copied: BitsetView<'a>,
 }
 
 impl<'a> NodeRows<'a> {
@@ -78,7 +80,7 @@ impl<'a> NodeRows<'a> {
     /// The other rows of a node.
     #[inline]
     pub(crate) fn copies(self, node: u32) -> &'a [u32] {
-        if self.nodes.is_empty() {
+        if !self.copied.contains(node) {
             return &[];
         }
         match self.nodes.binary_search(&node) {
@@ -89,6 +91,13 @@ impl<'a> NodeRows<'a> {
 
     fn range(self, index: usize) -> Option<Range<usize>> {
         Some(*self.starts.get(index)? as usize..*self.starts.get(index + 1)? as usize)
+    }
+
+    /// What `copied` is to be, once the numbers are known to fit.
+    pub(crate) fn mark_copied(self) -> Vec<u64> {
+        let mut copied = vec![0u64; self.first.len().div_ceil(64)];
+        self.nodes.iter().for_each(|&node| copied[node as usize / 64] |= 1 << (node % 64));
+        copied
     }
 
     pub(crate) fn count(self) -> usize {

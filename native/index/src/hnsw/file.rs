@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use elanus_kernels::BitsetView;
 use elanus_kernels::memory::{as_f32s, as_u32s, u32s_as_bytes};
 use serde::{Deserialize, Serialize};
 
@@ -235,6 +236,8 @@ pub(crate) struct Hnsw {
     row_of: Range<usize>,
     node_of: Range<usize>,
     copies: [Range<usize>; 3],
+    /// One bit for each node that has copies, so that a walk need not look for them.
+    copied: Vec<u64>,
     links: Range<usize>,
     codes: Range<usize>,
     heads: Range<usize>,
@@ -267,7 +270,7 @@ impl Hnsw {
         let upper_words = file.range("upper")?;
         let upper = Upper::new(&graph.levels, graph.m, upper_words.len() / 4)?;
         let element = encoder.element;
-        let index = Self {
+        let mut index = Self {
             file,
             type_name,
             metric,
@@ -279,6 +282,7 @@ impl Hnsw {
             row_of,
             node_of,
             copies,
+            copied: vec![],
             links,
             codes,
             heads,
@@ -286,6 +290,7 @@ impl Hnsw {
             upper,
         };
         index.check()?;
+        index.copied = index.node_rows().mark_copied();
         Ok(index)
     }
 
@@ -300,6 +305,7 @@ impl Hnsw {
             nodes: self.words(nodes),
             starts: self.words(starts),
             copies: self.words(copies),
+            copied: BitsetView::new(&self.copied),
         }
     }
 
@@ -334,7 +340,7 @@ impl Hnsw {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.file.heap_bytes() + self.encoder.mean.len() * 4
+        self.file.heap_bytes() + self.encoder.mean.len() * 4 + self.copied.len() * 8
     }
 
     /// What checksums cannot tell: that every number stays inside the graph.

@@ -1,18 +1,27 @@
 //! Decides how a query is answered, by estimated cost.
 
+use super::walk::beam_width;
 use crate::trace::Alternative;
 use crate::vector::Query;
 
-/// A code scan keeps this many times the candidates that will be compared with their rows at first.
-pub(super) const SCAN_SPARE: usize = 8;
-/// Nanoseconds, measured on real embeddings of 384 dimensions with `examples/filter_sweep.rs`: of a walk for each place
-/// in its beam, and of a search's first steps. A walk that reaches over nodes costs `TWO_HOPS` times as much.
-const WALK_NS: f32 = 650.0;
-const TWO_HOPS: f32 = 1.45;
-const START_NS: f32 = 6_000.0;
-/// Nanoseconds of comparing one code or row out of order: for each, and for each byte of it.
+/// Nanoseconds, measured on real embeddings of 384 dimensions with `examples/filter_sweep.rs`; only their ratios count.
+/// Of a walk for each place in its beam, where codes have 192 bytes, and of its first steps.
+const WALK_NS: f32 = 470.0;
+const START_NS: f32 = 8_000.0;
+/// A walk that reaches over nodes costs so many times as much.
+const TWO_HOPS: f32 = 2.7;
+/// Of comparing one code or row out of order: for each, and for each byte of it.
 const COMPARE_NS: f32 = 8.0;
 const BYTE_NS: f32 = 0.04;
+/// Of looking at the signs of one row, for each besides its bytes, and finding its node.
+const LOOK_NS: f32 = 13.0;
+/// A scan that looks at signs first compares so many codes for each that it keeps.
+const SIFTED: f32 = 12.0;
+/// A collecting walk may be wider than expected by so many times the nodes in between.
+const COLLECT_WIDER: f32 = 2.5;
+/// Part of the cost of an exact scan that every other way bears: such a scan follows where a filter leaves only what is
+/// far from the query, and codes cannot tell what is nearest.
+const UNSURE: f32 = 0.6;
 
 /// How a query is answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +32,8 @@ pub(super) enum Plan {
     Scan { width: usize },
     /// All nodes are walked, allowed ones are kept.
     Through { width: usize },
+    /// All nodes are walked as without a filter, until enough allowed ones are met or the beam is so wide.
+    Collect { width: usize },
     /// Allowed nodes are walked, others are reached over.
     TwoHops { width: usize },
 }
@@ -34,9 +45,21 @@ impl Plan {
             Self::Exact => "exact scan",
             Self::Scan { .. } => "code scan",
             Self::Through { .. } => "graph walk",
+            Self::Collect { .. } => "collecting walk",
             Self::TwoHops { .. } => "two-hop walk",
         }
     }
+}
+
+/// How much a search looks at. Its width, `ef`, is what it wants and the spare.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort {
+    /// How many nodes are wanted.
+    pub wanted: usize,
+    /// How many more a beam holds.
+    pub spare: usize,
+    /// How many candidates may be compared with their rows.
+    pub compared: usize,
 }
 
 /// What the choice depends on.
@@ -48,34 +71,52 @@ pub(super) struct Situation {
     pub row_bytes: usize,
     /// Bytes of a code, where the graph has codes next to it.
     pub code_bytes: Option<usize>,
-    pub ef: usize,
-    /// How many candidates will be compared with their rows.
-    pub compared: usize,
+    /// Bytes of a first look, where there is one.
+    pub look_bytes: Option<usize>,
+    pub effort: Effort,
 }
 
 impl Situation {
     /// The cheapest way by estimate.
     pub(super) fn plan(&self, query: &Query<'_>) -> Plan {
-        let Self { rows, allowed, code_bytes, ef, compared, .. } = *self;
+        let Self { rows, allowed, look_bytes, code_bytes, effort, .. } = *self;
+        let Effort { wanted, spare, compared } = effort;
+        let ef = wanted + spare;
         if query.top_k.saturating_mul(2) >= allowed {
             return Plan::Exact;
         }
         let share = allowed as f32 / rows.max(1) as f32;
         let comparison = |bytes: usize| COMPARE_NS + bytes as f32 * BYTE_NS;
         let row = comparison(self.row_bytes);
-        let step = WALK_NS * comparison(code_bytes.unwrap_or(self.row_bytes)) / comparison(384);
-        let (start, rerank) = (START_NS, compared.min(allowed) as f32 * row);
-        let mut ways = vec![(Plan::Exact, allowed as f32 * row)];
+        let step = WALK_NS * comparison(code_bytes.unwrap_or(self.row_bytes)) / comparison(192);
+        let exact = allowed as f32 * row;
+        let rerank = compared.min(allowed) as f32 * row + if query.allowed.is_some() { UNSURE * exact } else { 0.0 };
+        let start = START_NS + rerank;
+        let mut ways = vec![(Plan::Exact, exact)];
         if let Some(bytes) = code_bytes.filter(|_| compared < allowed) {
-            let width = compared.saturating_mul(SCAN_SPARE);
-            ways.push((Plan::Scan { width }, allowed as f32 * comparison(bytes) + 2.0 * rerank));
+            let codes = match look_bytes {
+                Some(look) => {
+                    let few = (compared as f32 * SIFTED).min(allowed as f32);
+                    allowed as f32 * (LOOK_NS + look as f32 * BYTE_NS) + few * comparison(bytes)
+                }
+                None => allowed as f32 * comparison(bytes),
+            };
+            ways.push((Plan::Scan { width: compared }, codes + rerank));
         }
-        let width = (ef as f32 / share) as usize;
-        ways.push((Plan::Through { width }, start + width as f32 * step + rerank));
+        if query.allowed.is_none() || compared == usize::MAX {
+            let width = (ef as f32 / share) as usize;
+            ways.push((Plan::Through { width }, start + width as f32 * step));
+        } else {
+            let beam = |wider: f32| {
+                let near = wanted as f32 / share * wider;
+                beam_width(wanted, spare, near as usize)
+            };
+            ways.push((Plan::Collect { width: beam(COLLECT_WIDER) }, start + beam(1.0) as f32 * step));
+        }
         if query.allowed.is_some() {
             // Links over nodes in between are worse than a graph's own; a wider beam makes up for that.
             let width = (ef as f32 * (1.15 + 0.08 / share).min(2.0)) as usize;
-            ways.push((Plan::TwoHops { width }, start + width as f32 * step * TWO_HOPS + rerank));
+            ways.push((Plan::TwoHops { width }, start + width as f32 * step * TWO_HOPS));
         }
         query.note(|stats| {
             let weighed = ways.iter().map(|&(plan, cost)| Alternative { plan: plan.name(), cost });

@@ -24,6 +24,8 @@ pub(crate) struct Rerank<'a> {
     pub found: usize,
     /// Key of the farthest candidate.
     pub worst: f32,
+    /// Whether no candidate that is worse by code may be among the best, by the errors that codes have shown.
+    pub sure: bool,
     /// Of the keys by code, summed over the candidates compared.
     squared_errors: f32,
 }
@@ -46,23 +48,16 @@ impl<'a> Rerank<'a> {
             top: TopK::new(query.top_k),
             found: 0,
             worst: f32::NEG_INFINITY,
+            sure: false,
             squared_errors: 0.0,
         }
     }
 
-    /// Compares the first `compared` candidates; gives how many were. With `persistent`, for candidates in whose order
-    /// nothing but the codes' coarseness is wrong, goes on until as many again have added nothing.
-    pub(crate) fn best_of(&mut self, of: &Rows<'_>, nodes: &[u32], compared: usize, persistent: bool) -> usize {
-        let mut done = 0;
-        for chunk in nodes.chunks(compared.max(1)) {
-            let before = self.limit();
-            self.compare(of, chunk, &[]);
-            done += chunk.len();
-            if !persistent || self.limit() >= before && before.is_finite() {
-                break;
-            }
-        }
-        done
+    /// Compares the first `compared` candidates; gives how many were.
+    pub(crate) fn best_of(&mut self, of: &Rows<'_>, nodes: &[u32], compared: usize) -> usize {
+        let nodes = &nodes[..nodes.len().min(compared)];
+        self.compare(of, nodes, &[]);
+        nodes.len()
     }
 
     /// Compares candidates with their keys by code, ascending, until one is too far behind the k-th best to pass it by
@@ -76,7 +71,8 @@ impl<'a> Rerank<'a> {
             let doubt = DEVIATIONS * (self.squared_errors / done as f32).sqrt();
             let limit = self.limit();
             let limit = self.key_by_code(limit);
-            if keys.get(done).is_some_and(|&key| key - doubt > limit) {
+            self.sure = keys.get(done).or(keys.last()).is_some_and(|&key| key - doubt > limit);
+            if self.sure {
                 break;
             }
         }

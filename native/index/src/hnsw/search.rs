@@ -4,27 +4,43 @@ use std::cell::RefCell;
 
 use elanus_kernels::BitsetView;
 
+use super::beam::Beam;
 use super::codes::CodeQuery;
 use super::file::Hnsw;
-use super::plan::{Plan, SCAN_SPARE, Situation};
+use super::plan::{Effort, Plan, Situation};
 use super::rerank::{Rerank, Rows};
+use super::scan::{ScanScratch, scan};
 use super::space::{RowSpace, Space};
-use super::walk::{NONE, Scratch, walk, walk_two_hops};
+use super::walk::{Goal, Scratch, walk, walk_collecting, walk_two_hops};
 use crate::IndexError;
 use crate::flat;
-use crate::top_k::{Bounds, Direction, TopK};
+use crate::top_k::{Bounds, Direction};
 use crate::vector::{Hit, Metric, Query, VectorIndex, VectorRows, check_fit};
 
 /// What one thread needs for its searches, in any index.
 #[derive(Default)]
 struct Workspace {
     scratch: Scratch,
+    scanning: ScanScratch,
+    /// Allowed nodes that a walk has met.
+    passing: Beam,
     near: Vec<u32>,
     values: Vec<f32>,
     code_query: CodeQuery,
     candidates: Vec<u32>,
-    /// Keys of the candidates that a walk has found; none after a scan.
+    /// Of the candidates, by code.
     keys: Vec<f32>,
+}
+
+/// What candidates are left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Found {
+    /// Everything that is allowed, or that can be reached.
+    All,
+    /// The nearest; there may be more.
+    Nearest,
+    /// Few or none: the filter has emptied the query's surroundings, and what passes lies elsewhere, all nearly as far.
+    Barren,
 }
 
 thread_local! {
@@ -33,44 +49,67 @@ thread_local! {
 
 /// The beam of a range search that names no `ef`.
 const RANGE_EF: usize = 512;
-/// How many codes ahead of the comparison a scan asks for.
-const SCAN_AHEAD: usize = 8;
+/// A scan that was too narrow to be sure is followed by one so much wider.
+const WIDER: usize = 8;
+/// It is worth while if it keeps less than one of so many allowed rows.
+const WORTH_SCANNING: usize = 32;
 /// More candidates than asked for, because codes confuse near neighbours, unless the query says how many.
 const SPARE_CANDIDATES: usize = 24;
 
+/// Candidates that the query wants compared with their rows.
+fn refined(query: &Query<'_>) -> usize {
+    (query.top_k as f32 * query.params.refine_k.unwrap_or(1.0)) as usize
+}
+
 impl Hnsw {
-    /// The cheapest way by estimate. `compared`: how many candidates will be compared with their rows.
-    fn plan(&self, query: &Query<'_>, ef: usize, compared: usize) -> Plan {
+    /// The cheapest way by estimate.
+    fn plan(&self, query: &Query<'_>, effort: Effort) -> Plan {
         let rows = self.node_rows().count();
         let allowed = query.allowed.map_or(rows, |_| query.allowed_count.min(rows));
         let row_bytes = self.element.row_bytes(self.encoder.dim);
         let code_bytes = self.graph.codes.then(|| self.code_bytes());
-        Situation { rows, allowed, row_bytes, code_bytes, ef, compared }.plan(query)
+        let look_bytes = (self.graph.signs && self.graph.quantizer.is_none()).then(|| self.encoder.head_bytes());
+        Situation { rows, allowed, row_bytes, code_bytes, look_bytes, effort }.plan(query)
     }
 
-    /// Walks with the given width and leaves nodes in `workspace.candidates`, the nearest first. True when nodes
-    /// farther away may have been pushed out of the beam. `None`: the filter has emptied the query's surroundings; what
-    /// passes lies elsewhere, all nearly as far, and only the rows themselves can tell which is nearest.
+    /// Leaves nodes and their keys in `workspace.candidates` and `workspace.keys`, the nearest first.
     fn candidates(
         &self,
         rows: &dyn VectorRows,
         query: &Query<'_>,
-        plan: Plan,
+        (plan, effort): (Plan, Effort),
         workspace: &mut Workspace,
-    ) -> Option<bool> {
+    ) -> Found {
         if let Some(records) = self.records() {
             let vector = records.query(query.vector, &mut workspace.values);
-            self.walk(&records, &vector, query, plan, workspace)
+            self.find(&records, &vector, query, (plan, effort), workspace)
         } else if self.graph.codes {
             let mut code_query = std::mem::take(&mut workspace.code_query);
             self.encoder.query(query.vector, &mut workspace.values, &mut code_query);
-            let full = self.walk(&self.codes(), &code_query, query, plan, workspace);
+            let found = self.find(&self.codes(), &code_query, query, (plan, effort), workspace);
             workspace.code_query = code_query;
-            full
+            found
         } else if let Some(space) = RowSpace::new(rows, self.node_rows().first, self.metric) {
-            self.walk(&space, &space.query(query.vector), query, plan, workspace)
+            self.find(&space, &space.query(query.vector), query, (plan, effort), workspace)
         } else {
-            Some(false)
+            Found::All
+        }
+    }
+
+    fn find<S: Space>(
+        &self,
+        space: &S,
+        vector: &S::Query,
+        query: &Query<'_>,
+        (plan, effort): (Plan, Effort),
+        workspace: &mut Workspace,
+    ) -> Found {
+        workspace.candidates.clear();
+        workspace.keys.clear();
+        match plan {
+            Plan::Exact => Found::All,
+            Plan::Scan { width } => self.scan(space, vector, query, width, workspace),
+            _ => self.walk(space, vector, query, (plan, effort), workspace),
         }
     }
 
@@ -79,12 +118,10 @@ impl Hnsw {
         space: &S,
         vector: &S::Query,
         query: &Query<'_>,
-        plan: Plan,
+        (plan, effort): (Plan, Effort),
         workspace: &mut Workspace,
-    ) -> Option<bool> {
-        let Workspace { scratch, near, candidates, keys, .. } = workspace;
-        candidates.clear();
-        keys.clear();
+    ) -> Found {
+        let Workspace { scratch, passing, near, candidates, keys, .. } = workspace;
         let node_rows = self.node_rows();
         let bits = query.allowed.map(BitsetView::new);
         let allowed = |node: u32| {
@@ -98,19 +135,30 @@ impl Hnsw {
         if query.allowed.is_some() {
             let share = query.allowed_count as f32 / node_rows.count().max(1) as f32;
             if scratch.is_barren(&base, entry, share, allowed) {
-                return None;
+                return Found::Barren;
             }
         }
+        let mut found = &scratch.beam;
         match plan {
-            Plan::Exact => {}
-            Plan::Scan { width } => {
-                self.scan(space, vector, query, width, near, candidates);
-                return Some(true);
-            }
+            Plan::Exact | Plan::Scan { .. } => {}
             Plan::Through { width } => {
                 scratch.start(self.graph.nodes, width);
                 scratch.enter(space, vector, entry, !allowed(entry));
                 walk(space, &base, vector, scratch, allowed);
+                found = &scratch.beam;
+            }
+            Plan::Collect { width } => {
+                scratch.start(self.graph.nodes, width);
+                scratch.enter(space, vector, entry, false);
+                passing.reset(effort.compared);
+                if allowed(entry) {
+                    passing.offer(space.distance(vector, entry), entry, false);
+                }
+                let goal = Goal { wanted: effort.wanted, spare: effort.spare, width };
+                if !walk_collecting(space, &base, vector, scratch, passing, goal, allowed) {
+                    return Found::Barren;
+                }
+                found = passing;
             }
             Plan::TwoHops { width } => {
                 scratch.start(self.graph.nodes, width);
@@ -120,49 +168,28 @@ impl Hnsw {
                     scratch.enter_around(space, &base, vector, entry, allowed);
                 }
                 walk_two_hops(space, &base, vector, scratch, self.graph.m * 3 / 2, allowed);
+                found = &scratch.beam;
             }
         }
-        for entry in scratch.beam.entries().iter().filter(|entry| !entry.is_passage()) {
+        for entry in found.entries().iter().filter(|entry| !entry.is_passage()) {
             candidates.push(entry.node());
             keys.push(entry.key);
         }
-        Some(scratch.beam.is_full())
+        if found.is_full() { Found::Nearest } else { Found::All }
     }
 
-    /// The `width` nearest by code of all allowed nodes, nearest first.
     fn scan<S: Space>(
         &self,
         space: &S,
         vector: &S::Query,
         query: &Query<'_>,
         width: usize,
-        near: &mut Vec<u32>,
-        candidates: &mut Vec<u32>,
-    ) {
-        let mut top = TopK::new(width);
-        let mut compare = |nodes: &[u32]| {
-            for (index, &node) in nodes.iter().enumerate() {
-                if let Some(&later) = nodes.get(index + SCAN_AHEAD) {
-                    space.prefetch(later);
-                }
-                top.offer(space.distance(vector, node), node);
-            }
-        };
-        let (numbers, copied) = (self.node_of(), !self.node_rows().copies.is_empty());
-        near.clear();
-        match query.allowed {
-            None => near.extend(0..self.graph.nodes as u32),
-            Some(words) => {
-                let rows = BitsetView::new(words).iter().take_while(|&row| (row as usize) < numbers.len());
-                near.extend(rows.map(|row| numbers[row as usize]).filter(|&node| node != NONE));
-            }
-        }
-        if copied {
-            near.sort_unstable();
-            near.dedup();
-        }
-        compare(near);
-        top.finish_rows(candidates);
+        workspace: &mut Workspace,
+    ) -> Found {
+        let Workspace { scanning, candidates, keys, .. } = workspace;
+        let nodes = (self.node_of(), self.graph.nodes);
+        scan(space, vector, query, nodes, width, scanning).finish_keyed(candidates, keys);
+        if candidates.len() < width { Found::All } else { Found::Nearest }
     }
 
     /// `walked`: nodes that a walk compared; `reranked`: rows compared after that.
@@ -184,53 +211,81 @@ impl Hnsw {
         });
     }
 
+    /// Candidates beyond those asked for.
+    fn spare(&self) -> usize {
+        if self.graph.codes { SPARE_CANDIDATES } else { 0 }
+    }
+
+    /// What a search of width `ef` looks at; `limited`: for a range.
+    fn effort(&self, query: &Query<'_>, ef: usize, limited: bool) -> Effort {
+        let coarse = self.graph.quantizer.is_some();
+        let compared = match (limited, self.graph.codes) {
+            (true, _) => usize::MAX,
+            // Coarse codes may place a neighbour anywhere in the beam.
+            (false, true) if coarse => ef,
+            (false, true) => (query.top_k * 2).max(query.top_k + self.spare()).max(refined(query)),
+            (false, false) => query.top_k,
+        };
+        let wanted = if coarse { ef } else { query.top_k };
+        Effort { wanted, spare: ef - wanted, compared }
+    }
+
+    /// After a search that has kept `width` candidates and could not be sure.
+    fn wider_scan(&self, query: &Query<'_>, width: usize) -> Plan {
+        let allowed = query.allowed.map_or(self.graph.nodes, |_| query.allowed_count);
+        let width = width.saturating_mul(WIDER);
+        if width >= allowed / WORTH_SCANNING { Plan::Exact } else { Plan::Scan { width } }
+    }
+
     fn exact(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
         flat::search(rows, self.metric, query, out)
     }
 
-    /// `choose` gives the plan for an `ef` and a number of candidates to compare with their rows.
     fn search_graph(
         &self,
         rows: &dyn VectorRows,
         query: &Query<'_>,
-        choose: &dyn Fn(usize, usize) -> Plan,
+        choose: &dyn Fn(Effort) -> Plan,
         workspace: &mut Workspace,
         out: &mut Vec<Hit>,
     ) -> Result<(), IndexError> {
         let kernel = flat::kernel_for(rows, self.metric, query.vector)?;
         let direction = Direction::of(self.metric);
         let bounds = Bounds::of(query, direction);
-        let spare = if self.graph.codes { SPARE_CANDIDATES } else { 0 };
         let default_ef = if bounds.limited() { RANGE_EF } else { 16 };
-        let refined = (query.top_k as f32 * query.params.refine_k.unwrap_or(1.0)) as usize;
-        let mut ef = query.params.ef.unwrap_or(default_ef.max(query.top_k + spare)).max(query.top_k).max(refined);
+        let default_ef = default_ef.max(query.top_k + self.spare());
+        let mut ef = query.params.ef.unwrap_or(default_ef).max(query.top_k).max(refined(query));
         let scorer = kernel.scorer(query.vector);
-        // Set when a walk has found too little.
+        // Set when a walk has found too little, or a scan was too narrow.
         let mut scan = None;
         loop {
-            let compared = match (bounds.limited(), self.graph.codes) {
-                (true, _) => usize::MAX,
-                // Coarse codes may place a neighbour anywhere in the beam.
-                (false, true) if self.graph.quantizer.is_some() => ef,
-                (false, true) => (query.top_k * 2).max(query.top_k + spare).max(refined),
-                (false, false) => query.top_k,
-            };
-            let plan = scan.unwrap_or_else(|| choose(ef, compared));
+            let effort = self.effort(query, ef, bounds.limited());
+            let plan = scan.unwrap_or_else(|| choose(effort));
             if plan == Plan::Exact {
                 return self.exact(rows, query, out);
             }
             query.note(|stats| stats.plans.push(plan.name()));
-            let Some(full) = self.candidates(rows, query, plan, workspace) else {
+            let found = self.candidates(rows, query, (plan, effort), workspace);
+            let can_scan = self.graph.codes && !bounds.limited();
+            if found == Found::Barren {
                 return self.exact(rows, query, out);
-            };
+            }
+            let full = found == Found::Nearest;
             let mut rerank = Rerank::new(query, self.metric, self.node_rows());
             let (of, Workspace { candidates, keys, .. }) = (Rows { rows, scorer: &scorer }, &*workspace);
-            let reranked = if self.graph.codes && !bounds.limited() && !keys.is_empty() {
+            let reranked = if can_scan {
                 rerank.until_sure(&of, candidates, keys)
             } else {
-                rerank.best_of(&of, candidates, compared, matches!(plan, Plan::Scan { .. }))
+                rerank.best_of(&of, candidates, effort.compared)
             };
             self.note_work(query, plan, workspace.scratch.compared, reranked);
+            if let Plan::Scan { width } = plan
+                && full
+                && !rerank.sure
+            {
+                scan = Some(self.wider_scan(query, width));
+                continue;
+            }
             if rerank.found >= query.top_k {
                 rerank.finish(out);
                 return Ok(());
@@ -242,10 +297,10 @@ impl Hnsw {
                 return Ok(());
             }
             if !bounds.limited() {
-                if !self.graph.codes || matches!(plan, Plan::Scan { .. }) {
+                if !can_scan || matches!(plan, Plan::Scan { .. }) {
                     return self.exact(rows, query, out);
                 }
-                scan = Some(Plan::Scan { width: compared.saturating_mul(SCAN_SPARE) });
+                scan = Some(Plan::Scan { width: effort.compared });
                 continue;
             }
             ef = ef.saturating_mul(4);
@@ -262,7 +317,7 @@ impl VectorIndex for Hnsw {
         if query.top_k == 0 {
             return Ok(());
         }
-        let choose = |ef, compared| self.plan(query, ef, compared);
+        let choose = |effort| self.plan(query, effort);
         WORKSPACE.with(|workspace| match workspace.try_borrow_mut() {
             Ok(mut workspace) => self.search_graph(rows, query, &choose, &mut workspace, out),
             Err(_) => self.search_graph(rows, query, &choose, &mut Workspace::default(), out),
@@ -292,7 +347,7 @@ mod tests {
     use crate::catalog::{Rows, build, open_file};
     use crate::flat;
     use crate::hnsw::Hnsw;
-    use crate::hnsw::plan::Plan;
+    use crate::hnsw::plan::{Effort, Plan};
     use crate::progress::Progress;
     use crate::storage::Storage;
     use crate::testing::{TestRows, assert_sound, bits, clustered, query, recall};
@@ -321,7 +376,8 @@ mod tests {
             for one_in in [1, 2, 4, 10, 40] {
                 let (words, count) = bits(8_000, |row| row % one_in == 0);
                 let through = Plan::Through { width: 64 * one_in };
-                let mut plans = vec![Plan::Exact, through, Plan::TwoHops { width: 64 }];
+                let collect = Plan::Collect { width: 64 + 25 * one_in };
+                let mut plans = vec![Plan::Exact, through, collect, Plan::TwoHops { width: 64 }];
                 plans.extend(index.graph.codes.then_some(Plan::Scan { width: 34 }));
                 for plan in plans {
                     let mut sum = 0.0;
@@ -330,7 +386,7 @@ mod tests {
                         (query.allowed, query.allowed_count) = (Some(&words[..]), count);
                         let (mut hits, mut exact) = (vec![], vec![]);
                         index
-                            .search_graph(&rows, &query, &|_, _| plan, &mut Workspace::default(), &mut hits)
+                            .search_graph(&rows, &query, &|_| plan, &mut Workspace::default(), &mut hits)
                             .expect("searches");
                         assert_sound(&rows, metric, &query, &hits);
                         flat::search(&rows, metric, &query, &mut exact).expect("searches");
@@ -355,11 +411,12 @@ mod tests {
             let (words, count) = bits(9_000, |row| row % 10 < share);
             let mut query = query(&vector, top_k, &params);
             (query.allowed, query.allowed_count) = ((share < 10).then_some(&words[..]), count);
-            index.plan(&query, ef, top_k + 24)
+            index.plan(&query, Effort { wanted: top_k, spare: ef - top_k, compared: top_k + 24 })
         };
         assert_eq!(plan(10, 10, 32), Plan::Through { width: 32 });
-        assert!(matches!(plan(10, 5, 32), Plan::TwoHops { width: 38..=46 }));
-        assert_eq!(plan(10, 2, 200), Plan::Scan { width: 272 });
+        assert_eq!(plan(10, 5, 32), Plan::Collect { width: 89 });
+        assert_eq!(plan(10, 4, 400), Plan::Scan { width: 34 });
+        assert_eq!(plan(10, 1, 200), Plan::Exact);
         assert_eq!(plan(6_000, 10, 6_000), Plan::Exact);
     }
 }

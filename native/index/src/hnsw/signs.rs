@@ -14,8 +14,8 @@ use super::codes::{FACTOR_BYTES, LINE_BYTES};
 /// Where the signs begin in a head.
 pub(super) const SIGNS_AT: usize = FACTOR_BYTES + 4;
 
-/// Standard deviations that a first look gives a node for free: fewer lose neighbours, more read codes in vain.
-const DOUBT: f32 = 0.5;
+/// Standard deviations that a walk's first look gives a node for free: fewer lose neighbours, more read codes in vain.
+pub(crate) const DOUBT: f32 = 0.5;
 const ERROR: f32 = 0.6;
 
 /// Bytes of a head with signs: whole cache lines, or a part of one that divides it.
@@ -24,9 +24,9 @@ pub(super) fn signed_head_bytes(dim: usize) -> usize {
     if bytes <= LINE_BYTES { bytes.next_power_of_two() } else { bytes.next_multiple_of(LINE_BYTES) }
 }
 
-/// What a query whose bytes have this sum of squares grants its dot product with signs.
-pub(super) fn slack(squares: f32) -> f32 {
-    DOUBT * ERROR * squares.sqrt()
+/// The standard deviation of a dot product with signs, of a query whose bytes have this sum of squares.
+pub(super) fn error(squares: f32) -> f32 {
+    ERROR * squares.sqrt()
 }
 
 /// Writes the signs' scale and the signs, into zeroed bytes.

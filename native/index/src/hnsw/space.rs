@@ -30,8 +30,8 @@ pub(crate) trait Space: Sync {
         true
     }
 
-    /// Leaves those nodes in the list that may beat `limit`.
-    fn sift(&self, _query: &Self::Query, _nodes: &mut Vec<u32>, _limit: f32) {}
+    /// Leaves those nodes in the list that may beat `limit`, be it by `doubt` standard deviations of a first look.
+    fn sift(&self, _query: &Self::Query, _nodes: &mut Vec<u32>, _limit: f32, _doubt: f32) {}
 
     /// Asks for what [`Self::may_beat`] reads to be in the cache soon.
     fn prefetch_first_look(&self, _node: u32) {}
@@ -64,8 +64,8 @@ impl Space for Codes<'_> {
     }
 
     #[inline]
-    fn sift(&self, query: &CodeQuery, nodes: &mut Vec<u32>, limit: f32) {
-        Codes::sift(self, query, nodes, limit);
+    fn sift(&self, query: &CodeQuery, nodes: &mut Vec<u32>, limit: f32, doubt: f32) {
+        Codes::sift(self, query, nodes, limit, doubt);
     }
 
     #[inline]

@@ -8,6 +8,7 @@ use crate::catalog::{Index, Rows, build, open, open_file};
 use crate::format::{self, File};
 use crate::hnsw::Hnsw;
 use crate::hnsw::codes::{CodeQuery, FACTOR_BYTES};
+use crate::hnsw::signs::DOUBT;
 use crate::progress::Progress;
 use crate::storage::Storage;
 use crate::testing::{TestRows, assert_sound, bits, clustered, naive, query, recall};
@@ -123,7 +124,7 @@ fn a_first_look_turns_the_same_nodes_away_at_every_level_of_instructions() {
             let kept = Isa::available().into_iter().map(|isa| {
                 codes.sign_sums = sign_sums(isa);
                 let mut kept = all.clone();
-                codes.sift(&query, &mut kept, limit);
+                codes.sift(&query, &mut kept, limit, DOUBT);
                 assert!(all.iter().all(|&node| codes.may_beat(&query, node, limit) == kept.contains(&node)));
                 kept
             });

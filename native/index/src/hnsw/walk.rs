@@ -1,6 +1,7 @@
 //! Best-first walks over one level of the graph.
 
 use super::beam::{Beam, Visited};
+use super::signs::DOUBT;
 use super::space::Space;
 
 /// An empty slot of a neighbour block; what follows it is empty too.
@@ -13,6 +14,10 @@ const AHEAD: usize = 8;
 const EXPECTED_ALLOWED: f32 = 16.0;
 /// A place is barren when less than this part of the filter's share passes there.
 const BARREN: f32 = 0.3;
+
+/// Neighbours are missed more often the farther they are. Where those that pass reach so many times farther than the same
+/// number without a filter, the spare part of the beam is twice as wide.
+const SPREAD: usize = 5;
 
 /// Neighbour lists of one level.
 pub(crate) trait Links {
@@ -70,7 +75,7 @@ pub(crate) fn walk<S: Space, L: Links>(
     near.clear();
     loop {
         std::mem::swap(near, sifted);
-        space.sift(query, sifted, beam.limit());
+        space.sift(query, sifted, beam.limit(), DOUBT);
         sifted.iter().for_each(|&node| space.prefetch(node));
         near.clear();
         let next = beam.next();
@@ -86,6 +91,71 @@ pub(crate) fn walk<S: Space, L: Links>(
         for &node in sifted.iter() {
             beam.offer(space.distance(query, node), node, !allowed(node));
         }
+        if let Some(next) = beam.peek() {
+            links.prefetch(next);
+        }
+    }
+}
+
+/// What a walk under a filter looks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    /// Allowed nodes that are wanted.
+    pub wanted: usize,
+    /// How many nodes behind the farthest of them the beam holds, too.
+    pub spare: usize,
+    /// The most nodes that the beam may hold.
+    pub width: usize,
+}
+
+/// How wide a beam has to be to find the `wanted` nearest that pass, where they lie among the `near` nearest of all.
+/// Without a filter `spare` nodes more would be held.
+pub(crate) fn beam_width(wanted: usize, spare: usize, near: usize) -> usize {
+    let beyond = near.saturating_sub(wanted);
+    near.saturating_add(spare).saturating_add(spare.saturating_mul(beyond) / wanted.saturating_mul(SPREAD).max(1))
+}
+
+/// Walks as if there were no filter, and offers every allowed node to `passing`. The beam holds everything up to the last
+/// of the allowed nodes that are `wanted`, as near as known so far, and some more: as wide as the filter is narrow at this
+/// very place. True when as many were found.
+pub(crate) fn walk_collecting<S: Space, L: Links>(
+    space: &S,
+    links: &L,
+    query: &S::Query,
+    scratch: &mut Scratch,
+    passing: &mut Beam,
+    goal: Goal,
+    allowed: impl Fn(u32) -> bool,
+) -> bool {
+    let Scratch { visited, near, sifted, beam, compared, .. } = scratch;
+    near.clear();
+    sifted.clear();
+    let wide_enough = |key, beam: &Beam| beam_width(goal.wanted, goal.spare, beam.count_to(key));
+    let last_wanted = |passing: &Beam| passing.entries().get(goal.wanted - 1).map(|entry| entry.key);
+    loop {
+        std::mem::swap(near, sifted);
+        space.sift(query, sifted, beam.limit(), DOUBT);
+        sifted.iter().for_each(|&node| space.prefetch(node));
+        near.clear();
+        let next = beam.next();
+        if let Some(node) = next {
+            links.collect(node, near);
+            visited.keep_new(near);
+            near.iter().for_each(|&node| space.prefetch_first_look(node));
+            *compared += near.len();
+        }
+        if next.is_none() && near.is_empty() && sifted.is_empty() {
+            return last_wanted(passing).is_some_and(|key| wide_enough(key, beam) <= goal.width);
+        }
+        for &node in sifted.iter() {
+            let key = space.distance(query, node);
+            if key < passing.limit() && allowed(node) {
+                passing.offer(key, node, false);
+            }
+            beam.admit(key, node);
+        }
+        let width = last_wanted(passing).map_or(goal.width, |key| wide_enough(key, beam));
+        beam.narrow(width.min(goal.width));
         if let Some(next) = beam.peek() {
             links.prefetch(next);
         }
@@ -201,7 +271,7 @@ fn compare<S: Space, L: Links>(
     let limit = beam.limit();
     let ahead = if space.has_first_look() && limit < f32::INFINITY {
         nodes.iter().for_each(|&node| space.prefetch_first_look(node));
-        space.sift(query, nodes, limit);
+        space.sift(query, nodes, limit, DOUBT);
         nodes.iter().for_each(|&node| space.prefetch(node));
         usize::MAX
     } else {
