@@ -29,22 +29,31 @@ function measure(rows, count) {
   rmSync(raw);
   const [{ model }, ...others] = cpus();
   const commit = spawnSync("git", ["describe", "--always", "--dirty"], { cwd: here, encoding: "utf8" }).stdout.trim();
-  const lines = points.map((point) => JSON.stringify(point)).join(",\n");
+  const text = points.map((point) => JSON.stringify(point)).join(",\n");
   const head = JSON.stringify({ machine: `${others.length + 1} x ${model}`, commit, ...what }).slice(0, -1);
   const named = join(here, "results", `filter-sweep-${what.dim}.json`);
-  writeFileSync(named, `${head},"points":[\n${lines}\n]}\n`);
+  writeFileSync(named, `${head},"points":[\n${text}\n]}\n`);
   return named;
+}
+
+/** The points of each kind of filter and `ef`, with its label. */
+function lines(points) {
+  const labelled = new Map();
+  for (const point of points) {
+    const label = `${point.filter}, ef ${point.ef}`;
+    labelled.set(label, [...(labelled.get(label) ?? []), point]);
+  }
+  return [...labelled];
 }
 
 /** A row for each share, a column for each kind of filter and `ef`: the ratio, and recall beside that without a filter. */
 function table({ points }) {
-  const columns = Object.entries(Object.groupBy(points, ({ filter, ef }) => `${filter}, ef ${ef}`));
+  const columns = lines(points);
   const cell = ({ ratio, recall, unfilteredRecall }) =>
     `${ratio.toFixed(2)} (${recall.toFixed(3)} / ${unfilteredRecall.toFixed(3)})`;
   const rows = columns[0][1].map(({ share }, at) => [`${share * 100} %`, ...columns.map(([, line]) => cell(line[at]))]);
   const head = ["passes", ...columns.map(([label]) => label)];
-  const lines = [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |\n`);
-  return lines.join("");
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |\n`).join("");
 }
 
 /** Ratio against share of rows, both by orders of magnitude; one line for each kind of filter and `ef`. */
@@ -52,8 +61,8 @@ function plot({ rows, dim, points }) {
   const colours = { random: "#1f77b4", correlated: "#2ca02c", "anti-correlated": "#d62728" };
   const x = (share) => 60 + (Math.log10(share) + 3) * 180;
   const y = (ratio) => 170 - Math.log10(Math.max(ratio, 0.01)) * 70;
-  const lines = Object.entries(Object.groupBy(points, ({ filter, ef }) => `${filter}, ef ${ef}`));
-  const drawn = lines.map(([label, line], at) => {
+  const curves = lines(points);
+  const drawn = curves.map(([label, line], at) => {
     const [{ filter, ef }] = line;
     const dash = ef === points[0].ef ? "" : ' stroke-dasharray="5 3"';
     const path = line.map(({ share, ratio }) => `${x(share).toFixed(0)},${y(ratio).toFixed(0)}`).join(" ");
