@@ -2,8 +2,8 @@
 /**
  * `node bench/filter-sweep.mjs DATA.npy`: filtered searches of every selectivity beside exact and unfiltered ones
  * (`native/index/examples/filter_sweep.rs`), into `bench/results/filter-sweep-<dim>.json`, which names machine and
- * commit, and a plot of the ratio to the better of the two; prints a table. `clustered ROWS` instead of a file takes synthetic rows of 768 dimensions. `--plot FILE.json`
- * draws only.
+ * commit, and a plot of the ratio to the better of the two; prints a table. `clustered ROWS` instead of a file takes
+ * synthetic rows of 768 dimensions. `--plot FILE.json` draws only.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -46,7 +46,7 @@ function lines(points) {
   return [...labelled];
 }
 
-/** A row for each share, a column for each kind of filter and `ef`: the ratio, and recall beside that without a filter. */
+/** A row for each share, a column for each kind of filter and `ef`: the ratio, and recall with and without a filter. */
 function table({ points }) {
   const columns = lines(points);
   const cell = ({ ratio, recall, unfilteredRecall }) =>

@@ -93,7 +93,8 @@ impl Beam {
         }
     }
 
-    /// Drops what is beyond `capacity` entries. Where there are fewer, a full beam stays full: what was too far remains so.
+    /// Drops what is beyond `capacity` entries. Where there are fewer, a full beam stays full: what was too far remains
+    /// so.
     #[inline]
     pub(crate) fn narrow(&mut self, capacity: usize) {
         if self.entries.len() >= capacity {

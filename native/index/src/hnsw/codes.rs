@@ -394,8 +394,8 @@ impl<'a> Codes<'a> {
         self.first_key(query, node, sums[0], DOUBT * query.error - query.sum) < limit
     }
 
-    /// The least key that is likely for a node whose positive dimensions have the given sum. `slack`: what may be missing
-    /// in their dot product, less the sum of all dimensions.
+    /// The least key that is likely for a node whose positive dimensions have the given sum. `slack`: what may be
+    /// missing in their dot product, less the sum of all dimensions.
     #[inline]
     fn first_key(&self, query: &CodeQuery, node: u32, positive: i32, slack: f32) -> f32 {
         let head = self.head(node);

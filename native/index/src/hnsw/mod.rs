@@ -2,7 +2,8 @@
 //!
 //! `copies` finds the nodes, `codes` and `signs` are the form of the vectors the walk sees, `space` its distances,
 //! `beam` and `walk` the walk itself, `build` and `order` make the graph, `file` lays it out with the `levels` above 0,
-//! `search` answers queries, `plan` decides how, `scan` does without the graph, `rerank` compares the best with the rows. `disk` shares most of it.
+//! `search` answers queries, `plan` decides how, `scan` does without the graph, `rerank` compares the best with the
+//! rows. `disk` shares most of it.
 
 pub(crate) mod beam;
 pub(crate) mod build;

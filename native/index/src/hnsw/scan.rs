@@ -6,8 +6,8 @@ use super::space::Space;
 use crate::top_k::TopK;
 use crate::vector::Query;
 
-/// Standard deviations that a scan's first look gives a node for free. A walk meets a good node again on another way, and
-/// its beam reaches farther than its answer; a scan has only this look.
+/// Standard deviations that a scan's first look gives a node for free. A walk's beam reaches farther than its answer; a
+/// scan has only this look.
 const DOUBT: f32 = 1.0;
 /// Nodes looked at together, while what the next ones need is on its way.
 const BLOCK: usize = 64;

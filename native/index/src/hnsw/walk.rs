@@ -15,8 +15,8 @@ const EXPECTED_ALLOWED: f32 = 16.0;
 /// A place is barren when less than this part of the filter's share passes there.
 const BARREN: f32 = 0.3;
 
-/// Neighbours are missed more often the farther they are. Where those that pass reach so many times farther than the same
-/// number without a filter, the spare part of the beam is twice as wide.
+/// Neighbours are missed more often the farther they are. For each node that is wanted so many others may lie in
+/// between until the spare part of the beam has to be twice as wide.
 const SPREAD: usize = 5;
 
 /// Neighbour lists of one level.
@@ -115,9 +115,9 @@ pub(crate) fn beam_width(wanted: usize, spare: usize, near: usize) -> usize {
     near.saturating_add(spare).saturating_add(spare.saturating_mul(beyond) / wanted.saturating_mul(SPREAD).max(1))
 }
 
-/// Walks as if there were no filter, and offers every allowed node to `passing`. The beam holds everything up to the last
-/// of the allowed nodes that are `wanted`, as near as known so far, and some more: as wide as the filter is narrow at this
-/// very place. True when as many were found.
+/// Walks as if there were no filter, and offers every allowed node to `passing`. The beam holds everything up to the
+/// last of the allowed nodes that are `wanted`, as near as known so far, and some more: as wide as the filter is narrow
+/// at this very place. True when as many were found, and not for want of a wider beam.
 pub(crate) fn walk_collecting<S: Space, L: Links>(
     space: &S,
     links: &L,
