@@ -19,6 +19,10 @@ const LOOK_NS: f32 = 13.0;
 const SIFTED: f32 = 12.0;
 /// A collecting walk may be wider than expected by so many times the nodes in between.
 const COLLECT_WIDER: f32 = 2.5;
+/// Where this share passes, a place is dense: a walk needs a beam little wider than without a filter.
+pub(super) const DENSE: f32 = 0.4;
+/// A scan so many times as dear as a walk through a dense place looks first whether it is at one.
+const WORTH_LOOKING: f32 = 1.3;
 /// Part of the cost of an exact scan that every other way bears: such a scan follows where a filter leaves only what is
 /// far from the query, and codes cannot tell what is nearest.
 const UNSURE: f32 = 0.6;
@@ -28,8 +32,9 @@ const UNSURE: f32 = 0.6;
 pub(super) enum Plan {
     /// Every allowed row is compared.
     Exact,
-    /// The codes of all allowed rows are compared.
-    Scan { width: usize },
+    /// The codes of all allowed rows are compared. `dense`: how wide a collecting walk may be that is cheaper if much
+    /// passes around the query, whatever passes elsewhere.
+    Scan { width: usize, dense: Option<usize> },
     /// All nodes are walked, allowed ones are kept.
     Through { width: usize },
     /// All nodes are walked as without a filter, until enough allowed ones are met or the beam is so wide.
@@ -92,6 +97,8 @@ impl Situation {
         let exact = allowed as f32 * row;
         let rerank = compared.min(allowed) as f32 * row + if query.allowed.is_some() { UNSURE * exact } else { 0.0 };
         let start = START_NS + rerank;
+        let beam = |share: f32| beam_width(wanted, spare, (wanted as f32 / share) as usize);
+        let collect = beam(share / COLLECT_WIDER);
         let mut ways = vec![(Plan::Exact, exact)];
         if let Some(bytes) = code_bytes.filter(|_| compared < allowed) {
             let codes = match look_bytes {
@@ -101,17 +108,15 @@ impl Situation {
                 }
                 None => allowed as f32 * comparison(bytes),
             };
-            ways.push((Plan::Scan { width: compared }, codes + rerank));
+            let walk = START_NS + beam(DENSE) as f32 * step;
+            let dense = Some(collect).filter(|_| query.allowed.is_some() && codes > walk * WORTH_LOOKING);
+            ways.push((Plan::Scan { width: compared, dense }, codes + rerank));
         }
         if query.allowed.is_none() || compared == usize::MAX {
             let width = (ef as f32 / share) as usize;
             ways.push((Plan::Through { width }, start + width as f32 * step));
         } else {
-            let beam = |wider: f32| {
-                let near = wanted as f32 / share * wider;
-                beam_width(wanted, spare, near as usize)
-            };
-            ways.push((Plan::Collect { width: beam(COLLECT_WIDER) }, start + beam(1.0) as f32 * step));
+            ways.push((Plan::Collect { width: collect }, start + beam(share) as f32 * step));
         }
         if query.allowed.is_some() {
             // Links over nodes in between are worse than a graph's own; a wider beam makes up for that.

@@ -7,7 +7,7 @@ use elanus_kernels::BitsetView;
 use super::beam::Beam;
 use super::codes::CodeQuery;
 use super::file::Hnsw;
-use super::plan::{Effort, Plan, Situation};
+use super::plan::{DENSE, Effort, Plan, Situation};
 use super::rerank::{Rerank, Rows};
 use super::scan::{ScanScratch, scan};
 use super::space::{RowSpace, Space};
@@ -49,6 +49,8 @@ thread_local! {
 
 /// The beam of a range search that names no `ef`.
 const RANGE_EF: usize = 512;
+/// A place is barren when less than this part of the filter's share passes there.
+const BARREN: f32 = 0.3;
 /// A scan that was too narrow to be sure is followed by one so much wider.
 const WIDER: usize = 8;
 /// It is worth while if it keeps less than one of so many allowed rows.
@@ -72,14 +74,15 @@ impl Hnsw {
         Situation { rows, allowed, row_bytes, code_bytes, look_bytes, effort }.plan(query)
     }
 
-    /// Leaves nodes and their keys in `workspace.candidates` and `workspace.keys`, the nearest first.
+    /// Leaves nodes and their keys in `workspace.candidates` and `workspace.keys`, the nearest first. Gives the way that
+    /// was taken, too.
     fn candidates(
         &self,
         rows: &dyn VectorRows,
         query: &Query<'_>,
         (plan, effort): (Plan, Effort),
         workspace: &mut Workspace,
-    ) -> Found {
+    ) -> (Found, Plan) {
         if let Some(records) = self.records() {
             let vector = records.query(query.vector, &mut workspace.values);
             self.find(&records, &vector, query, (plan, effort), workspace)
@@ -92,7 +95,7 @@ impl Hnsw {
         } else if let Some(space) = RowSpace::new(rows, self.node_rows().first, self.metric) {
             self.find(&space, &space.query(query.vector), query, (plan, effort), workspace)
         } else {
-            Found::All
+            (Found::All, plan)
         }
     }
 
@@ -103,12 +106,12 @@ impl Hnsw {
         query: &Query<'_>,
         (plan, effort): (Plan, Effort),
         workspace: &mut Workspace,
-    ) -> Found {
+    ) -> (Found, Plan) {
         workspace.candidates.clear();
         workspace.keys.clear();
         match plan {
-            Plan::Exact => Found::All,
-            Plan::Scan { width } => self.scan(space, vector, query, width, workspace),
+            Plan::Exact => (Found::All, plan),
+            Plan::Scan { dense: None, .. } => self.scan(space, vector, query, plan, workspace),
             _ => self.walk(space, vector, query, (plan, effort), workspace),
         }
     }
@@ -118,9 +121,9 @@ impl Hnsw {
         space: &S,
         vector: &S::Query,
         query: &Query<'_>,
-        (plan, effort): (Plan, Effort),
+        (mut plan, effort): (Plan, Effort),
         workspace: &mut Workspace,
-    ) -> Found {
+    ) -> (Found, Plan) {
         let Workspace { scratch, passing, near, candidates, keys, .. } = workspace;
         let node_rows = self.node_rows();
         let bits = query.allowed.map(BitsetView::new);
@@ -134,8 +137,15 @@ impl Hnsw {
         let base = self.base();
         if query.allowed.is_some() {
             let share = query.allowed_count as f32 / node_rows.count().max(1) as f32;
-            if scratch.is_barren(&base, entry, share, allowed) {
-                return Found::Barren;
+            let around = scratch.share_around(&base, entry, share, allowed);
+            if around.is_some_and(|around| around < share * BARREN) {
+                return (Found::Barren, plan);
+            }
+            if let Plan::Scan { dense: Some(width), .. } = plan {
+                if around.is_none_or(|around| around < DENSE) {
+                    return self.scan(space, vector, query, plan, workspace);
+                }
+                plan = Plan::Collect { width };
             }
         }
         let mut found = &scratch.beam;
@@ -156,7 +166,7 @@ impl Hnsw {
                 }
                 let goal = Goal { wanted: effort.wanted, spare: effort.spare, width };
                 if !walk_collecting(space, &base, vector, scratch, passing, goal, allowed) {
-                    return Found::Barren;
+                    return (Found::Barren, plan);
                 }
                 found = passing;
             }
@@ -175,7 +185,7 @@ impl Hnsw {
             candidates.push(entry.node());
             keys.push(entry.key);
         }
-        if found.is_full() { Found::Nearest } else { Found::All }
+        (if found.is_full() { Found::Nearest } else { Found::All }, plan)
     }
 
     fn scan<S: Space>(
@@ -183,13 +193,14 @@ impl Hnsw {
         space: &S,
         vector: &S::Query,
         query: &Query<'_>,
-        width: usize,
+        plan: Plan,
         workspace: &mut Workspace,
-    ) -> Found {
+    ) -> (Found, Plan) {
         let Workspace { scanning, candidates, keys, .. } = workspace;
+        let width = if let Plan::Scan { width, .. } = plan { width } else { 0 };
         let nodes = (self.node_of(), self.graph.nodes);
         scan(space, vector, query, nodes, width, scanning).finish_keyed(candidates, keys);
-        if candidates.len() < width { Found::All } else { Found::Nearest }
+        (if candidates.len() < width { Found::All } else { Found::Nearest }, plan)
     }
 
     /// `walked`: nodes that a walk compared; `reranked`: rows compared after that.
@@ -234,7 +245,7 @@ impl Hnsw {
     fn wider_scan(&self, query: &Query<'_>, width: usize) -> Plan {
         let allowed = query.allowed.map_or(self.graph.nodes, |_| query.allowed_count);
         let width = width.saturating_mul(WIDER);
-        if width >= allowed / WORTH_SCANNING { Plan::Exact } else { Plan::Scan { width } }
+        if width >= allowed / WORTH_SCANNING { Plan::Exact } else { Plan::Scan { width, dense: None } }
     }
 
     fn exact(&self, rows: &dyn VectorRows, query: &Query<'_>, out: &mut Vec<Hit>) -> Result<(), IndexError> {
@@ -264,8 +275,8 @@ impl Hnsw {
             if plan == Plan::Exact {
                 return self.exact(rows, query, out);
             }
+            let (found, plan) = self.candidates(rows, query, (plan, effort), workspace);
             query.note(|stats| stats.plans.push(plan.name()));
-            let found = self.candidates(rows, query, (plan, effort), workspace);
             let can_scan = self.graph.codes && !bounds.limited();
             if found == Found::Barren {
                 return self.exact(rows, query, out);
@@ -279,7 +290,7 @@ impl Hnsw {
                 rerank.best_of(&of, candidates, effort.compared)
             };
             self.note_work(query, plan, workspace.scratch.compared, reranked);
-            if let Plan::Scan { width } = plan
+            if let Plan::Scan { width, .. } = plan
                 && full
                 && !rerank.sure
             {
@@ -300,7 +311,7 @@ impl Hnsw {
                 if !can_scan || matches!(plan, Plan::Scan { .. }) {
                     return self.exact(rows, query, out);
                 }
-                scan = Some(Plan::Scan { width: effort.compared });
+                scan = Some(Plan::Scan { width: effort.compared, dense: None });
                 continue;
             }
             ef = ef.saturating_mul(4);
@@ -378,7 +389,7 @@ mod tests {
                 let through = Plan::Through { width: 64 * one_in };
                 let collect = Plan::Collect { width: 64 + 25 * one_in };
                 let mut plans = vec![Plan::Exact, through, collect, Plan::TwoHops { width: 64 }];
-                plans.extend(index.graph.codes.then_some(Plan::Scan { width: 34 }));
+                plans.extend(index.graph.codes.then_some(Plan::Scan { width: 34, dense: None }));
                 for plan in plans {
                     let mut sum = 0.0;
                     for vector in &queries {
@@ -415,7 +426,7 @@ mod tests {
         };
         assert_eq!(plan(10, 10, 32), Plan::Through { width: 32 });
         assert_eq!(plan(10, 5, 32), Plan::Collect { width: 89 });
-        assert_eq!(plan(10, 4, 400), Plan::Scan { width: 34 });
+        assert!(matches!(plan(10, 4, 400), Plan::Scan { width: 34, .. }));
         assert_eq!(plan(10, 1, 200), Plan::Exact);
         assert_eq!(plan(6_000, 10, 6_000), Plan::Exact);
     }

@@ -12,9 +12,6 @@ const AHEAD: usize = 8;
 
 /// So many allowed nodes are expected in a sample that tells whether a filter has emptied a place.
 const EXPECTED_ALLOWED: f32 = 16.0;
-/// A place is barren when less than this part of the filter's share passes there.
-const BARREN: f32 = 0.3;
-
 /// Neighbours are missed more often the farther they are. For each node that is wanted so many others may lie in
 /// between until the spare part of the beam has to be twice as wide.
 const SPREAD: usize = 5;
@@ -219,14 +216,15 @@ impl Scratch {
         }
     }
 
-    /// Whether far fewer nodes pass the filter around `node` than everywhere, where `share` of them do.
-    pub(crate) fn is_barren<L: Links>(
+    /// The share of the nodes around `node` that pass the filter, where `share` of all do; `None` where so few would be
+    /// expected that it says nothing.
+    pub(crate) fn share_around<L: Links>(
         &mut self,
         links: &L,
         node: u32,
         share: f32,
         allowed: impl Fn(u32) -> bool,
-    ) -> bool {
+    ) -> Option<f32> {
         let wanted = (EXPECTED_ALLOWED / share.max(f32::EPSILON)) as usize;
         self.hops.clear();
         links.collect(node, &mut self.hops);
@@ -238,9 +236,11 @@ impl Scratch {
             }
             links.collect(hop, &mut self.second);
         }
-        let expected = share * self.second.len() as f32;
+        if share * (self.second.len() as f32) < EXPECTED_ALLOWED / 2.0 {
+            return None;
+        }
         let passing = self.second.iter().filter(|&&node| allowed(node)).count();
-        expected >= EXPECTED_ALLOWED / 2.0 && (passing as f32) < expected * BARREN
+        Some(passing as f32 / self.second.len() as f32)
     }
 
     /// Puts the allowed nodes around a first node that is not allowed into the beam.
