@@ -74,8 +74,8 @@ impl Hnsw {
         Situation { rows, allowed, row_bytes, code_bytes, look_bytes, effort }.plan(query)
     }
 
-    /// Leaves nodes and their keys in `workspace.candidates` and `workspace.keys`, the nearest first. Gives the way that
-    /// was taken, too.
+    /// Leaves nodes and their keys in `workspace.candidates` and `workspace.keys`, the nearest first. Gives the way
+    /// that was taken, too.
     fn candidates(
         &self,
         rows: &dyn VectorRows,
