@@ -137,6 +137,7 @@ struct SearchArguments {
     after_score: Option<f32>,
     group_by: Option<GroupBy>,
     filter_late: bool,
+    exact: bool,
 }
 
 #[napi(object)]
@@ -162,6 +163,7 @@ impl SearchArguments {
             after_score: self.after_score,
             group_by: self.group_by,
             filter_late: self.filter_late,
+            exact: self.exact,
         }
     }
 
@@ -184,6 +186,7 @@ impl SearchArguments {
                 strict: by.strict,
             }),
             filter_late: fields.optional("filterLate")?.unwrap_or(false),
+            exact: fields.optional("exact")?.unwrap_or(false),
         })
     }
 }

@@ -45,6 +45,14 @@ impl Account {
         self.bytes += bytes as u64;
     }
 
+    /// Holds `bytes` from now on.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let counter = &BYTES[self.kind as usize];
+        counter.fetch_add(bytes as u64, Ordering::Relaxed);
+        counter.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = bytes as u64;
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes as usize
     }

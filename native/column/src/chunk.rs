@@ -101,6 +101,11 @@ pub(crate) fn push(chunks: &mut Vec<Arc<Chunk>>, chunk: Chunk) -> Result<()> {
     Ok(())
 }
 
+/// How many of the chunks no later one will be merged with.
+pub(crate) fn settled(chunks: &[Arc<Chunk>]) -> usize {
+    chunks.iter().rposition(|chunk| !chunk.is_small()).map_or(0, |last| last + 1)
+}
+
 /// The chunk that holds `row`.
 pub(crate) fn find(chunks: &[Arc<Chunk>], row: u32) -> &Arc<Chunk> {
     &chunks[chunks.partition_point(|chunk| chunk.base <= row) - 1]

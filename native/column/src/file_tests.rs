@@ -283,6 +283,7 @@ fn iterating_by_score_meets_every_row_once() {
                 after_score,
                 group_by: None,
                 filter_late: false,
+                exact: false,
             };
             let hits = search(&request).expect("searches");
             let Some(last) = hits.scores.last() else { break };
@@ -344,6 +345,7 @@ fn several_queries_at_once_answer_like_each_alone() {
                 after_score,
                 group_by: None,
                 filter_late: false,
+                exact: false,
             };
             search(&request).expect("searches")
         };
@@ -402,6 +404,7 @@ fn filters_that_wait_change_no_answer() {
             after_score: None,
             group_by: None,
             filter_late,
+            exact: false,
         };
         let (before, _) = explain(&ask(false)).expect("searches");
         let (late, reports) = explain(&ask(true)).expect("searches");

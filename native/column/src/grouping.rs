@@ -11,7 +11,7 @@ use elanus_rows::keys::Key;
 use elanus_rows::schema::DataType;
 
 use crate::explain::Explanation;
-use crate::search::{Ask, Best, Found, Ground, Target};
+use crate::search::{Ask, Best, Found, Ground, Target, found_in};
 
 /// How hits are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl<'a> GroupedSearch<'a> {
             }
             if ask.allowed_count > 0 {
                 let found = self.ground.search(target, &[ask], explanation)?;
-                best.add(number as u32, &found.concat())?;
+                best.add(found_in(number as u32, &found.concat()))?;
             }
         }
         best.finish()

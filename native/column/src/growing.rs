@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use elanus_index::growing::GrowingLists;
+use elanus_index::vector::Metric;
 use elanus_rows::column::{Batch, Bits};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::keys::{Key, Keys};
@@ -10,6 +12,7 @@ use elanus_rows::schema::Schema;
 use crate::accounting::{Account, Kind};
 use crate::chunk::{self, Chunk};
 use crate::deaths::Deaths;
+use crate::interim::Interim;
 use crate::keys::{KeyIndex, key_at};
 
 /// What readers look at. Everything here changes together, under one short lock.
@@ -30,6 +33,7 @@ pub(crate) struct Growing {
     state: RwLock<State>,
     /// Held by a writer while it prepares; readers never wait for it.
     writer: Mutex<Account>,
+    interim: Interim,
 }
 
 /// A chunk and which of its rows a snapshot sees (`None`: all).
@@ -42,6 +46,7 @@ impl Growing {
             width: schema.fields.len(),
             state: RwLock::new(State { stamp_min: u64::MAX, ..State::default() }),
             writer: Mutex::new(Account::new(Kind::Growing, 0)),
+            interim: Interim::default(),
         }
     }
 
@@ -146,6 +151,17 @@ impl Growing {
         Arc::clone(&self.read().chunks)
     }
 
+    /// Lists over many of the rows, when there are so many that lists make a search faster.
+    pub(crate) fn lists(&self, schema: &Arc<Schema>, position: usize, metric: Metric) -> Option<Arc<GrowingLists>> {
+        self.interim.lists(schema, position, metric, &self.chunks())
+    }
+
+    /// Waits until no lists are being made.
+    #[cfg(test)]
+    pub(crate) fn settle(&self) {
+        self.interim.settle();
+    }
+
     pub(crate) fn deaths(&self) -> Deaths {
         self.read().deaths.clone()
     }
@@ -165,7 +181,7 @@ impl Growing {
 
     pub(crate) fn bytes(&self) -> usize {
         let state = self.read();
-        state.chunks.iter().map(|chunk| chunk.bytes()).sum::<usize>() + state.keys.bytes() + state.deaths.bytes()
+        state.chunks.iter().map(|chunk| chunk.bytes()).sum::<usize>() + state.keys.bytes() + state.deaths.bytes() + self.interim.bytes()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

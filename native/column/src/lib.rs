@@ -11,6 +11,7 @@ pub mod explain;
 pub mod file;
 mod grouping;
 mod growing;
+mod interim;
 mod keys;
 mod late_filter;
 mod layout;
@@ -20,11 +21,14 @@ pub mod query;
 mod sealed;
 pub mod search;
 pub mod segment;
+mod span;
 
 #[cfg(test)]
 mod concurrency_tests;
 #[cfg(test)]
 mod file_tests;
+#[cfg(test)]
+mod interim_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -272,6 +272,7 @@ impl World {
             after_score: None,
             group_by: Some(GroupBy { field: self.schema.fields[position].id, size, strict: true }),
             filter_late: false,
+            exact: false,
         };
         let (hits, reports) = explain(&request).expect("explains");
         assert_eq!(search(&request).expect("searches"), hits);
@@ -325,6 +326,7 @@ impl World {
             after_score: None,
             group_by: None,
             filter_late: false,
+            exact: false,
         })
         .expect("searches");
         assert_eq!(hits.counts, [scored.len() as u32]);

@@ -227,6 +227,7 @@ impl ColumnSource for Columns<'_> {
 }
 
 /// The rows of a source's vector field, as indexes and exact search read them.
+#[derive(Clone, Copy)]
 pub(crate) struct Vectors<'a> {
     data: Data<'a>,
     rows: usize,
@@ -246,6 +247,50 @@ impl<'a> Vectors<'a> {
             _ => Element::F32,
         };
         Ok(Self { data: source.data(schema, position)?, rows: source.rows(), element, dim: field.dim })
+    }
+}
+
+/// The vectors of several sources as those of one, by their row numbers in the segment.
+pub(crate) struct Joined<'a> {
+    /// By ascending first row; rows between them have no vector.
+    parts: Vec<(u32, Vectors<'a>)>,
+    rows: usize,
+}
+
+impl<'a> Joined<'a> {
+    /// `None` without parts.
+    pub(crate) fn of(parts: Vec<(u32, Vectors<'a>)>) -> Option<Self> {
+        let rows = parts.last().map(|(base, vectors)| *base as usize + vectors.rows)?;
+        Some(Self { parts, rows })
+    }
+
+    /// The part that holds a row, and the row's number there.
+    pub(crate) fn place(&self, row: u32) -> Option<(usize, u32)> {
+        let part = self.parts.partition_point(|(base, _)| *base <= row).checked_sub(1)?;
+        let (base, vectors) = &self.parts[part];
+        Some((part, row - base)).filter(|(_, row)| (*row as usize) < vectors.rows)
+    }
+}
+
+impl VectorRows for Joined<'_> {
+    fn len(&self) -> usize {
+        self.rows
+    }
+
+    fn element(&self) -> Element {
+        self.parts[0].1.element
+    }
+
+    fn dim(&self) -> usize {
+        self.parts[0].1.dim
+    }
+
+    fn row(&self, row: u32) -> &[u8] {
+        self.place(row).map_or(&[], |(part, row)| VectorRows::row(&self.parts[part].1, row))
+    }
+
+    fn run(&self, row: u32) -> (&[u8], usize) {
+        self.place(row).map_or((&[], 1), |(part, row)| self.parts[part].1.run(row))
     }
 }
 

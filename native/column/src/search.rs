@@ -22,6 +22,7 @@ use crate::late_filter::{Demand, LateFilter};
 use crate::part::{Part, Vectors};
 use crate::query::narrow;
 use crate::segment::Segment;
+use crate::span::{self, Span};
 
 /// One search; `filter` is an encoded program.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct SearchRequest<'a> {
     pub group_by: Option<GroupBy>,
     /// Try the filter on what an index finds, instead of on every row before.
     pub filter_late: bool,
+    /// Compare every row of growing segments, however many there are.
+    pub exact: bool,
 }
 
 /// A part of one segment with its filter applied, or waiting.
@@ -60,14 +63,14 @@ struct Narrowed<'a> {
 /// A part of one segment, ready to be searched.
 pub(crate) struct Target<'a> {
     /// Position of the segment in the request.
-    segment: usize,
+    pub(crate) segment: usize,
     pub(crate) part: &'a Part,
     pub(crate) allowed: Option<&'a [u64]>,
-    allowed_count: usize,
-    vectors: Vectors<'a>,
+    pub(crate) allowed_count: usize,
+    pub(crate) vectors: Vectors<'a>,
     index: Option<&'a Attached>,
     late: Option<&'a LateFilter<'a>>,
-    params: SearchParams,
+    pub(crate) params: SearchParams,
 }
 
 /// A hit and the target it was found in; the row is that of the source.
@@ -131,10 +134,12 @@ fn run(request: &SearchRequest<'_>, explanation: &mut Option<Explanation>) -> Re
         parts.extend(narrowed);
     }
     let metric = Metric::from_name(request.metric);
+    let targets = targets(&schema, position, request, &parts)?;
     let ground = Ground {
         schema: &schema,
         request,
-        targets: &targets(&schema, position, request, &parts)?,
+        spans: span::of(request, position, metric, &targets),
+        targets: &targets,
         metric,
         larger: metric::larger_is_better(request.metric)?,
         sparse: field.data_type == DataType::SparseFloatVector,
@@ -198,6 +203,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) request: &'a SearchRequest<'a>,
     pub(crate) targets: &'a [Target<'a>],
+    /// Targets that are searched together.
+    spans: Vec<Span<'a>>,
     metric: Option<Metric>,
     larger: bool,
     sparse: bool,
@@ -208,12 +215,25 @@ impl Ground<'_> {
     fn best(&self, queries: &VarBytes, explanation: &mut Option<Explanation>) -> Result<Vec<Vec<Found>>> {
         let top_k = self.request.top_k;
         let mut best: Vec<Best<'_>> = queries.iter().map(|_| Best::new(self, top_k)).collect();
+        for span in &self.spans {
+            for (best, vector) in best.iter_mut().zip(queries.iter()) {
+                let begun = Instant::now();
+                let trace = explanation.as_ref().map(|explanation| &explanation.trace);
+                best.add(span.search(vector, top_k, trace)?)?;
+                if let Some(explanation) = explanation {
+                    explanation.book(span.segment(), begun);
+                }
+            }
+        }
         for (number, target) in self.targets.iter().enumerate() {
+            if self.spans.iter().any(|span| span.covers(number)) {
+                continue;
+            }
             let asks = best.iter().zip(queries.iter());
             let ask = |(best, vector): (&Best<'_>, _)| Ask { bound: best.bound(), ..target.ask(vector, top_k) };
             let asks: Vec<Ask<'_>> = asks.map(ask).collect();
             for (best, hits) in best.iter_mut().zip(&self.search(target, &asks, explanation)?) {
-                best.add(number as u32, hits)?;
+                best.add(found_in(number as u32, hits))?;
             }
         }
         best.into_iter().map(Best::finish).collect()
@@ -414,6 +434,11 @@ fn inner_bound(request: &SearchRequest<'_>, larger: bool) -> Option<f32> {
     }
 }
 
+/// The hits of one target.
+pub(crate) fn found_in(target: u32, hits: &[Hit]) -> impl Iterator<Item = Found> {
+    hits.iter().map(move |hit| Found { score: hit.score, target, row: hit.row })
+}
+
 /// Collects the hits of one query, keeping not many more than it needs.
 pub(crate) struct Best<'a> {
     found: Vec<Found>,
@@ -428,9 +453,8 @@ impl<'a> Best<'a> {
         Self { found: Vec::new(), sorted: false, top_k, ground }
     }
 
-    pub(crate) fn add(&mut self, target: u32, hits: &[Hit]) -> Result<()> {
-        self.found.extend(hits.iter().map(|hit| Found { score: hit.score, target, row: hit.row }));
-        self.sorted = false;
+    pub(crate) fn add(&mut self, found: impl Iterator<Item = Found>) -> Result<()> {
+        self.take_over(found);
         if self.found.len() > self.top_k { self.cut() } else { Ok(()) }
     }
 

@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use elanus_index::growing::GrowingLists;
+use elanus_index::vector::Metric;
 use elanus_rows::column::{Batch, Bits};
 use elanus_rows::error::{NativeError, Result};
 use elanus_rows::keys::Keys;
@@ -282,6 +284,22 @@ impl Segment {
         match &self.body {
             Body::Sealed(sealed) => sealed.attached().iter().map(|index| index.id).collect(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Lists over many of a growing segment's rows (`interim`).
+    pub(crate) fn lists(&self, position: usize, metric: Metric) -> Option<Arc<GrowingLists>> {
+        match &self.body {
+            Body::Growing(growing) => growing.lists(&self.schema, position, metric),
+            _ => None,
+        }
+    }
+
+    /// Waits until no lists are being made.
+    #[cfg(test)]
+    pub(crate) fn settle(&self) {
+        if let Body::Growing(growing) = &self.body {
+            growing.settle();
         }
     }
 

@@ -61,6 +61,12 @@ impl Index {
     }
 }
 
+/// Nanoseconds in which exact search compares a dense row, about.
+#[must_use]
+pub fn exact_row_nanos(element: Element, dim: usize) -> usize {
+    automatic::row_nanos(element, dim)
+}
+
 /// The section `meta` of every index file, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Meta {

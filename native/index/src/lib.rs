@@ -6,6 +6,7 @@ pub mod catalog;
 mod disk;
 pub mod flat;
 mod format;
+pub mod growing;
 mod hnsw;
 mod ivf;
 mod parallel;

@@ -246,6 +246,8 @@ export interface NativeSearch {
   readonly afterScore?: number | undefined;
   readonly groupBy?: { readonly field: number; readonly size: number; readonly strict: boolean } | undefined;
   readonly filterLate?: boolean | undefined;
+  /** Compare every row of growing segments, however many there are. */
+  readonly exact?: boolean | undefined;
 }
 
 /** How hits become an answer, compiled once. */

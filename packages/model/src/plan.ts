@@ -42,6 +42,8 @@ export interface SearchPlan {
   readonly groupBy?: GroupBy | undefined;
   /** Try the filter on what an index finds, instead of on every row before. */
   readonly filterLate?: boolean | undefined;
+  /** Compare every row that has no index yet, however many there are. */
+  readonly exact?: boolean | undefined;
   /** Say what was done where. */
   readonly explain?: boolean | undefined;
   /** Whoever holds all that is searched answers in this shape instead of with hits. */

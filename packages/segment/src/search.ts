@@ -34,6 +34,7 @@ export async function searchSegments(
     afterScore: plan.afterScore,
     groupBy: plan.groupBy,
     filterLate: plan.filterLate,
+    exact: plan.exact,
   };
   if (plan.explain === true) return explained(() => engine.addon.explainSearch(engine.pool, request));
   const { answer } = plan;

@@ -13,6 +13,12 @@ const BYTES_PER_NANO: usize = 24;
 /// Most lists of binary vectors (contract/indexes.md 18).
 const LISTS_MAX: usize = 1024;
 
+/// Nanoseconds in which exact search compares a row.
+pub(super) fn row_nanos(element: Element, dim: usize) -> usize {
+    let own = if element == Element::Bit { BIT_ROW_NANOS } else { ROW_NANOS };
+    own + element.row_bytes(dim) / BYTES_PER_NANO
+}
+
 /// An index type with its build parameters as JSON.
 pub(super) struct Choice {
     pub index_type: &'static str,
@@ -27,8 +33,7 @@ pub(super) fn choose(metric: &str, rows: Rows<'_>) -> Choice {
     if metric == "MHJACCARD" {
         return plain("MINHASH_LSH");
     }
-    let row_nanos = if binary { BIT_ROW_NANOS } else { ROW_NANOS };
-    let nanos = rows.len() * (row_nanos + rows.element().row_bytes(rows.dim()) / BYTES_PER_NANO);
+    let nanos = rows.len() * row_nanos(rows.element(), rows.dim());
     match (binary, nanos <= EXACT_NANOS_MAX) {
         (false, true) => plain("FLAT"),
         (false, false) => Choice { index_type: "HNSW", params: r#"{"M": 18, "efConstruction": 240}"#.to_owned() },

@@ -31,7 +31,7 @@ const CODES_DIM_MIN: usize = 16;
 const SHARE: usize = 8;
 
 /// The section of centroids in eight bits that lists are ranked by.
-pub(super) const COARSE: Kind = Kind::Scalar { bits: 8 };
+const COARSE: Kind = Kind::Scalar { bits: 8 };
 
 /// Builds the file of an index over all rows that are not null.
 pub(crate) fn build_file(
@@ -90,9 +90,14 @@ fn floats_as_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
+/// What codes the centroids.
+pub(crate) fn coarse_quantizer(metric: Metric, dim: usize) -> Result<Quantizer, IndexError> {
+    Quantizer::open(COARSE, Form::of(metric), dim, &[])
+}
+
 /// Codes of the centroids around the origin.
-fn coarse_blocks(centroids: &Centroids, metric: Metric) -> Result<AlignedBuf, IndexError> {
-    let quantizer = Quantizer::open(COARSE, Form::of(metric), centroids.dim, &[])?;
+pub(crate) fn coarse_blocks(centroids: &Centroids, metric: Metric) -> Result<AlignedBuf, IndexError> {
+    let quantizer = coarse_quantizer(metric, centroids.dim)?;
     let bytes = block_bytes(&quantizer);
     let mut blocks = AlignedBuf::zeroed(centroids.count().div_ceil(BLOCK) * bytes);
     let mut records = vec![0; BLOCK * quantizer.record_bytes()];

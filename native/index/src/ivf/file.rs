@@ -5,12 +5,12 @@ use std::ops::Range;
 use elanus_kernels::memory::{as_f32s, as_u32s};
 use elanus_kernels::scan::BLOCK;
 
-use super::build::COARSE;
+use super::build::coarse_quantizer;
 use super::recipe::{Recipe, type_of};
 use crate::IndexError;
 use crate::catalog::Meta;
 use crate::format::File;
-use crate::quantize::{Decoder, Form, Quantizer, block_bytes};
+use crate::quantize::{Decoder, Quantizer, block_bytes};
 use crate::vector::{Element, Metric};
 
 /// An opened index.
@@ -67,7 +67,7 @@ impl Ivf {
             decoder: Decoder { element, metric, origin },
             dim: meta.dim,
             rows: meta.rows,
-            coarse: Quantizer::open(COARSE, Form::of(metric), meta.dim, &[])?,
+            coarse: coarse_quantizer(metric, meta.dim)?,
             codes: codes.map(|kind| open(kind, file.section("books")?)).transpose()?,
             refine: refine.map(|kind| open(kind, &[])).transpose()?,
             first_blocks: vec![],

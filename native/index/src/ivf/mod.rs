@@ -10,9 +10,10 @@ mod file;
 mod recipe;
 mod search;
 
-pub(crate) use build::build_file;
+pub(crate) use build::{build_file, coarse_blocks, coarse_quantizer};
 pub(crate) use file::Ivf;
 pub(crate) use recipe::type_of;
+pub(crate) use search::{CODES_PER_ROW, RowScan, each_bit};
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ const AHEAD: usize = 4;
 /// Candidates beyond k whose rows are compared, at least.
 const MARGIN: usize = 24;
 /// So many codes are scanned in the time of one row's exact comparison, for rows of as many bytes as their codes.
-const CODES_PER_ROW: usize = 4;
+pub(crate) const CODES_PER_ROW: usize = 4;
 
 /// How many rows or codes a search looks at.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +158,7 @@ fn centre_kernel(form: Form) -> DistanceKernel {
 }
 
 #[inline]
-fn each_bit(mut mask: u64, mut each: impl FnMut(usize)) {
+pub(crate) fn each_bit(mut mask: u64, mut each: impl FnMut(usize)) {
     while mask != 0 {
         each(mask.trailing_zeros() as usize);
         mask &= mask - 1;
@@ -197,7 +197,7 @@ impl CodeScan<'_> {
 }
 
 /// Compares rows themselves.
-struct RowScan<'a> {
+pub(crate) struct RowScan<'a> {
     rows: &'a dyn VectorRows,
     scorer: Scorer<'a>,
     allowed: Option<BitsetView<'a>>,
@@ -209,7 +209,7 @@ struct RowScan<'a> {
 }
 
 impl<'a> RowScan<'a> {
-    fn new(rows: &'a dyn VectorRows, scorer: Scorer<'a>, metric: Metric, query: &Query<'a>) -> Self {
+    pub(crate) fn new(rows: &'a dyn VectorRows, scorer: Scorer<'a>, metric: Metric, query: &Query<'a>) -> Self {
         let direction = Direction::of(metric);
         Self {
             rows,
@@ -223,8 +223,8 @@ impl<'a> RowScan<'a> {
         }
     }
 
-    /// Compares the allowed ones among `rows`.
-    fn over(&mut self, rows: impl Iterator<Item = u32>) -> usize {
+    /// Compares the allowed ones among `rows`, and says how many these are.
+    pub(crate) fn over(&mut self, rows: impl Iterator<Item = u32>) -> usize {
         let allowed = self.allowed;
         self.wanted.clear();
         self.wanted.extend(rows.filter(|&row| allowed.is_none_or(|allowed| allowed.contains(row))));
@@ -240,6 +240,10 @@ impl<'a> RowScan<'a> {
             }
         }
         self.wanted.len()
+    }
+
+    pub(crate) fn finish(self, out: &mut Vec<Hit>) {
+        self.top.finish(self.direction, out);
     }
 }
 
@@ -291,7 +295,7 @@ impl VectorIndex for Ivf {
             }
             _ => self.scan_rows(&vector, query, effort.probes, &mut scan),
         }
-        scan.top.finish(scan.direction, out);
+        scan.finish(out);
         Ok(())
     }
 

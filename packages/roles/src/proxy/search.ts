@@ -133,6 +133,7 @@ export class SearchTask {
       afterScore: shape.bounds.afterScore,
       groupBy,
       filterLate: shape.filterLate,
+      exact: target.index.type === "FLAT",
       explain: shape.explain,
       answer,
     });
