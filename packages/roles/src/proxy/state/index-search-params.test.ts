@@ -8,6 +8,17 @@ function checked(type: string, given: Readonly<Record<string, unknown>>): unknow
   return outcome.error.kind === "invalidParameter" ? outcome.error.message : outcome.error;
 }
 
+test("AUTOINDEX takes an effort, by name or by level", () => {
+  expect(checked("AUTOINDEX", {})).toEqual({ ef: 64, nprobe: 64 });
+  expect(checked("AUTOINDEX", { level: 3 })).toEqual({ ef: 192, nprobe: 192 });
+  expect(checked("AUTOINDEX", { ef: "200" })).toEqual({ ef: 200, nprobe: 64 });
+  expect(checked("AUTOINDEX", { ef: 5, level: 2, nprobe: 7 })).toEqual({ ef: 10, nprobe: 7 });
+  expect(checked("AUTOINDEX", { level: 11 })).toBe(
+    "Out of range in json: param 'level' (11) should be in range [1, 10]",
+  );
+  expect(checked("AUTOINDEX", { ef: 0 })).toContain("Out of range in json: param 'ef' (0)");
+});
+
 test("a list and a beam, by either name", () => {
   expect(checked("DISKANN", {})).toEqual({});
   expect(checked("DISKANN", { search_list: "30", beamwidth: 64, ef: 1 })).toEqual({ search_list: 30, beamwidth: 64 });

@@ -5,9 +5,10 @@ import { refuse } from "./flat-params.ts";
 import { flagParam, INT_MAX, integerParam, numberInRange, type Checked, type Given } from "./index-search-values.ts";
 
 const FLOAT_MAX = 3.402_823_466_385_288_6e38;
-/** Effort of what AUTOINDEX has chosen (docs/decisions/0015-automatic-index.md). */
+/** Effort of what AUTOINDEX has chosen, at level 1 (docs/decisions/0015-automatic-index.md). */
 const AUTOMATIC_EF = 64;
 const AUTOMATIC_PROBES = 64;
+const LEVEL_MAX = 10;
 const NPROBE_MAX = 65_536;
 const SPARSE_ALGORITHMS = ["TAAT_NAIVE", "DAAT_WAND", "DAAT_MAXSCORE", "BLOCK_MAX_MAXSCORE", "BLOCK_MAX_WAND", "SINDI"];
 
@@ -35,7 +36,7 @@ function ownParams(
 ): Outcome<Checked> {
   const automatic = index.userParams.some((param) => param.key === "index_type" && param.value === "AUTOINDEX");
   // Which type a segment got is known there only: each reads the effort that is its own.
-  if (index.type === "AUTOINDEX") return succeed({ ef: Math.max(topK, AUTOMATIC_EF), nprobe: AUTOMATIC_PROBES });
+  if (index.type === "AUTOINDEX") return automaticParams(given, topK);
   if (automatic && index.type !== "MINHASH_LSH") return succeed({});
   if (index.userParams.some((param) => param.key === "index_type" && param.value === "GPU_CAGRA")) {
     return iterates ? refuse("search iterator is not implemented for index GPU_CAGRA") : cagraParams(given, topK);
@@ -69,6 +70,21 @@ function ownParams(
     default:
       return succeed({});
   }
+}
+
+/** `level` multiplies the effort; an `ef` says it itself, and is made wide enough for the answer. */
+function automaticParams(given: Given, topK: number): Outcome<Checked> {
+  const level = integerParam(given, "level", 1, LEVEL_MAX);
+  if (!level.ok) return level;
+  const ef = integerParam(given, "ef", 1, INT_MAX);
+  if (!ef.ok) return ef;
+  const nprobe = integerParam(given, "nprobe", 1, NPROBE_MAX);
+  if (!nprobe.ok) return nprobe;
+  const factor = level.value ?? 1;
+  return succeed({
+    ef: Math.max(topK, ef.value ?? AUTOMATIC_EF * factor),
+    nprobe: nprobe.value ?? AUTOMATIC_PROBES * factor,
+  });
 }
 
 function graphParams(given: Given, topK: number, iterates: boolean): Outcome<Checked> {
