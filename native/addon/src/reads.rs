@@ -7,7 +7,7 @@ use elanus_column::build::{self, BuildRequest};
 use elanus_column::explain::SegmentReport;
 use elanus_column::query::{self, QueryRequest};
 use elanus_column::search::{self, SearchRequest};
-use elanus_column::{GroupBy, Segment};
+use elanus_column::{GroupBy, Moment, Segment};
 use elanus_index::progress::Progress;
 use elanus_kernels::give_back_freed_memory;
 use elanus_rows::error::NativeError;
@@ -129,7 +129,7 @@ struct SearchArguments {
     metric: String,
     placeholders: Vec<u8>,
     top_k: usize,
-    snapshot: u64,
+    moment: Moment,
     filter: Option<Vec<u8>>,
     params: String,
     radius: Option<f32>,
@@ -155,7 +155,7 @@ impl SearchArguments {
             metric: &self.metric,
             placeholders: &self.placeholders,
             top_k: self.top_k,
-            snapshot: self.snapshot,
+            moment: self.moment,
             filter: self.filter.as_deref(),
             params: &self.params,
             radius: self.radius,
@@ -174,7 +174,7 @@ impl SearchArguments {
             metric: fields.required("metric")?,
             placeholders: fields.required::<Uint8Array>("placeholders")?.to_vec(),
             top_k: fields.required::<u32>("topK")? as usize,
-            snapshot: fields.snapshot()?,
+            moment: fields.moment()?,
             filter: fields.bytes("filter")?,
             params: fields.required("params")?,
             radius: fields.float("radius")?,
@@ -228,7 +228,7 @@ impl QueryArguments {
     fn request(&self) -> QueryRequest<'_> {
         QueryRequest {
             segments: &self.scope.segments,
-            snapshot: self.scope.snapshot,
+            moment: self.scope.moment,
             filter: self.scope.filter.as_deref(),
             limit: self.limit,
             fields: &self.fields,
@@ -249,7 +249,7 @@ impl QueryArguments {
 #[napi]
 pub fn count<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, u64>, Thrown> {
     let scope = now(|| Fields(&request).scope())?;
-    pool.run(env, move || query::count(&scope.segments, scope.snapshot, scope.filter.as_deref()))
+    pool.run(env, move || query::count(&scope.segments, scope.moment, scope.filter.as_deref()))
 }
 
 #[napi(object)]
@@ -266,7 +266,7 @@ pub fn explain_count<'env>(
 ) -> Result<Answer<'env, ExplainedCount>, Thrown> {
     let scope = now(|| Fields(&request).scope())?;
     pool.run(env, move || {
-        let (count, segments) = query::explain_count(&scope.segments, scope.snapshot, scope.filter.as_deref())?;
+        let (count, segments) = query::explain_count(&scope.segments, scope.moment, scope.filter.as_deref())?;
         Ok(ExplainedCount { count: count.into(), report: report_text(&segments)? })
     })
 }
@@ -375,7 +375,7 @@ pub fn build_index_file<'env>(
 /// Where and when a read looks.
 struct Scope {
     segments: Vec<Arc<Segment>>,
-    snapshot: u64,
+    moment: Moment,
     filter: Option<Vec<u8>>,
 }
 
@@ -396,11 +396,13 @@ impl Fields<'_, '_> {
     }
 
     fn scope(&self) -> Result<Scope, NativeError> {
-        Ok(Scope { segments: self.segments()?, snapshot: self.snapshot()?, filter: self.bytes("filter")? })
+        Ok(Scope { segments: self.segments()?, moment: self.moment()?, filter: self.bytes("filter")? })
     }
 
-    fn snapshot(&self) -> Result<u64, NativeError> {
-        numbers::unsigned(&self.required::<BigInt>("snapshot")?, "snapshot")
+    fn moment(&self) -> Result<Moment, NativeError> {
+        let snapshot = numbers::unsigned(&self.required::<BigInt>("snapshot")?, "snapshot")?;
+        let expired = self.optional::<BigInt>("expired")?.map(|at| numbers::unsigned(&at, "expired")).transpose()?;
+        Ok(Moment { snapshot, expired: expired.unwrap_or(0) })
     }
 
     fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, NativeError> {

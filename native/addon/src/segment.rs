@@ -81,14 +81,16 @@ impl SegmentHandle {
         id: BigInt,
         sources: Vec<ClassInstance<SegmentHandle>>,
         drop_before: BigInt,
+        expired: BigInt,
     ) -> Result<Answer<'env, SegmentHandle>, Thrown> {
-        let (id, sources, drop_before) = now(|| {
+        let (id, sources, drop_before, expired) = now(|| {
             let id = numbers::unsigned(&id, "segment id")?;
-            Ok((id, segments_of(&sources)?, numbers::unsigned(&drop_before, "dropBefore")?))
+            let drop_before = numbers::unsigned(&drop_before, "dropBefore")?;
+            Ok((id, segments_of(&sources)?, drop_before, numbers::unsigned(&expired, "expired")?))
         })?;
         let schema = Arc::clone(&schema.schema);
         pool.run_as(env, Urgency::Background, move || {
-            let merged = Segment::merge(Arc::clone(&schema), id, &sources, drop_before)?;
+            let merged = Segment::merge(Arc::clone(&schema), id, &sources, drop_before, expired)?;
             Ok(SegmentHandle::of(&schema, merged))
         })
     }

@@ -6,6 +6,7 @@ use elanus_rows::column::{Batch, Bits, Column};
 use elanus_rows::error::{NativeError, Result};
 
 use crate::accounting::{Account, Kind};
+use crate::moment::Moment;
 
 /// Chunks below this many rows and bytes are merged with their neighbours, so that many tiny writes do not leave
 /// many tiny chunks to search.
@@ -49,9 +50,15 @@ impl Chunk {
         self.account.bytes()
     }
 
-    /// Bits of the rows inserted at or before `snapshot`; `None` when all are.
-    pub(crate) fn inserted(&self, snapshot: u64) -> Option<Bits> {
-        (self.stamp_max > snapshot).then(|| inserted(&self.stamps, snapshot))
+    /// Bits of the rows that `moment` sees by their insert; `None` when it sees all.
+    pub(crate) fn inserted(&self, moment: Moment) -> Option<Bits> {
+        let all = moment.sees(self.stamp_min) && moment.sees(self.stamp_max);
+        (!all).then(|| inserted(&self.stamps, moment))
+    }
+
+    /// Whether `moment` may see a row by its insert.
+    pub(crate) fn reaches(&self, moment: Moment) -> bool {
+        self.stamp_min <= moment.snapshot && moment.expired < self.stamp_max
     }
 
     fn is_small(&self) -> bool {
@@ -72,11 +79,11 @@ pub(crate) fn concat(columns: &[&Column]) -> Result<Column> {
     Column::concat(columns)?.ok_or_else(|| NativeError::Internal("no columns to put together".into()))
 }
 
-/// Bits of the stamps at or below `snapshot`.
-pub(crate) fn inserted(stamps: &[u64], snapshot: u64) -> Bits {
+/// Bits of the stamps that `moment` sees.
+pub(crate) fn inserted(stamps: &[u64], moment: Moment) -> Bits {
     let mut bits = Bits::with_value(stamps.len(), false);
     for (word, stamps) in bits.words_mut().iter_mut().zip(stamps.chunks(64)) {
-        *word = stamps.iter().enumerate().fold(0, |word, (i, &stamp)| word | u64::from(stamp <= snapshot) << i);
+        *word = stamps.iter().enumerate().fold(0, |word, (i, &stamp)| word | u64::from(moment.sees(stamp)) << i);
     }
     bits
 }

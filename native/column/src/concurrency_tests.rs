@@ -13,7 +13,14 @@ use crate::testing::{Random, batch, keys, schema};
 
 fn keys_at(segment: &Arc<Segment>, snapshot: u64) -> Vec<i64> {
     let segments = &[Arc::clone(segment)];
-    let request = QueryRequest { segments, snapshot, filter: None, limit: None, fields: &[100], bytes_max: usize::MAX };
+    let request = QueryRequest {
+        segments,
+        moment: snapshot.into(),
+        filter: None,
+        limit: None,
+        fields: &[100],
+        bytes_max: usize::MAX,
+    };
     let rows = query(&request).expect("queries");
     let keys = Keys::of_column(&rows.columns[0].1).expect("keys");
     keys.iter().map(|key| if let Key::Int(key) = key { key } else { panic!("integers") }).collect()
@@ -60,7 +67,7 @@ fn an_upserted_key_is_there_exactly_once() {
         scope.spawn(|| {
             let mut random = Random::new(3);
             for at in 2..400 {
-                segment.append(batch(&schema, &mut random, &of), at).expect("appends");
+                segment.append(batch(&schema, &mut random, &of), at.into()).expect("appends");
                 done.store(at, Ordering::Release);
             }
         });
@@ -69,9 +76,9 @@ fn an_upserted_key_is_there_exactly_once() {
                 while done.load(Ordering::Acquire) < 399 {
                     let at = done.load(Ordering::Acquire);
                     for snapshot in [1, at / 2 + 1, at, u64::MAX] {
-                        assert_eq!(count(&[Arc::clone(&segment)], snapshot, None).expect("counts"), 20);
+                        assert_eq!(count(&[Arc::clone(&segment)], snapshot.into(), None).expect("counts"), 20);
                     }
-                    assert_eq!(segment.find(&keys(&schema, &of), at).expect("finds").len(), 20);
+                    assert_eq!(segment.find(&keys(&schema, &of), at.into()).expect("finds").len(), 20);
                 }
             });
         }

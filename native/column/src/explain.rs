@@ -7,6 +7,7 @@ use elanus_index::trace::{SearchStats, Trace};
 use elanus_rows::error::Result;
 use serde::Serialize;
 
+use crate::moment::Moment;
 use crate::part::Part;
 use crate::segment::Segment;
 
@@ -54,12 +55,14 @@ pub struct SegmentReport {
 
 impl SegmentReport {
     /// What is known of a segment before the read: what the snapshot sees, and what the filter is expected to leave.
-    pub(crate) fn of(segment: &Segment, snapshot: u64, program: Option<&Program>) -> Result<Self> {
-        let seen = segment.view(snapshot)?;
+    pub(crate) fn of(segment: &Segment, moment: Moment, program: Option<&Program>) -> Result<Self> {
+        let seen = segment.view(moment)?;
         let visible: usize = seen.iter().map(Part::count).sum();
         let (segment_id, rows) = (segment.id().to_string(), segment.row_count());
         let mut report = Self { segment: segment_id, rows, visible, ..Self::default() };
-        if let Some(program) = program {
+        if program.is_some_and(|program| segment.rules_out(program)) {
+            (report.estimated, report.filtering) = (Some(0.0), Filtering::Pruned);
+        } else if let Some(program) = program {
             let expected =
                 seen.iter().map(|part| Ok(part.estimate(segment.schema(), program)?.fraction() * part.count() as f64));
             report.estimated = Some(report.share(expected.sum::<Result<f64>>()?));

@@ -197,9 +197,15 @@ fn use_all(schema: &Arc<Schema>, files: Vec<SegmentFile>) {
     let fields: Vec<u32> = schema.fields.iter().map(|field| field.id).collect();
     for snapshot in [101, u64::MAX] {
         let segments = &[Arc::clone(&segment)];
-        let _ =
-            query(&QueryRequest { segments, snapshot, filter: None, limit: None, fields: &fields, bytes_max: 1 << 30 });
-        let _ = segment.find(&keys(schema, &[0, 17, 799]), snapshot);
+        let _ = query(&QueryRequest {
+            segments,
+            moment: snapshot.into(),
+            filter: None,
+            limit: None,
+            fields: &fields,
+            bytes_max: 1 << 30,
+        });
+        let _ = segment.find(&keys(schema, &[0, 17, 799]), snapshot.into());
     }
     let _ = segment.delete(&keys(schema, &[3, 4]), 2000);
     let _ = segment.export_deletes();
@@ -224,7 +230,7 @@ fn fields_that_came_later_read_as_null_or_default() {
     let check = |segment: Arc<Segment>| {
         let (segments, fields) = (&[segment], &[200, 201, 202]);
         let request =
-            QueryRequest { segments, snapshot: 500, filter: None, limit: Some(3), fields, bytes_max: 1 << 20 };
+            QueryRequest { segments, moment: (500).into(), filter: None, limit: Some(3), fields, bytes_max: 1 << 20 };
         let rows = query(&request).expect("queries");
         let column = |i: usize| -> &Column { &rows.columns[i].1 };
         assert_eq!(column(2).values, Values::Int32(vec![42; 3]));
@@ -234,7 +240,7 @@ fn fields_that_came_later_read_as_null_or_default() {
     // Segments that were opened before the fields came are merged into one that has them.
     let sources = [segment.clone(), seal(&segment).expect("opens")];
     for source in sources {
-        let merged = Segment::merge(Arc::clone(&newer), 8, &[source], 0).expect("merges");
+        let merged = Segment::merge(Arc::clone(&newer), 8, &[source], 0, 0).expect("merges");
         check(seal(&merged).expect("opens"));
     }
 }
@@ -275,7 +281,7 @@ fn iterating_by_score_meets_every_row_once() {
                 metric,
                 placeholders,
                 top_k,
-                snapshot,
+                moment: snapshot.into(),
                 filter,
                 params,
                 radius,
@@ -337,7 +343,7 @@ fn several_queries_at_once_answer_like_each_alone() {
                 metric,
                 placeholders,
                 top_k,
-                snapshot,
+                moment: snapshot.into(),
                 filter,
                 params,
                 radius,
@@ -396,7 +402,7 @@ fn filters_that_wait_change_no_answer() {
             metric: "L2",
             placeholders,
             top_k: 10,
-            snapshot: 500,
+            moment: (500).into(),
             filter: Some(&filter),
             params: r#"{"ef": 200}"#,
             radius: None,

@@ -14,6 +14,7 @@ use crate::chunk::{self, Chunk};
 use crate::deaths::Deaths;
 use crate::interim::Interim;
 use crate::keys::{KeyIndex, key_at};
+use crate::moment::Moment;
 
 /// What readers look at. Everything here changes together, under one short lock.
 #[derive(Debug, Default)]
@@ -113,29 +114,30 @@ impl Growing {
         killed
     }
 
-    /// The chunks as `snapshot` sees them.
-    pub(crate) fn view(&self, snapshot: u64) -> Vec<VisibleChunk> {
+    /// The chunks as `moment` sees them.
+    pub(crate) fn view(&self, moment: Moment) -> Vec<VisibleChunk> {
         let state = self.read();
-        let chunks = state.chunks.iter().filter(|chunk| chunk.stamp_min <= snapshot);
+        let chunks = state.chunks.iter().filter(|chunk| chunk.reaches(moment));
         chunks
             .map(|chunk| {
-                let mut bits = chunk.inserted(snapshot);
+                let mut bits = chunk.inserted(moment);
                 if state.deaths.touches(chunk.base, chunk.rows()) {
                     let bits = bits.get_or_insert_with(|| Bits::with_value(chunk.rows(), true));
-                    state.deaths.hide(chunk.base, bits, snapshot);
+                    state.deaths.hide(chunk.base, bits, moment.snapshot);
                 }
                 (Arc::clone(chunk), bits)
             })
             .collect()
     }
 
-    /// Rows of `keys` that `snapshot` sees, as (chunk, row number in the segment).
-    pub(crate) fn find(&self, keys: &Keys, snapshot: u64) -> Vec<(Arc<Chunk>, u32)> {
+    /// Rows of `keys` that `moment` sees, as (chunk, row number in the segment).
+    pub(crate) fn find(&self, keys: &Keys, moment: Moment) -> Vec<(Arc<Chunk>, u32)> {
         let state = self.read();
         keys.iter()
             .filter_map(|key| {
-                let row = state.keys.rows(key).find(|&row| stamp_of(&state.chunks, row) <= snapshot)?;
-                state.deaths.of(row).is_none_or(|at| at > snapshot).then_some(row)
+                let row = state.keys.rows(key).find(|&row| stamp_of(&state.chunks, row) <= moment.snapshot)?;
+                let there = moment.sees(stamp_of(&state.chunks, row));
+                (there && state.deaths.of(row).is_none_or(|at| at > moment.snapshot)).then_some(row)
             })
             .map(|row| (Arc::clone(chunk::find(&state.chunks, row)), row))
             .collect()
@@ -181,7 +183,10 @@ impl Growing {
 
     pub(crate) fn bytes(&self) -> usize {
         let state = self.read();
-        state.chunks.iter().map(|chunk| chunk.bytes()).sum::<usize>() + state.keys.bytes() + state.deaths.bytes() + self.interim.bytes()
+        state.chunks.iter().map(|chunk| chunk.bytes()).sum::<usize>()
+            + state.keys.bytes()
+            + state.deaths.bytes()
+            + self.interim.bytes()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -1,4 +1,4 @@
-//! Lists over the rows of a growing segment (docs/decisions/0018-growing-lists.md).
+//! Lists over the rows of a growing segment (docs/decisions/0019-growing-lists.md).
 //!
 //! Nothing is made for a segment that nobody searches: a search that finds many rows without lists asks for them and
 //! compares the rows meanwhile. One thread of the process makes all lists, so that they take one processor at most,

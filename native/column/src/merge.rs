@@ -6,12 +6,19 @@ use elanus_rows::column::Bits;
 use elanus_rows::error::Result;
 use elanus_rows::schema::Schema;
 
+use crate::chunk::inserted;
 use crate::deaths::Deaths;
 use crate::layout::Layout;
+use crate::moment::Moment;
 use crate::part::Source;
 use crate::segment::Segment;
 
-pub(crate) fn merge(schema: &Schema, sources: &[Arc<Segment>], drop_before: u64) -> Result<(Layout, Deaths)> {
+pub(crate) fn merge(
+    schema: &Schema,
+    sources: &[Arc<Segment>],
+    drop_before: u64,
+    expired: u64,
+) -> Result<(Layout, Deaths)> {
     let mut inputs: Vec<(Source, Option<Bits>)> = Vec::new();
     let mut tombstones = Vec::new();
     for segment in sources {
@@ -21,6 +28,10 @@ pub(crate) fn merge(schema: &Schema, sources: &[Arc<Segment>], drop_before: u64)
                 let mut bits = Bits::with_value(source.rows(), true);
                 deaths.hide(source.base(), &mut bits, drop_before);
                 keep = Some(bits);
+            }
+            if source.stamps()?.iter().any(|&stamp| stamp <= expired) {
+                let young = inserted(source.stamps()?, Moment { snapshot: u64::MAX, expired });
+                keep.get_or_insert_with(|| Bits::with_value(source.rows(), true)).and(&young);
             }
             tombstones.push(deaths);
             inputs.push((source, keep));

@@ -9,8 +9,10 @@ use elanus_rows::json_in::placeholders_from_json;
 use elanus_rows::keys::{Key, Keys};
 use elanus_rows::schema::Schema;
 
+use crate::explain::Filtering;
 use crate::grouping::GroupBy;
-use crate::query::{QueryRequest, count, query, retrieve};
+use crate::moment::Moment;
+use crate::query::{QueryRequest, count, explain_count, query, retrieve};
 use crate::search::{SearchRequest, explain, search};
 use crate::segment::Segment;
 use crate::testing::{DIM, Random, batch, filters, index, keys, plain, schema, seal};
@@ -48,9 +50,9 @@ impl Twin {
     }
 
     /// Visible rows by ascending key.
-    fn visible(&self, snapshot: u64) -> Vec<u32> {
+    fn visible(&self, Moment { snapshot, expired }: Moment) -> Vec<u32> {
         let mut rows: Vec<u32> = (0..self.keys.len() as u32)
-            .filter(|&i| self.born[i as usize] <= snapshot && self.died[i as usize] > snapshot)
+            .filter(|&i| (expired + 1..=snapshot).contains(&self.born[i as usize]) && self.died[i as usize] > snapshot)
             .collect();
         rows.sort_by_key(|&i| self.keys[i as usize]);
         rows
@@ -152,7 +154,7 @@ impl World {
         let drop_before = self.horizon + self.random.below(self.now - self.horizon);
         let first = self.random.below(self.sealed.len() as u64 - 1) as usize;
         let sources: Vec<Arc<Segment>> = self.sealed.drain(first..first + 2).collect();
-        let merged = Segment::merge(Arc::clone(&self.schema), self.next_id, &sources, drop_before).expect("merges");
+        let merged = Segment::merge(Arc::clone(&self.schema), self.next_id, &sources, drop_before, 0).expect("merges");
         self.next_id += 1;
         // Deletes that come while the merge is being written are carried over.
         let started = self.now;
@@ -185,12 +187,14 @@ impl World {
         let segments = self.segments();
         for _ in 0..4 {
             let snapshot = self.horizon + self.random.below(self.now - self.horizon + 3);
-            let mut expected = self.twin.visible(snapshot);
+            let expired = [0, self.random.below(self.now)][self.random.below(2) as usize];
+            let moment = Moment { snapshot, expired };
+            let mut expected = self.twin.visible(moment);
             let filter = self.random_filter(&mut expected);
             let filter = filter.as_deref();
-            assert_eq!(count(&segments, snapshot, filter).expect("counts"), expected.len() as u64);
-            self.check_query(&segments, snapshot, filter, &expected);
-            self.check_search(&segments, snapshot, filter, &expected);
+            assert_eq!(count(&segments, moment, filter).expect("counts"), expected.len() as u64);
+            self.check_query(&segments, moment, filter, &expected);
+            self.check_search(&segments, moment, filter, &expected);
         }
     }
 
@@ -221,15 +225,15 @@ impl World {
         }
     }
 
-    fn check_query(&mut self, segments: &[Arc<Segment>], snapshot: u64, filter: Option<&[u8]>, expected: &[u32]) {
+    fn check_query(&mut self, segments: &[Arc<Segment>], moment: Moment, filter: Option<&[u8]>, expected: &[u32]) {
         let limit = (self.random.below(2) == 0).then(|| self.random.below(20) as usize);
         let fields: Vec<u32> = self.schema.fields.iter().map(|field| field.id).collect();
-        let request = QueryRequest { segments, snapshot, filter, limit, fields: &fields, bytes_max: usize::MAX };
+        let request = QueryRequest { segments, moment, filter, limit, fields: &fields, bytes_max: usize::MAX };
         let rows = query(&request).expect("queries");
         let expected = &expected[..expected.len().min(limit.unwrap_or(usize::MAX))];
         assert_eq!(rows.row_count, expected.len());
         for ((id, column), all) in rows.columns.iter().zip(&self.twin.rows.columns) {
-            assert_eq!(plain(column.clone()), plain(all.gather(expected)), "field {id} at {snapshot}");
+            assert_eq!(plain(column.clone()), plain(all.gather(expected)), "field {id} at {moment:?}");
         }
     }
 
@@ -237,7 +241,7 @@ impl World {
     fn check_grouped(
         &mut self,
         segments: &[Arc<Segment>],
-        snapshot: u64,
+        moment: Moment,
         filter: Option<&[u8]>,
         field: u32,
         placeholders: &[u8],
@@ -264,7 +268,7 @@ impl World {
             metric: Metric::L2.name(),
             placeholders,
             top_k: groups,
-            snapshot,
+            moment,
             filter,
             params: "{}",
             radius: None,
@@ -292,7 +296,7 @@ impl World {
         assert_eq!(place, arranged.len());
     }
 
-    fn check_search(&mut self, segments: &[Arc<Segment>], snapshot: u64, filter: Option<&[u8]>, expected: &[u32]) {
+    fn check_search(&mut self, segments: &[Arc<Segment>], moment: Moment, filter: Option<&[u8]>, expected: &[u32]) {
         let vector: Vec<f32> = (0..DIM).map(|_| self.random.below(200) as f32 / 100.0 - 1.0).collect();
         let position = self.schema.position(if self.random.below(2) == 0 { 110 } else { 114 }).expect("there");
         let field = self.schema.fields[position].clone();
@@ -310,7 +314,7 @@ impl World {
             })
             .collect();
         scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        self.check_grouped(segments, snapshot, filter, field.id, &placeholders, &scored);
+        self.check_grouped(segments, moment, filter, field.id, &placeholders, &scored);
         scored.truncate(7);
         let hits = search(&SearchRequest {
             segments,
@@ -318,7 +322,7 @@ impl World {
             metric: Metric::L2.name(),
             placeholders: &placeholders,
             top_k: 7,
-            snapshot,
+            moment,
             filter,
             params: "{}",
             radius: None,
@@ -376,13 +380,73 @@ fn late_rows_find_their_place() {
         segment.append(batch(&schema, &mut random, &[1]), at).expect("appends");
     }
     for (snapshot, expected) in [(4, 0), (5, 1), (10, 1), (20, 1), (29, 1), (30, 1), (99, 1)] {
-        let found = count(&[Arc::clone(&segment)], snapshot, None).expect("counts");
+        let found = count(&[Arc::clone(&segment)], snapshot.into(), None).expect("counts");
         assert_eq!(found, expected, "at {snapshot}");
     }
     assert_eq!(segment.delete(&keys(&schema, &[1]), 25).expect("deletes"), 0);
-    assert_eq!(count(&[Arc::clone(&segment)], 25, None).expect("counts"), 0);
+    assert_eq!(count(&[Arc::clone(&segment)], 25.into(), None).expect("counts"), 0);
     let copy = seal(&segment).expect("opens");
     assert_eq!(copy.export_deletes().expect("exports"), segment.export_deletes().expect("exports"));
+}
+
+#[test]
+fn a_merge_leaves_expired_rows_out() {
+    let schema = schema(false);
+    let mut random = Random::new(5);
+    let sealed = |number: i64, random: &mut Random| {
+        let segment = Segment::growing(Arc::clone(&schema), number as u64);
+        for at in 0..10 {
+            let key = number * 10 + at;
+            segment.append(batch(&schema, random, &[key]), (at as u64 + 1) * 10).expect("appends");
+        }
+        seal(&segment).expect("opens")
+    };
+    let sources = [sealed(1, &mut random), sealed(2, &mut random)];
+    sources[0].delete(&keys(&schema, &[19]), 150).expect("deletes");
+    let merged = seal(&Segment::merge(Arc::clone(&schema), 3, &sources, 0, 60).expect("merges")).expect("opens");
+    assert_eq!((merged.row_count(), merged.timestamp_min()), (8, 70));
+    for snapshot in [60, 85, 149, 150] {
+        let moment = Moment { snapshot, expired: 60 };
+        let before = count(&sources, moment, None).expect("counts");
+        assert_eq!(count(&[Arc::clone(&merged)], moment, None).expect("counts"), before);
+    }
+    assert_eq!(Segment::merge(Arc::clone(&schema), 4, &sources, 0, 100).expect("merges").row_count(), 0);
+}
+
+#[test]
+fn a_segment_whose_bounds_rule_the_filter_out_is_not_read() {
+    let schema = schema(false);
+    let sealed = |number: i64| {
+        let segment = Segment::growing(Arc::clone(&schema), number as u64);
+        let of: Vec<i64> = (number * 100..number * 100 + 50).collect();
+        let mut rows = batch(&schema, &mut Random::new(number as u64), &of);
+        rows.columns[3].values = Values::Int32((0..50).map(|i| (number * 100 + i) as i32).collect());
+        segment.append(rows, 10).expect("appends");
+        seal(&segment).expect("opens")
+    };
+    let segments = [sealed(1), sealed(2)];
+    for (filter, expected) in [
+        (filters::small(120), [21, 0]),
+        (filters::small(99), [0, 0]),
+        (filters::small(210), [50, 11]),
+        (filters::keys(&keys(&schema, &[205, 206])), [0, 2]),
+    ] {
+        let (total, reports) = explain_count(&segments, 99.into(), Some(&filter)).expect("counts");
+        assert_eq!(total, expected.iter().sum::<u64>());
+        for (report, rows) in reports.iter().zip(expected) {
+            assert_eq!(report.filtering == Filtering::Pruned, rows == 0, "{report:?}");
+            assert_eq!(report.search.visited, rows);
+        }
+        let request = QueryRequest {
+            segments: &segments,
+            moment: 99.into(),
+            filter: Some(&filter),
+            limit: None,
+            fields: &[103],
+            bytes_max: usize::MAX,
+        };
+        assert_eq!(query(&request).expect("queries").row_count as u64, total);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use elanus_rows::keys::{Key, Keys};
 use elanus_rows::schema::Schema;
 
 use crate::explain::{SegmentReport, micros};
+use crate::moment::Moment;
 use crate::part::{Part, Source};
 use crate::segment::Segment;
 
@@ -23,7 +24,7 @@ const FIRST_ROWS: usize = if cfg!(test) { 64 } else { 1 << 13 };
 #[derive(Clone, Debug)]
 pub struct QueryRequest<'a> {
     pub segments: &'a [Arc<Segment>],
-    pub snapshot: u64,
+    pub moment: Moment,
     pub filter: Option<&'a [u8]>,
     pub limit: Option<usize>,
     /// Field ids; the primary key is always answered.
@@ -78,7 +79,7 @@ fn run(request: &QueryRequest<'_>, reports: &mut Option<Vec<SegmentReport>>) -> 
         let way = pick(segment, request, program.as_ref(), &mut picked)?;
         if let Some(reports) = reports {
             let found = Found { way, micros: micros(begun), rows: picked.rows.len() - before };
-            reports.push(report(segment, request.snapshot, program.as_ref(), found)?);
+            reports.push(report(segment, request.moment, program.as_ref(), found)?);
         }
     }
     sort_by_key(&schema, &mut picked, request.limit)?;
@@ -92,8 +93,8 @@ fn run(request: &QueryRequest<'_>, reports: &mut Option<Vec<SegmentReport>>) -> 
 ///
 /// # Errors
 /// As `query`.
-pub fn count(segments: &[Arc<Segment>], snapshot: u64, filter: Option<&[u8]>) -> Result<u64> {
-    run_count(segments, snapshot, filter, &mut None)
+pub fn count(segments: &[Arc<Segment>], moment: Moment, filter: Option<&[u8]>) -> Result<u64> {
+    run_count(segments, moment, filter, &mut None)
 }
 
 /// The same, with an account of every segment in the order of the request.
@@ -102,17 +103,17 @@ pub fn count(segments: &[Arc<Segment>], snapshot: u64, filter: Option<&[u8]>) ->
 /// As `query`.
 pub fn explain_count(
     segments: &[Arc<Segment>],
-    snapshot: u64,
+    moment: Moment,
     filter: Option<&[u8]>,
 ) -> Result<(u64, Vec<SegmentReport>)> {
     let mut reports = Some(Vec::new());
-    let total = run_count(segments, snapshot, filter, &mut reports)?;
+    let total = run_count(segments, moment, filter, &mut reports)?;
     Ok((total, reports.unwrap_or_default()))
 }
 
 fn run_count(
     segments: &[Arc<Segment>],
-    snapshot: u64,
+    moment: Moment,
     filter: Option<&[u8]>,
     reports: &mut Option<Vec<SegmentReport>>,
 ) -> Result<u64> {
@@ -121,11 +122,13 @@ fn run_count(
     let mut total = 0;
     for segment in segments {
         let begun = Instant::now();
-        let rows = narrow(segment, snapshot, program.as_ref())?.iter().map(Part::count).sum::<usize>();
+        let rows = narrow(segment, moment, program.as_ref())?.iter().map(Part::count).sum::<usize>();
         total += rows;
         if let Some(reports) = reports {
-            let found = Found { way: Way::AllRows, micros: micros(begun), rows };
-            reports.push(report(segment, snapshot, program.as_ref(), found)?);
+            let pruned = program.as_ref().is_some_and(|program| segment.rules_out(program));
+            let way = if pruned { Way::Statistics } else { Way::AllRows };
+            let found = Found { way, micros: micros(begun), rows };
+            reports.push(report(segment, moment, program.as_ref(), found)?);
         }
     }
     Ok(total as u64)
@@ -134,6 +137,8 @@ fn run_count(
 /// How a segment's matches were found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
+    /// No row was looked at.
+    Statistics,
     Keys,
     AllRows,
     /// Only as many as the limit asks for; how many more there are is not known.
@@ -146,14 +151,15 @@ struct Found {
     rows: usize,
 }
 
-fn report(segment: &Segment, snapshot: u64, program: Option<&Program>, found: Found) -> Result<SegmentReport> {
-    let mut report = SegmentReport::of(segment, snapshot, program)?;
+fn report(segment: &Segment, moment: Moment, program: Option<&Program>, found: Found) -> Result<SegmentReport> {
+    let mut report = SegmentReport::of(segment, moment, program)?;
     report.filter_micros = found.micros;
     if program.is_some() && found.way != Way::FirstRows {
         report.let_through(found.rows);
     }
     report.search.visited = found.rows as u64;
     report.search.plans.push(match found.way {
+        Way::Statistics => "statistics",
         Way::Keys => "primary keys",
         Way::AllRows => "all rows",
         Way::FirstRows => "rows by key until there are enough",
@@ -186,17 +192,20 @@ pub fn retrieve(segments: &[Arc<Segment>], hits: &Hits, fields: &[u32]) -> Resul
     Ok(FieldRows { row_count: positions.len(), positions, columns })
 }
 
-/// The parts of a segment with the rows that `snapshot` sees and the filter accepts.
-pub(crate) fn narrow(segment: &Segment, snapshot: u64, program: Option<&Program>) -> Result<Vec<Part>> {
-    let Some(program) = program else { return segment.view(snapshot) };
+/// The parts of a segment with the rows that `moment` sees and the filter accepts.
+pub(crate) fn narrow(segment: &Segment, moment: Moment, program: Option<&Program>) -> Result<Vec<Part>> {
+    let Some(program) = program else { return segment.view(moment) };
+    if segment.rules_out(program) {
+        return Ok(vec![]);
+    }
     if let Some(restriction) = program.primary_keys() {
-        let mut parts = parts_of(segment.find(&keys_of(restriction.keys), snapshot)?);
+        let mut parts = parts_of(segment.find(&keys_of(restriction.keys), moment)?);
         if !restriction.exact {
             parts.iter_mut().try_for_each(|part| part.filter(segment.schema(), program))?;
         }
         return Ok(parts);
     }
-    let mut parts = segment.view(snapshot)?;
+    let mut parts = segment.view(moment)?;
     parts.iter_mut().try_for_each(|part| part.filter(segment.schema(), program))?;
     Ok(parts)
 }
@@ -236,10 +245,13 @@ fn parts_of(found: Vec<(Source, u32)>) -> Vec<Part> {
 
 /// Adds the matching rows of one segment.
 fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>, picked: &mut Picked) -> Result<Way> {
+    if program.is_some_and(|program| segment.rules_out(program)) {
+        return Ok(Way::Statistics);
+    }
     let exact = program.and_then(Program::primary_keys).filter(|restriction| restriction.exact);
     if let Some(restriction) = exact {
         let first = picked.sources.len();
-        for (source, row) in segment.find(&keys_of(restriction.keys), request.snapshot)? {
+        for (source, row) in segment.find(&keys_of(restriction.keys), request.moment)? {
             let known = picked.sources[first..].iter().rposition(|known| known.base() == source.base());
             let number = first + known.unwrap_or(picked.sources.len() - first);
             if known.is_none() {
@@ -252,10 +264,10 @@ fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>
     if let (Some(program), Some(limit), Ok(_), None) =
         (program, request.limit, segment.as_sealed(), program.and_then(Program::primary_keys))
     {
-        pick_first(segment, request.snapshot, program, limit, picked)?;
+        pick_first(segment, request.moment, program, limit, picked)?;
         return Ok(Way::FirstRows);
     }
-    for part in narrow(segment, request.snapshot, program)? {
+    for part in narrow(segment, request.moment, program)? {
         // Sealed rows lie in key order, so the first ones are the ones.
         let limit = match part.source {
             Source::Sealed(_) => request.limit.unwrap_or(usize::MAX),
@@ -269,8 +281,8 @@ fn pick(segment: &Segment, request: &QueryRequest<'_>, program: Option<&Program>
 
 /// The first matches of a sealed segment: evaluates the filter over longer and longer stretches until there are
 /// enough.
-fn pick_first(segment: &Segment, snapshot: u64, program: &Program, limit: usize, picked: &mut Picked) -> Result<()> {
-    for mut part in segment.view(snapshot)? {
+fn pick_first(segment: &Segment, moment: Moment, program: &Program, limit: usize, picked: &mut Picked) -> Result<()> {
+    for mut part in segment.view(moment)? {
         let rows = part.source.rows();
         let visible = part.allowed.take().unwrap_or_else(|| Bits::with_value(rows, true));
         let (mut from, mut found) = (0, 0);

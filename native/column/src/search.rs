@@ -19,6 +19,7 @@ use crate::attached::{Attached, index_error};
 use crate::explain::{Explanation, Filtering, SegmentReport, micros};
 use crate::grouping::{self, GroupBy};
 use crate::late_filter::{Demand, LateFilter};
+use crate::moment::Moment;
 use crate::part::{Part, Vectors};
 use crate::query::narrow;
 use crate::segment::Segment;
@@ -33,7 +34,7 @@ pub struct SearchRequest<'a> {
     /// Milvus `PlaceholderGroup` message.
     pub placeholders: &'a [u8],
     pub top_k: usize,
-    pub snapshot: u64,
+    pub moment: Moment,
     pub filter: Option<&'a [u8]>,
     /// Checked search parameters as JSON.
     pub params: &'a str,
@@ -164,13 +165,14 @@ fn narrow_segment<'a>(
     let limited = request.radius.is_some() || request.range_filter.is_some() || request.after_score.is_some();
     let dense = matches!(index.as_ref().and_then(|index| index.vector()), Some(Index::Dense(_)));
     let free = dense && !limited && request.group_by.is_none();
-    let Some(program) = program.filter(|program| free && program.primary_keys().is_none()) else {
-        return Ok(narrow(segment, request.snapshot, program)?.into_iter().map(|part| narrowed(part, None)).collect());
+    let put_off = |program: &&Program| free && program.primary_keys().is_none() && !segment.rules_out(program);
+    let Some(program) = program.filter(put_off) else {
+        return Ok(narrow(segment, request.moment, program)?.into_iter().map(|part| narrowed(part, None)).collect());
     };
     let ef = search_params(index.as_deref(), segment.id(), request)?.ef.unwrap_or(0).max(request.top_k);
     let demand = Demand { queries, top_k: request.top_k, ef, forced: request.filter_late };
     let mut parts = Vec::new();
-    for mut part in segment.view(request.snapshot)? {
+    for mut part in segment.view(request.moment)? {
         let late = LateFilter::of(&part, segment.schema(), program, demand)?;
         if late.is_none() {
             part.filter(segment.schema(), program)?;
@@ -188,7 +190,7 @@ fn report(
     narrowed: &[Narrowed<'_>],
 ) -> Result<SegmentReport> {
     let segment = &request.segments[number];
-    let mut report = SegmentReport::of(segment, request.snapshot, program)?;
+    let mut report = SegmentReport::of(segment, request.moment, program)?;
     report.index = index_for(segment, request).and_then(|index| index.vector().map(Index::type_name));
     if narrowed.iter().any(|narrowed| narrowed.late.is_some()) {
         report.filtering = Filtering::Candidates;

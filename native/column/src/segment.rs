@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use elanus_filter::Program;
 use elanus_index::growing::GrowingLists;
 use elanus_index::vector::Metric;
 use elanus_rows::column::{Batch, Bits};
@@ -16,6 +17,7 @@ use crate::delete_file::{self, DeleteFile};
 use crate::file::SegmentFile;
 use crate::growing::Growing;
 use crate::layout::Layout;
+use crate::moment::Moment;
 use crate::part::{Part, Source};
 use crate::sealed::Sealed;
 
@@ -59,13 +61,19 @@ impl Segment {
         Ok(Self::of(schema, id, body))
     }
 
-    /// The live rows of `sources` in key order, ready to be written. Rows that died at or before `drop_before` are
-    /// gone, younger tombstones are kept.
+    /// The live rows of `sources` in key order, ready to be written. Rows that died at or before `drop_before` and
+    /// rows inserted at or before `expired` are gone, younger tombstones are kept.
     ///
     /// # Errors
     /// A source's file turns out damaged.
-    pub fn merge(schema: Arc<Schema>, id: u64, sources: &[Arc<Self>], drop_before: u64) -> Result<Arc<Self>> {
-        let body = crate::merge::merge(&schema, sources, drop_before)?;
+    pub fn merge(
+        schema: Arc<Schema>,
+        id: u64,
+        sources: &[Arc<Self>],
+        drop_before: u64,
+        expired: u64,
+    ) -> Result<Arc<Self>> {
+        let body = crate::merge::merge(&schema, sources, drop_before, expired)?;
         Ok(Self::of(schema, id, Body::Merged { layout: body.0, deaths: RwLock::new(body.1) }))
     }
 
@@ -303,26 +311,34 @@ impl Segment {
         }
     }
 
-    /// The rows that `snapshot` sees.
-    pub(crate) fn view(&self, snapshot: u64) -> Result<Vec<Part>> {
+    /// Whether what a sealed segment knows of its columns says that no row passes a filter.
+    pub(crate) fn rules_out(&self, program: &Program) -> bool {
+        match &self.body {
+            Body::Sealed(sealed) => !program.may_pass(&|field| sealed.statistics().column_bounds(field)),
+            _ => false,
+        }
+    }
+
+    /// The rows that `moment` sees.
+    pub(crate) fn view(&self, moment: Moment) -> Result<Vec<Part>> {
         match &self.body {
             Body::Growing(growing) => Ok(growing
-                .view(snapshot)
+                .view(moment)
                 .into_iter()
                 .map(|(chunk, allowed)| Part { source: Source::Memory(chunk), allowed })
                 .collect()),
             Body::Sealed(sealed) => {
-                Ok(vec![Part { allowed: sealed.visible(snapshot)?, source: Source::Sealed(Arc::clone(sealed)) }])
+                Ok(vec![Part { allowed: sealed.visible(moment)?, source: Source::Sealed(Arc::clone(sealed)) }])
             }
             Body::Merged { .. } => Err(merged()),
         }
     }
 
-    /// The rows of `keys` that `snapshot` sees, as (source, row within it).
-    pub(crate) fn find(&self, keys: &Keys, snapshot: u64) -> Result<Vec<(Source, u32)>> {
+    /// The rows of `keys` that `moment` sees, as (source, row within it).
+    pub(crate) fn find(&self, keys: &Keys, moment: Moment) -> Result<Vec<(Source, u32)>> {
         match &self.body {
             Body::Growing(growing) => Ok(growing
-                .find(keys, snapshot)
+                .find(keys, moment)
                 .into_iter()
                 .map(|(chunk, row)| {
                     let base = chunk.base;
@@ -330,7 +346,7 @@ impl Segment {
                 })
                 .collect()),
             Body::Sealed(sealed) => {
-                let rows = sealed.find(keys, snapshot)?;
+                let rows = sealed.find(keys, moment)?;
                 Ok(rows.into_iter().map(|row| (Source::Sealed(Arc::clone(sealed)), row)).collect())
             }
             Body::Merged { .. } => Err(merged()),

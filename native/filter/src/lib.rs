@@ -1,6 +1,7 @@
 //! Typed filter programs evaluated over columns with three-valued logic.
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod cost;
 mod decode;
 mod estimate;
@@ -23,6 +24,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::{ColumnBounds, ValueRange};
 pub use estimate::Estimate;
 pub use program::{KeyList, KeyRestriction, Program};
 pub use source::{BytesSlice, ColumnSource, ColumnView, RunColumn, ScalarIndexes, ScalarSlice, ViewValues};

@@ -1,5 +1,5 @@
 //! An index that grows with its rows: inverted lists of 8-bit codes, to which new rows are appended while searches
-//! run (docs/decisions/0018-growing-lists.md).
+//! run (docs/decisions/0019-growing-lists.md).
 //!
 //! The centroids are learnt once from the rows that are there; a row goes to the list of its nearest one, as in
 //! [`crate::ivf`]. Each list has a lock of its own that is held while some codes are appended or scanned, so writers

@@ -38,7 +38,7 @@ export interface Addon {
     open(pool: NativePool, schema: NativeSchema, id: bigint, files: readonly NativeFile[]): Native<NativeSegment>;
     /**
      * A memory segment with the live rows of the sources sorted by key, ready for `encodeGroup`. Rows that died
-     * at or before `dropBefore` are gone, younger tombstones are kept.
+     * at or before `dropBefore` and rows inserted at or before `expired` are gone, younger tombstones are kept.
      */
     merge(
       pool: NativePool,
@@ -46,6 +46,7 @@ export interface Addon {
       id: bigint,
       sources: readonly NativeSegment[],
       dropBefore: bigint,
+      expired: bigint,
     ): Native<NativeSegment>;
   };
   search(pool: NativePool, request: NativeSearch): Native<Uint8Array>;
@@ -248,6 +249,8 @@ export interface NativeSearch {
   readonly filterLate?: boolean | undefined;
   /** Compare every row of growing segments, however many there are. */
   readonly exact?: boolean | undefined;
+  /** Rows inserted at or before it are not seen. */
+  readonly expired?: bigint | undefined;
 }
 
 /** How hits become an answer, compiled once. */
@@ -258,6 +261,7 @@ export interface NativeAnswerShape {
 export interface NativeQuery {
   readonly segments: readonly NativeSegment[];
   readonly snapshot: bigint;
+  readonly expired?: bigint;
   readonly filter?: Uint8Array;
   readonly limit?: number;
   readonly fields: readonly number[];
@@ -268,6 +272,7 @@ export interface NativeQuery {
 export interface NativeCount {
   readonly segments: readonly NativeSegment[];
   readonly snapshot: bigint;
+  readonly expired?: bigint;
   readonly filter?: Uint8Array;
 }
 

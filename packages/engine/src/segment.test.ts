@@ -120,7 +120,7 @@ describe("a segment", () => {
     expect(progress.fraction).toBe(1);
     expect(sealed.indexes()).toEqual([9n]);
     expect(await answers(sealed)).toEqual(wanted);
-    const written = await filesOf(await addon.Segment.merge(pool, schema, 6n, [sealed], 25n));
+    const written = await filesOf(await addon.Segment.merge(pool, schema, 6n, [sealed], 25n, 0n));
     const merged = await addon.Segment.open(pool, schema, 6n, written);
     expect([merged.id, merged.rowCount, merged.deletedCount]).toEqual([6n, 298, 0]);
     expect(await answers(merged)).toEqual(wanted);

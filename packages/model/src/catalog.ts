@@ -37,9 +37,15 @@ export interface CollectionInfo {
 
 export type LoadState =
   | { readonly kind: "released" }
-  /** `partitions` "all" also covers partitions created later. */
-  | { readonly kind: "loading"; readonly partitions: "all" | readonly PartitionId[]; readonly percent: number }
-  | { readonly kind: "loaded"; readonly partitions: "all" | readonly PartitionId[] };
+  | ({ readonly kind: "loading"; readonly percent: number } & LoadedParts)
+  | ({ readonly kind: "loaded" } & LoadedParts);
+
+export interface LoadedParts {
+  /** "all" also covers partitions created later. */
+  readonly partitions: "all" | readonly PartitionId[];
+  /** Fields that reads may name, ascending; absent: all. */
+  readonly fields?: readonly FieldId[];
+}
 
 export interface IndexInfo {
   readonly id: IndexId;

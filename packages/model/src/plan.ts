@@ -44,6 +44,8 @@ export interface SearchPlan {
   readonly filterLate?: boolean | undefined;
   /** Compare every row that has no index yet, however many there are. */
   readonly exact?: boolean | undefined;
+  /** Rows inserted at or before it are not there any more. */
+  readonly expired?: Timestamp | undefined;
   /** Say what was done where. */
   readonly explain?: boolean | undefined;
   /** Whoever holds all that is searched answers in this shape instead of with hits. */
@@ -84,6 +86,8 @@ export interface QueryPlan {
   /** offset + limit; absent: every match, bounded by `responseBytesMax`. */
   readonly limit?: number;
   readonly fields: readonly FieldId[];
+  /** Rows inserted at or before it are not there any more. */
+  readonly expired?: Timestamp;
   /** Say what was done where. */
   readonly explain?: boolean;
 }

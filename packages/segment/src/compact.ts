@@ -23,7 +23,7 @@ export async function compactSegments(
       sources.push(opened.value);
     }
     const merged = await attempt(() =>
-      engine.addon.Segment.merge(engine.pool, schema, job.target, sources, job.dropBefore),
+      engine.addon.Segment.merge(engine.pool, schema, job.target, sources, job.dropBefore, job.expired),
     );
     if (!merged.ok) return merged;
     return await writeMerged(engine, objects, job, merged.value);

@@ -35,6 +35,7 @@ export async function searchSegments(
     groupBy: plan.groupBy,
     filterLate: plan.filterLate,
     exact: plan.exact,
+    expired: plan.expired,
   };
   if (plan.explain === true) return explained(() => engine.addon.explainSearch(engine.pool, request));
   const { answer } = plan;
@@ -67,13 +68,14 @@ export async function querySegments(
   plan: QueryPlan,
   bytesMax: number,
 ): Promise<Outcome<FoundRows>> {
-  const { filter, limit, fields, explain } = plan;
+  const { filter, limit, fields, expired, explain } = plan;
   const request = {
     ...scope,
     fields,
     bytesMax,
     ...(filter === undefined ? {} : { filter }),
     ...(limit === undefined ? {} : { limit }),
+    ...(expired === undefined ? {} : { expired }),
   };
   if (explain === true) return explained(() => engine.addon.explainQuery(engine.pool, request));
   const found = await attempt(() => engine.addon.query(engine.pool, request));
@@ -83,9 +85,13 @@ export async function querySegments(
 export async function countSegments(
   engine: NativeEngine,
   scope: SegmentScope,
-  { filter, explain }: CountPlan,
+  { filter, expired, explain }: CountPlan,
 ): Promise<Outcome<CountedRows>> {
-  const request = { ...scope, ...(filter === undefined ? {} : { filter }) };
+  const request = {
+    ...scope,
+    ...(filter === undefined ? {} : { filter }),
+    ...(expired === undefined ? {} : { expired }),
+  };
   if (explain === true) return explained(() => engine.addon.explainCount(engine.pool, request));
   const counted = await attempt(() => engine.addon.count(engine.pool, request));
   return counted.ok ? succeed({ count: counted.value }) : counted;

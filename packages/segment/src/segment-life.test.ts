@@ -119,7 +119,7 @@ describe("a segment", () => {
     remove(first, [1], 25);
     remove(first, [2], 35);
     const sources = [must(await first.seal(engine, objects)), must(await second.seal(engine, objects))];
-    const job = { target: 9n as SegmentId, schema, sources, dropBefore: moment(30) };
+    const job = { target: 9n as SegmentId, schema, sources, dropBefore: moment(30), expired: moment(0) };
     const meta = must(await compactSegments(engine, objects, job));
     expect(meta).toMatchObject({ id: 9n, rowCount: 5, deletedCount: 1, sorted: true });
     const merged = must(await openSealed(engine, objects, native, meta as SealedSegmentMeta));
@@ -133,7 +133,7 @@ describe("a segment", () => {
     put(source, [1], 10);
     remove(source, [1], 20);
     const sources = [must(await source.seal(engine, objects))];
-    const job = { target: 9n as SegmentId, schema, sources, dropBefore: moment(30) };
+    const job = { target: 9n as SegmentId, schema, sources, dropBefore: moment(30), expired: moment(0) };
     expect(must(await compactSegments(engine, objects, job))).toBeUndefined();
   });
 

@@ -24,6 +24,7 @@ use crate::chunk::inserted;
 use crate::deaths::Deaths;
 use crate::file::SegmentFile;
 use crate::keys::key_at;
+use crate::moment::Moment;
 use blocks::Place;
 use checked::guarded;
 use scalars::ScalarFile;
@@ -182,25 +183,29 @@ impl Sealed {
             .map(Vec::as_slice)
     }
 
-    /// Which rows `snapshot` sees; `None`: all.
-    pub(crate) fn visible(&self, snapshot: u64) -> Result<Option<Bits>> {
-        let late = self.statistics.stamp_max > snapshot;
-        let mut bits = if late { Some(inserted(self.stamps()?, snapshot)) } else { None };
+    /// Which rows `moment` sees; `None`: all.
+    pub(crate) fn visible(&self, moment: Moment) -> Result<Option<Bits>> {
+        let mut bits = if self.sees_all(moment) { None } else { Some(inserted(self.stamps()?, moment)) };
         let deaths = self.deaths();
         if !deaths.is_empty() {
-            deaths.hide(0, bits.get_or_insert_with(|| Bits::with_value(self.rows, true)), snapshot);
+            deaths.hide(0, bits.get_or_insert_with(|| Bits::with_value(self.rows, true)), moment.snapshot);
         }
         Ok(bits)
     }
 
-    /// Rows of `keys` that `snapshot` sees.
-    pub(crate) fn find(&self, keys: &Keys, snapshot: u64) -> Result<Vec<u32>> {
+    /// Whether `moment` sees every row by its insert.
+    fn sees_all(&self, moment: Moment) -> bool {
+        moment.sees(self.statistics.stamp_min) && moment.sees(self.statistics.stamp_max)
+    }
+
+    /// Rows of `keys` that `moment` sees.
+    pub(crate) fn find(&self, keys: &Keys, moment: Moment) -> Result<Vec<u32>> {
         let mut found = Vec::new();
         let deaths = self.deaths();
         for key in keys.iter() {
             for row in self.rows_of(key)? {
-                let alive = deaths.of(row).is_none_or(|at| at > snapshot);
-                let seen = self.statistics.stamp_max <= snapshot || self.stamps()?[row as usize] <= snapshot;
+                let alive = deaths.of(row).is_none_or(|at| at > moment.snapshot);
+                let seen = self.sees_all(moment) || moment.sees(self.stamps()?[row as usize]);
                 if alive && seen {
                     found.push(row);
                 }

@@ -1,5 +1,6 @@
 //! The `statistics` column group: what a segment can say without reading its columns.
 
+use elanus_filter::{ColumnBounds, ValueRange};
 use elanus_rows::column::{Bits, Column, Values};
 use elanus_rows::error::Result;
 use elanus_rows::keys::Key;
@@ -54,6 +55,18 @@ impl FieldStatistics {
 }
 
 impl Statistics {
+    /// What is known of a field, as filters ask.
+    pub(crate) fn column_bounds(&self, id: u32) -> Option<ColumnBounds<'_>> {
+        let field = self.field(id)?;
+        let range = match &field.bounds {
+            None => ValueRange::Unknown,
+            Some(Bounds::Int(min, max)) => ValueRange::Ints(*min, *max),
+            Some(Bounds::Float(min, max)) => ValueRange::Floats(*min, *max),
+            Some(Bounds::Text(min, max)) => ValueRange::Texts(min, max),
+        };
+        Some(ColumnBounds { nulls: field.null_count > 0, values: field.null_count < self.rows as u64, range })
+    }
+
     pub(crate) fn field(&self, id: u32) -> Option<&FieldStatistics> {
         self.fields.iter().find(|field| field.field == id)
     }

@@ -4,10 +4,10 @@ mod meaning;
 mod random;
 mod table;
 
-use crate::Program;
+use crate::{ColumnBounds, Program, ValueRange};
 use elanus_index::scalar::ScalarType;
 use elanus_rows::column::Bits;
-use meaning::{DOCUMENT, FIELDS, FLOAT, ID, Node, Operand, Row, SMALL, TEXT, encode, schema, truth};
+use meaning::{DOCUMENT, DOUBLE, FIELDS, FLOAT, ID, Node, Operand, Row, SMALL, TEXT, encode, position, schema, truth};
 use proptest::prelude::*;
 use random::{expression, index_type, json_definition, row};
 use serde_json::Value;
@@ -15,6 +15,76 @@ use table::{Indexes, JsonDefinition, Runs};
 
 fn true_rows(bits: &Bits) -> Vec<usize> {
     bits.iter_ones().collect()
+}
+
+/// The texts of the rows, sorted.
+fn text_values(rows: &[Row]) -> Vec<Vec<u8>> {
+    let texts = rows.iter().filter_map(|row| row[position(TEXT)].as_str());
+    let mut texts: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).collect();
+    texts.sort_unstable();
+    texts
+}
+
+/// What is known of a column of the rows.
+fn bounds_of<'a>(field: u32, rows: &[Row], texts: &'a [Vec<u8>]) -> ColumnBounds<'a> {
+    let column = || rows.iter().map(|row| &row[position(field)]).filter(|value| !value.is_null());
+    let range = match field {
+        ID | SMALL => {
+            let ints = || column().filter_map(Value::as_i64);
+            ints().min().zip(ints().max()).map(|(min, max)| ValueRange::Ints(min, max))
+        }
+        FLOAT | DOUBLE => {
+            let floats = || column().filter_map(Value::as_f64);
+            let (min, max) = (floats().reduce(f64::min), floats().reduce(f64::max));
+            min.zip(max).map(|(min, max)| ValueRange::Floats(min, max))
+        }
+        TEXT => texts.first().zip(texts.last()).map(|(min, max)| ValueRange::Texts(min, max)),
+        _ => None,
+    };
+    let values = column().count();
+    ColumnBounds { nulls: values < rows.len(), values: values > 0, range: range.unwrap_or(ValueRange::Unknown) }
+}
+
+#[test]
+fn bounds_rule_rows_out() {
+    let known = |field| match field {
+        SMALL => Some(ColumnBounds { nulls: true, values: true, range: ValueRange::Ints(3, 9) }),
+        FLOAT => Some(ColumnBounds { nulls: false, values: true, range: ValueRange::Floats(0.5, 0.5) }),
+        TEXT => Some(ColumnBounds { nulls: false, values: true, range: ValueRange::Texts(b"ba", b"bz") }),
+        DOUBLE => Some(ColumnBounds { nulls: true, values: false, range: ValueRange::Unknown }),
+        _ => None,
+    };
+    let column = |field| Operand::Column(field);
+    let (equal, less, greater) = (0, 1, 3);
+    let not = |node| Node::Not(Box::new(node));
+    let two = |a, b| vec![a, b];
+    for (node, may_pass) in [
+        (Node::Compare(less, column(SMALL), 3.into()), false),
+        (Node::Compare(less, column(SMALL), 4.into()), true),
+        (not(Node::Compare(greater, column(SMALL), 2.into())), false),
+        (not(Node::Compare(greater, column(SMALL), 3.into())), true),
+        (Node::In(column(SMALL), vec![1.into(), 10.into()]), false),
+        (Node::In(column(SMALL), vec![1.into(), 5.into()]), true),
+        (Node::Compare(equal, column(FLOAT), 1.into()), false),
+        (not(Node::Compare(equal, column(FLOAT), 0.5.into())), false),
+        (Node::Compare(greater, column(TEXT), "bz".into()), false),
+        (Node::Compare(greater, column(TEXT), "by".into()), true),
+        (Node::IsNull(FLOAT), false),
+        (Node::IsNull(SMALL), true),
+        (not(Node::IsNull(DOUBLE)), false),
+        (Node::Compare(less, column(DOUBLE), 1.into()), false),
+        (not(Node::Compare(less, column(DOUBLE), 1.into())), false),
+        (Node::Compare(less, column(ID), 1.into()), true),
+        (
+            Node::And(two(Node::Compare(less, column(ID), 1.into()), Node::Compare(less, column(SMALL), 1.into()))),
+            false,
+        ),
+        (Node::Or(two(Node::Compare(less, column(ID), 1.into()), Node::Compare(less, column(SMALL), 1.into()))), true),
+        (Node::Or(two(Node::IsNull(FLOAT), Node::Compare(less, column(SMALL), 1.into()))), false),
+    ] {
+        let program = Program::decode(&schema(), &encode(&node)).unwrap();
+        assert_eq!(program.may_pass(&known), may_pass, "{node:?}");
+    }
 }
 
 proptest! {
@@ -43,6 +113,15 @@ proptest! {
         let indexes = Indexes::new(&whole, of, &json);
         prop_assert_eq!(true_rows(&program.evaluate(&whole, Some(&indexes), None).unwrap()), expected);
         prop_assert_eq!(true_rows(&program.evaluate(&whole, Some(&indexes), Some(&candidates)).unwrap()), among);
+    }
+
+    #[test]
+    fn what_bounds_rule_out_has_no_row(node in expression(), rows in proptest::collection::vec(row(), 0..4)) {
+        let program = Program::decode(&schema(), &encode(&node)).unwrap();
+        let passed = (0..rows.len()).any(|i| truth(&node, &rows[i]) == Some(true));
+        let texts: Vec<Vec<u8>> = text_values(&rows);
+        prop_assert!(program.may_pass(&|field| Some(bounds_of(field, &rows, &texts))) || !passed);
+        prop_assert!(program.may_pass(&|_| None) || !passed);
     }
 
     #[test]

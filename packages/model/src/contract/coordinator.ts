@@ -140,7 +140,8 @@ export interface CoordinatorContract {
   alterIndex(ref: CollectionRef, index: string, set: Properties, remove: readonly string[]): Promise<Outcome<void>>;
   /** All indexes when `index` is empty; progress over sealed rows that existed before `at` (0: all). */
   describeIndexes(ref: CollectionRef, index: string, at: Timestamp): Promise<Outcome<readonly IndexProgress[]>>;
-  load(ref: CollectionRef, partitions: "all" | readonly string[]): Promise<Outcome<void>>;
+  /** Without `fields`: what is loaded already, or the schema's own choice. */
+  load(ref: CollectionRef, partitions: "all" | readonly string[], fields?: LoadFields): Promise<Outcome<void>>;
   release(ref: CollectionRef, partitions: "all" | readonly string[]): Promise<Outcome<void>>;
   loadProgress(ref: CollectionRef, partitions: readonly string[]): Promise<Outcome<LoadProgress>>;
 
@@ -165,6 +166,14 @@ export interface CoordinatorContract {
   ): Promise<Outcome<readonly { shard: ShardId; streamingNode: NodeId; queryNode: NodeId }[]>>;
   reportIndexBuild(segment: SegmentId, index: IndexId, state: IndexBuildState): Promise<Outcome<void>>;
   indexesOf(collection: CollectionId): Promise<Outcome<readonly IndexInfo[]>>;
+}
+
+/** What a client wants to have loaded of every row. */
+export interface LoadFields {
+  /** Empty: every field that the schema does not leave out. */
+  readonly names: readonly string[];
+  /** Leave the dynamic field out. */
+  readonly skipDynamic: boolean;
 }
 
 export type FieldMetrics = ReadonlyMap<FieldId, Metric>;

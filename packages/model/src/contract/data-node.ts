@@ -18,6 +18,8 @@ export interface CompactJob {
   readonly sources: readonly SealedSegmentMeta[];
   /** Rows that died at or before this are dropped; younger tombstones are kept. */
   readonly dropBefore: Timestamp;
+  /** Rows inserted at or before this are dropped; 0n: none. */
+  readonly expired: Timestamp;
 }
 
 export interface DataNodeContract {

@@ -57,7 +57,7 @@ export interface CountedRows {
 }
 
 /** What a count looks for. */
-export type CountPlan = Pick<QueryPlan, "filter" | "explain">;
+export type CountPlan = Pick<QueryPlan, "filter" | "expired" | "explain">;
 
 /** Where a term is asked for, `notReady` says that a segment is not open, not caught up or another owner's. */
 export interface QueryNodeContract {

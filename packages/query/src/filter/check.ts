@@ -1,5 +1,6 @@
 /** From syntax to a typed program: names, types, constants, templates. */
 import type { TemplateValue } from "@elanus/model/contract/proxy";
+import type { FieldId } from "@elanus/model/id";
 import type { CollectionSchema } from "@elanus/model/schema";
 import { literalOfTemplate } from "./cast.ts";
 import { combineTerms } from "./check-arithmetic.ts";
@@ -15,6 +16,8 @@ import type { Expression, Literal, Relation, UnaryOperator } from "./syntax.ts";
 
 export interface Scope {
   readonly schema: CollectionSchema;
+  /** Fields that may be named; undefined: all. */
+  readonly loaded: ReadonlySet<FieldId> | undefined;
   readonly templates: ReadonlyMap<string, TemplateValue>;
   /** The whole filter, for quoting parts of it in errors. */
   readonly text: string;
@@ -55,7 +58,7 @@ function checkTerm(expression: Expression, scope: Scope): Term {
     case "literal":
       return { kind: "constant", literal: expression.literal };
     case "name":
-      return { kind: "operand", operand: resolveName(scope.schema, expression.name, expression.brackets, text) };
+      return { kind: "operand", operand: resolveName(scope, expression.name, expression.brackets, text) };
     case "template":
       return { kind: "constant", literal: templateValue(expression.name, scope), template: expression.name };
     case "list":

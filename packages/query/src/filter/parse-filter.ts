@@ -1,6 +1,7 @@
 /** Filter text to a checked plan. Pure; parsed text is remembered, which changes nothing but the time it takes. */
 import type { TemplateValue } from "@elanus/model/contract/proxy";
 import type { DbError } from "@elanus/model/error";
+import type { FieldId } from "@elanus/model/id";
 import { fail, succeed } from "@elanus/model/outcome";
 import type { Outcome } from "@elanus/model/outcome";
 import { primaryKeyOf } from "@elanus/model/schema";
@@ -28,14 +29,16 @@ export type CheckedFilter =
       readonly alwaysTrue: boolean;
     };
 
+/** `loaded`: the fields that the filter may name; absent: all. */
 export function parseFilter(
   text: string,
   schema: CollectionSchema,
   templates: ReadonlyMap<string, TemplateValue>,
+  loaded?: ReadonlySet<FieldId>,
 ): Outcome<CheckedFilter> {
   if (text.trim() === "") return succeed({ kind: "all" });
   try {
-    const node = checkFilter(parseCached(text), { schema, templates, text });
+    const node = checkFilter(parseCached(text), { schema, loaded, templates, text });
     const partitionField = schema.fields.find((field) => field.partitionKey);
     const keys = keysOf(node, primaryKeyOf(schema));
     const partitionKeys = partitionField === undefined ? undefined : valuesOf(node, partitionField);

@@ -1,4 +1,5 @@
 /** Names of a filter to fields and paths (contract/expressions.md 4). */
+import type { FieldId } from "@elanus/model/id";
 import { DataType, DYNAMIC_FIELD_NAME } from "@elanus/model/schema";
 import type { CollectionSchema, FieldSchema } from "@elanus/model/schema";
 import type { Operand, Step } from "./program.ts";
@@ -9,16 +10,22 @@ import type { Bracket } from "./syntax.ts";
 const INDEX_MAX = 0xffff_ffffn;
 
 export function resolveName(
-  schema: CollectionSchema,
+  { schema, loaded }: { readonly schema: CollectionSchema; readonly loaded: ReadonlySet<FieldId> | undefined },
   name: string,
   brackets: readonly Bracket[],
   text: string,
 ): Operand {
   const field = schema.fields.find((candidate) => candidate.name === name);
-  if (field !== undefined) return resolveField(field, brackets, text);
+  if (field !== undefined) {
+    if (loaded?.has(field.id) === false) throw new FilterRefusal(`field ${name} is not loaded`);
+    return resolveField(field, brackets, text);
+  }
   const dynamic = schema.fields.find((candidate) => candidate.dynamic);
   if (!schema.dynamicFieldEnabled || dynamic === undefined || name === DYNAMIC_FIELD_NAME) {
     throw new FilterRefusal(`field ${name} not exist`);
+  }
+  if (loaded?.has(dynamic.id) === false) {
+    throw new FilterRefusal(`field ${name} is dynamic but dynamic field is not loaded`);
   }
   return { kind: "json", field: dynamic, steps: [name, ...stepsOf(brackets, text)] };
 }

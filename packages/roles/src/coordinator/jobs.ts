@@ -4,6 +4,7 @@
  */
 import type { IndexBuildState, SealedSegmentMeta, SegmentFile, ShardManifest } from "@elanus/model/catalog";
 import type { BuildId, CollectionId, NodeId, SegmentId, ShardId } from "@elanus/model/id";
+import { expiredAt } from "@elanus/model/expiry";
 import { describeError } from "@elanus/model/error";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { timestampOf, type Timestamp } from "@elanus/model/time";
@@ -218,7 +219,12 @@ export class JobRunner {
       segments: manifest.segments.filter((segment) => !this.#given.has(String(segment.id))),
     }));
     const { segmentBytesMax } = world.limits;
-    const plan = nextCompaction(open, { segmentBytesMax, dropBefore: this.#dropBefore() }, this.#deadSince);
+    const policy = {
+      segmentBytesMax,
+      dropBefore: this.#dropBefore(),
+      expired: (collection: CollectionId): Timestamp => this.#expired(catalog().collections.get(collection)),
+    };
+    const plan = nextCompaction(open, policy, this.#deadSince);
     if (plan === undefined) return false;
     const done = await this.#compactWithRetries(plan);
     for (const source of plan.sources) {
@@ -262,7 +268,13 @@ export class JobRunner {
     const id = await oracle.allocateIds(1);
     if (!id.ok) return id;
     const target = id.value.first as SegmentId;
-    const job = { target, schema: record.schema, sources, dropBefore: this.#dropBefore() };
+    const job = {
+      target,
+      schema: record.schema,
+      sources,
+      dropBefore: this.#dropBefore(),
+      expired: this.#expired(record),
+    };
     const merged = await world.peers.dataNode().compact(job);
     if (!merged.ok) return merged;
     const commit = {
@@ -281,6 +293,12 @@ export class JobRunner {
   #dropBefore(): Timestamp {
     const { clock, limits } = this.#parts.world;
     return timestampOf(Math.max(0, clock.nowMs() - limits.retentionMs));
+  }
+
+  /** What has outlived the collection's TTL, and no reader at a snapshot that is kept can ask for. */
+  #expired(record: CollectionRecord | undefined): Timestamp {
+    const { clock, limits } = this.#parts.world;
+    return record === undefined ? (0n as Timestamp) : expiredAt(record.properties, clock.nowMs() - limits.retentionMs);
   }
 
   #ownerOf(shard: ShardId): CollectionRecord | undefined {

@@ -330,8 +330,8 @@ class Coordinator implements CoordinatorContract {
     );
   };
 
-  load: CoordinatorContract["load"] = (ref, partitions) =>
-    this.#changeLoaded(ref, (catalog) => load(catalog, ref, partitions));
+  load: CoordinatorContract["load"] = (ref, partitions, fields) =>
+    this.#changeLoaded(ref, (catalog) => load(catalog, ref, partitions, fields));
 
   release: CoordinatorContract["release"] = (ref, partitions) =>
     this.#changeLoaded(ref, (catalog) => release(catalog, ref, partitions));

@@ -31,7 +31,7 @@ export class DeleteTask {
     const collection = found.value;
     const partition = deletePartition(collection.info, request.partition);
     if (!partition.ok) return partition;
-    const filter = checkedFilter(request.filter, collection.schema, "delete");
+    const filter = checkedFilter(request.filter, collection, "delete");
     if (!filter.ok) return filter;
     if (filter.value.kind === "all" || filter.value.alwaysTrue) {
       return fail({

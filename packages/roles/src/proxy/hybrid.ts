@@ -13,6 +13,7 @@ import type { PlannedSearch, SearchTask, SharedView } from "./search.ts";
 import { groupScorer, groupShape, type GroupScorer } from "./state/group-shape.ts";
 import { refuseFeatures } from "./state/flat-params.ts";
 import { resolveOutput, type OutputColumns } from "./state/output-fields.ts";
+import { loadedFields } from "./state/loaded-fields.ts";
 import { rankShape, type RankShape } from "./state/rank-shape.ts";
 
 const UNSUPPORTED = ["group_by_fields", "order_by_fields"];
@@ -50,7 +51,12 @@ export class HybridTask {
     if (!shape.ok) return shape;
     const grouping = groupingOf(request, collection, shape.value);
     if (!grouping.ok) return grouping;
-    const output = resolveOutput(collection.schema, request.outputFields, "ifAsked");
+    const output = resolveOutput(
+      collection.schema,
+      request.outputFields,
+      "ifAsked",
+      loadedFields(collection.info.load),
+    );
     if (!output.ok) return output;
     if (collection.info.load.kind === "released") {
       return fail({ kind: "collectionNotLoaded", collection: request.name });

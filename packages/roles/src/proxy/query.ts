@@ -3,6 +3,7 @@ import type { Consistency, Encoding, Query, QueryResult } from "@elanus/model/co
 import type { NodeReport, QueryReport } from "@elanus/model/explain";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { primaryKeyOf } from "@elanus/model/schema";
+import type { QueryPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
 import type { World } from "@elanus/platform/ports/world";
 import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
@@ -12,6 +13,7 @@ import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
 import { checkedFilter, type Reading, type ReadTask } from "./read.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
 import { refuseFeatures } from "./state/flat-params.ts";
+import { loadedFields } from "./state/loaded-fields.ts";
 import { countColumn, resolveOutput } from "./state/output-fields.ts";
 import { queryShape, type QueryShape } from "./state/query-shape.ts";
 
@@ -50,7 +52,7 @@ export class QueryTask {
     if (!count.ok) return count;
     const shape = queryShape(request.params, collection.info.id, count.value !== undefined);
     if (!shape.ok) return shape;
-    const filter = checkedFilter(request.filter, collection.schema, "query");
+    const filter = checkedFilter(request.filter, collection, "query");
     if (!filter.ok) return filter;
     const unbounded = filter.value.kind === "all" || filter.value.alwaysTrue;
     if (unbounded && shape.value.limit === undefined && count.value === undefined) {
@@ -79,7 +81,7 @@ export class QueryTask {
       pin: undefined,
     });
     if (!reading.ok) return reading;
-    const plan = { fields: [primaryKeyOf(collection.schema).id], ...programOf(wish.filter) };
+    const plan = { fields: [primaryKeyOf(collection.schema).id], ...this.#rowsOf(collection, wish.filter) };
     const answers = await this.#reads.ask(reading.value, (node, scope) => node.query(scope, plan));
     if (!answers.ok) return answers;
     const parts = answers.value.flatMap((answer) => answer.rows);
@@ -110,7 +112,7 @@ export class QueryTask {
     { reading, shape, filter, encoding, begunMs }: PlannedQuery,
   ): Promise<Outcome<QueryResult>> {
     const plannedMs = this.#clock.nowMs();
-    const plan = { ...programOf(filter), ...(shape.explain ? { explain: true } : {}) };
+    const plan = { ...this.#rowsOf(reading.collection, filter), ...(shape.explain ? { explain: true } : {}) };
     const answers = await this.#reads.ask(reading, (node, scope) => node.count(scope, plan));
     if (!answers.ok) return answers;
     const readMs = this.#clock.nowMs();
@@ -130,11 +132,16 @@ export class QueryTask {
   async #rows(query: PlannedQuery & { readonly request: Query }): Promise<Outcome<QueryResult>> {
     const { reading, shape, encoding, begunMs } = query;
     const { collection } = reading;
-    const output = resolveOutput(collection.schema, query.request.outputFields, "first");
+    const output = resolveOutput(
+      collection.schema,
+      query.request.outputFields,
+      "first",
+      loadedFields(collection.info.load),
+    );
     if (!output.ok) return output;
     const plan = {
       fields: output.value.fields,
-      ...programOf(query.filter),
+      ...this.#rowsOf(collection, query.filter),
       ...(shape.limit === undefined ? {} : { limit: shape.offset + shape.limit }),
       ...(shape.explain ? { explain: true } : {}),
     };
@@ -164,6 +171,15 @@ export class QueryTask {
     );
   }
 
+  /** Which rows a plan is about: those that pass the filter and have not expired. */
+  #rowsOf(collection: KnownCollection, filter: CheckedFilter): Pick<QueryPlan, "filter" | "expired"> {
+    const expired = this.#reads.expired(collection);
+    return {
+      ...(filter.kind === "program" ? { filter: filter.bytes } : {}),
+      ...(expired === undefined ? {} : { expired }),
+    };
+  }
+
   /** The account of a read that began, was planned and had its rows at these moments, when it was asked for. */
   #report(
     shape: QueryShape,
@@ -188,10 +204,6 @@ export class QueryTask {
     const { info, schema } = reading.collection;
     return { ...answer, primaryField: primaryKeyOf(schema).name, collection: info };
   }
-}
-
-function programOf(filter: CheckedFilter): { filter?: Uint8Array } {
-  return filter.kind === "program" ? { filter: filter.bytes } : {};
 }
 
 function countJson(name: string, count: bigint, encoding: Encoding): Uint8Array {

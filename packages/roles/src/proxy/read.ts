@@ -6,9 +6,9 @@ import type { Consistency, FilterInput } from "@elanus/model/contract/proxy";
 import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
 import type { DbError } from "@elanus/model/error";
 import type { PartitionId, PinId } from "@elanus/model/id";
+import { expiredAt } from "@elanus/model/expiry";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { ReadScope } from "@elanus/model/plan";
-import type { CollectionSchema } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import type { World } from "@elanus/platform/ports/world";
 import { parseFilter, prefixError, type CheckedFilter } from "@elanus/query/filter/parse-filter";
@@ -16,6 +16,7 @@ import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
 import type { KnownCollection, Owned } from "./catalog-cache.ts";
 import type { ProxyConfig } from "./config.ts";
 import { guaranteeOf } from "./state/consistency.ts";
+import { loadedFields } from "./state/loaded-fields.ts";
 import { readPartitions } from "./state/partitions.ts";
 
 /** Pause before a node that is still loading is asked again. */
@@ -81,6 +82,12 @@ export class ReadTask {
   ): Promise<Outcome<Timestamp>> {
     const guarantee = await this.#guarantee(collection, wish);
     return guarantee.ok ? this.#agreed(collection, guarantee.value, wish.deadlineMs) : guarantee;
+  }
+
+  /** Rows inserted at or before it have outlived the collection's TTL; undefined without one. */
+  expired(collection: KnownCollection): Timestamp | undefined {
+    const at = expiredAt(collection.info.properties, this.#world.clock.nowMs());
+    return at === 0n ? undefined : at;
   }
 
   newPin(): PinId {
@@ -178,10 +185,10 @@ export class ReadTask {
 /** `what`: `query` or `delete`, as the refusal of a filter says. */
 export function checkedFilter(
   input: FilterInput,
-  schema: CollectionSchema,
+  { schema, info }: Pick<KnownCollection, "schema" | "info">,
   what: "query" | "delete",
 ): Outcome<CheckedFilter> {
-  const parsed = parseFilter(input.text, schema, input.templates);
+  const parsed = parseFilter(input.text, schema, input.templates, loadedFields(info.load));
   return parsed.ok ? parsed : fail(prefixError(parsed.error, `failed to create ${what} plan: `));
 }
 

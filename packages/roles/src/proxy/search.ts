@@ -134,6 +134,7 @@ export class SearchTask {
       groupBy,
       filterLate: shape.filterLate,
       exact: target.index.type === "FLAT",
+      expired: this.#reads.expired(collection),
       explain: shape.explain,
       answer,
     });

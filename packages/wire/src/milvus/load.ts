@@ -1,5 +1,5 @@
 /** Loading and releasing. */
-import type { CollectionRef, LoadProgress } from "@elanus/model/contract/coordinator";
+import type { CollectionRef, LoadFields, LoadProgress } from "@elanus/model/contract/coordinator";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type * as common from "../gen/common.ts";
 import type * as milvus from "../gen/milvus.ts";
@@ -23,7 +23,7 @@ export const loadCollection: Handler<milvus.LoadCollectionRequest, common.Status
   if (!placement.ok) return placement;
   const refreshable = request.refresh ? await whollyLoaded(ref.value, call) : succeed(undefined);
   if (!refreshable.ok) return refreshable;
-  const loaded = await call.env.proxy.catalog.load(ref.value, "all");
+  const loaded = await call.env.proxy.catalog.load(ref.value, "all", fieldsOf(request));
   return loaded.ok ? succeed(success) : loaded;
 };
 
@@ -41,9 +41,13 @@ export const loadPartitions: Handler<milvus.LoadPartitionsRequest, common.Status
   if (request.partitionNames.length === 0) return invalid("due to no partition specified");
   const placement = placementProblem(request.replicaNumber, request.resourceGroups);
   if (!placement.ok) return placement;
-  const loaded = await call.env.proxy.catalog.load(ref.value, request.partitionNames);
+  const loaded = await call.env.proxy.catalog.load(ref.value, request.partitionNames, fieldsOf(request));
   return loaded.ok ? succeed(success) : loaded;
 };
+
+function fieldsOf(request: Pick<milvus.LoadCollectionRequest, "loadFields" | "skipLoadDynamicField">): LoadFields {
+  return { names: request.loadFields, skipDynamic: request.skipLoadDynamicField };
+}
 
 /** One node serves one replica in the default group. */
 function placementProblem(replicas: number, groups: readonly string[]): Outcome<void> {

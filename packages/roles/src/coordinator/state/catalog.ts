@@ -2,7 +2,14 @@
  * The catalog as the active coordinator holds it, and the changes that DDL decisions make to it. A decision
  * returns a `Change`; it becomes real when its transaction is durable, and only then is it applied here.
  */
-import type { CollectionInfo, DatabaseInfo, IndexInfo, LoadState, PartitionInfo } from "@elanus/model/catalog";
+import type {
+  CollectionInfo,
+  DatabaseInfo,
+  IndexInfo,
+  LoadedParts,
+  LoadState,
+  PartitionInfo,
+} from "@elanus/model/catalog";
 import type { CollectionRef } from "@elanus/model/contract/coordinator";
 import type { DbError } from "@elanus/model/error";
 import type { ChannelName, CollectionId, DatabaseId, PartitionId, ShardId } from "@elanus/model/id";
@@ -15,9 +22,7 @@ export const DEFAULT_DATABASE_ID: DatabaseId = 1n as DatabaseId;
 export const DEFAULT_PARTITION = "_default";
 
 /** What a client asked to have loaded; how far that is lives in the streaming nodes. */
-export type LoadWish =
-  | { readonly kind: "released" }
-  | { readonly kind: "wanted"; readonly partitions: "all" | readonly PartitionId[] };
+export type LoadWish = { readonly kind: "released" } | ({ readonly kind: "wanted" } & LoadedParts);
 
 /** A collection as it is stored. */
 export interface CollectionRecord extends Omit<CollectionInfo, "load" | "database"> {
@@ -162,8 +167,8 @@ export function collectionInfo(record: CollectionRecord, database: string, perce
 
 export function loadState(wish: LoadWish, percent: number): LoadState {
   if (wish.kind === "released") return wish;
-  if (percent >= 100) return { kind: "loaded", partitions: wish.partitions };
-  return { kind: "loading", partitions: wish.partitions, percent };
+  const { kind: _, ...parts } = wish;
+  return percent >= 100 ? { kind: "loaded", ...parts } : { kind: "loading", ...parts, percent };
 }
 
 /** Touched now: what clients compare as `schema_timestamp`. */

@@ -1,20 +1,32 @@
 import { describe, expect, it } from "vitest";
 import type { SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
-import type { PartitionId, SegmentId, ShardId } from "@elanus/model/id";
+import type { CollectionId, PartitionId, SegmentId, ShardId } from "@elanus/model/id";
 import type { Timestamp } from "@elanus/model/time";
 import { fullCompaction, nextCompaction } from "./compaction.ts";
 
 const MiB = 1024 * 1024;
-const policy = { segmentBytesMax: 512 * MiB, dropBefore: 1_000n as Timestamp };
+const policy = {
+  segmentBytesMax: 512 * MiB,
+  dropBefore: 1_000n as Timestamp,
+  expired: (collection: CollectionId) => (collection === 7n ? 500n : 0n) as Timestamp,
+};
 
 function segment(
   id: number,
   bytes: number,
-  more: { readonly partition?: number; readonly deleted?: number } = {},
+  more: {
+    readonly partition?: number;
+    readonly deleted?: number;
+    readonly collection?: number;
+    readonly time?: readonly [number, number];
+  } = {},
 ): SealedSegmentMeta {
   return {
     id: BigInt(id),
+    collection: BigInt(more.collection ?? 1),
     partition: BigInt(more.partition ?? 1),
+    timestampMin: BigInt(more.time?.[0] ?? 0),
+    timestampMax: BigInt(more.time?.[1] ?? 0),
     bytes,
     rowCount: 100,
     deletedCount: more.deleted ?? 0,
@@ -55,6 +67,18 @@ describe("automatic compaction", () => {
     expect(planned([dead], new Map([[dead.id, 1_000n as Timestamp]]))).toEqual([1]);
     const fewer = segment(2, 100 * MiB, { deleted: 10 });
     expect(planned([fewer], new Map([[fewer.id, 0n as Timestamp]]))).toBeUndefined();
+  });
+});
+
+describe("compaction of what has expired", () => {
+  it.each([
+    ["the last row has", [100, 500], true],
+    ["a fifth of its time has", [400, 900], true],
+    ["only its first rows have", [450, 1_000], false],
+    ["no row has", [501, 600], false],
+  ] as const)("rewrites a segment when %s: %j", (_what, time, rewritten) => {
+    expect(planned([segment(1, 100 * MiB, { collection: 7, time })])).toEqual(rewritten ? [1] : undefined);
+    expect(planned([segment(1, 100 * MiB, { collection: 8, time })])).toBeUndefined();
   });
 });
 

@@ -3,7 +3,7 @@
  * is rewritten a logarithmic number of times), and segments that are mostly tombstones old enough to drop.
  */
 import type { SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
-import type { PartitionId, SegmentId, ShardId } from "@elanus/model/id";
+import type { CollectionId, PartitionId, SegmentId, ShardId } from "@elanus/model/id";
 import { invariant } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 
@@ -18,6 +18,8 @@ export interface CompactionPolicy {
   readonly segmentBytesMax: number;
   /** What died at or before this may be dropped. */
   readonly dropBefore: Timestamp;
+  /** What was inserted into a collection at or before this may be dropped; 0n: nothing. */
+  readonly expired: (collection: CollectionId) => Timestamp;
 }
 
 /** Segments of one tier that are merged together. */
@@ -25,6 +27,8 @@ const TIER_WIDTH = 4;
 const TIER_BYTES_MIN = 1024 * 1024;
 /** Share of dead rows from which a rewrite pays. */
 const DELETED_SHARE_MIN = 0.2;
+/** The same for expired rows, as the segment's timestamps let one guess. */
+const EXPIRED_SHARE_MIN = 0.2;
 
 /** For each segment with many dead rows a moment by which they were dead. */
 export type DeadSince = ReadonlyMap<SegmentId, Timestamp>;
@@ -41,7 +45,9 @@ export function nextCompaction(
   for (const manifest of manifests) {
     for (const [partition, segments] of byPartition(manifest.segments)) {
       const sources =
-        tierToMerge(segments, policy.segmentBytesMax) ?? deadToDrop(segments, policy.dropBefore, deadSince);
+        tierToMerge(segments, policy.segmentBytesMax) ??
+        deadToDrop(segments, policy.dropBefore, deadSince) ??
+        expiredToDrop(segments, policy.expired);
       if (sources !== undefined) return { shard: manifest.shard, partition, sources };
     }
   }
@@ -97,6 +103,20 @@ function deadToDrop(
     return hasManyDead(segment) && since !== undefined && since <= dropBefore;
   });
   return ripe === undefined ? undefined : [ripe];
+}
+
+/** A segment that many of the rows of have expired, if they came evenly over its time. */
+function expiredToDrop(
+  segments: readonly SealedSegmentMeta[],
+  expired: CompactionPolicy["expired"],
+): SealedSegmentMeta[] | undefined {
+  const stale = segments.find(({ collection, timestampMin, timestampMax }) => {
+    const until = expired(collection);
+    if (until === 0n) return false;
+    const share = Number(until - timestampMin) / Math.max(1, Number(timestampMax - timestampMin));
+    return timestampMin <= until && (timestampMax <= until || share >= EXPIRED_SHARE_MIN);
+  });
+  return stale === undefined ? undefined : [stale];
 }
 
 function byPartition(segments: readonly SealedSegmentMeta[]): Map<PartitionId, SealedSegmentMeta[]> {

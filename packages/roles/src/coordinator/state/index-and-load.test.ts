@@ -33,10 +33,17 @@ function catalogOf(more: {
     schema: {
       name: "c",
       fields: [
-        { id: 100, name: "id", type: DataType.int64, primaryKey: true, partitionKey: more.keyed ?? false },
-        { id: 101, name: "v", type: DataType.floatVector },
-        { id: 102, name: "w", type: DataType.floatVector },
-        { id: 103, name: "t", type: DataType.varChar },
+        {
+          id: 100,
+          name: "id",
+          type: DataType.int64,
+          primaryKey: true,
+          partitionKey: more.keyed ?? false,
+          typeParams: {},
+        },
+        { id: 101, name: "v", type: DataType.floatVector, typeParams: {} },
+        { id: 102, name: "w", type: DataType.floatVector, typeParams: {} },
+        { id: 103, name: "t", type: DataType.varChar, typeParams: {} },
       ],
     },
   } as unknown as CollectionRecord;
@@ -162,6 +169,26 @@ describe("loading", () => {
     expect(wish(load(catalogOf({ indexes: both, keyed: true }), ref, ["p"]))).toMatchObject({
       kind: "invalidParameter",
     });
+  });
+
+  it("takes a list of fields, which needs no index on the others and cannot change while loaded", () => {
+    const some = (names: readonly string[]) => ({ names, skipDynamic: false });
+    const one = catalogOf({ indexes: both.slice(0, 1) });
+    const first = wish(load(one, ref, "all", some(["id", "v"])));
+    expect(first).toMatchObject({ kind: "wanted", partitions: "all", fields: [100, 101] });
+    const loaded = catalogOf({ indexes: both.slice(0, 1), load: first as LoadWish });
+    expect(wish(load(loaded, ref, "all", some(["v", "id"])))).toBe("same");
+    expect(wish(load(loaded, ref, "all", some(["id", "v", "t"])))).toMatchObject({
+      message: "can't change the load field list for loaded collection",
+    });
+    for (const [names, text] of [
+      [["v"], "load field list [v] does not contain primary key field id"],
+      [["id", "t"], "load field list [id t] does not contain vector field"],
+      [["id", "v", "x"], "failed to get field schema by name: fieldName(x) not found"],
+      [["id", "v", "w"], "there is no vector index on field: [w], please create index firstly"],
+    ] as const) {
+      expect(wish(load(one, ref, "all", some(names)))).toMatchObject({ message: text });
+    }
   });
 
   it("releases one by one; the last one releases the collection", () => {

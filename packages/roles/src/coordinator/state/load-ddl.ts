@@ -1,6 +1,6 @@
 /** Decisions on loading and releasing. */
-import type { CollectionRef, LoadProgress } from "@elanus/model/contract/coordinator";
-import type { PartitionId } from "@elanus/model/id";
+import type { CollectionRef, LoadFields, LoadProgress } from "@elanus/model/contract/coordinator";
+import type { FieldId, PartitionId } from "@elanus/model/id";
 import { invalid } from "@elanus/model/error";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { isVector } from "@elanus/model/schema";
@@ -14,16 +14,34 @@ import {
   type CollectionRecord,
   type LoadWish,
 } from "./catalog.ts";
+import { loadFields, sameFields } from "./load-fields.ts";
 
-export function load(catalog: Catalog, ref: CollectionRef, names: "all" | readonly string[]): Outcome<Change> {
+const EVERY_FIELD: LoadFields = { names: [], skipDynamic: false };
+
+export function load(
+  catalog: Catalog,
+  ref: CollectionRef,
+  names: "all" | readonly string[],
+  fields: LoadFields = EVERY_FIELD,
+): Outcome<Change> {
   const found = catalog.resolve(ref);
   if (!found.ok) return found;
   const record = found.value;
   const chosen = choosePartitions(record, names, "load");
   if (!chosen.ok) return chosen;
-  const ready = checkIndexed(record);
+  const wanted = loadFields(record.schema, fields);
+  if (!wanted.ok) return wanted;
+  const ready = checkIndexed(record, wanted.value);
   if (!ready.ok) return ready;
-  const wish = widened(record.load, chosen.value);
+  if (record.load.kind === "wanted" && !sameFields(record.load.fields, wanted.value)) {
+    return fail({
+      kind: "invalidParameter",
+      message: "can't change the load field list for loaded collection",
+      expected: listed(record.load.fields),
+      actual: listed(wanted.value),
+    });
+  }
+  const wish = widened(record.load, chosen.value, wanted.value);
   return succeed(sameWish(wish, record.load) ? NO_CHANGE : { putCollections: [{ ...record, load: wish }] });
 }
 
@@ -55,21 +73,31 @@ function choosePartitions(
   return succeed(chosen);
 }
 
-/** Every vector field needs an index before the collection can be searched. */
-function checkIndexed(record: CollectionRecord): Outcome<void> {
+function listed(fields: readonly FieldId[] | undefined): string {
+  return fields === undefined ? "all" : `[${fields.join(" ")}]`;
+}
+
+/** Every vector field that is loaded needs an index before the collection can be searched. */
+function checkIndexed(record: CollectionRecord, fields: readonly FieldId[] | undefined): Outcome<void> {
   if (record.indexes.length === 0) return fail({ kind: "indexNotFound", collection: record.schema.name });
   const lacking = record.schema.fields
-    .filter((field) => isVector(field.type) && !record.indexes.some((index) => index.field === field.id))
+    .filter((field) => isVector(field.type) && (fields === undefined || fields.includes(field.id)))
+    .filter((field) => !record.indexes.some((index) => index.field === field.id))
     .map((field) => field.name);
   if (lacking.length === 0) return succeed(undefined);
   return fail(invalid(`there is no vector index on field: [${lacking.join(" ")}], please create index firstly`));
 }
 
-function widened(wish: LoadWish, add: "all" | readonly PartitionId[]): LoadWish {
+function widened(
+  wish: LoadWish,
+  add: "all" | readonly PartitionId[],
+  fields: readonly FieldId[] | undefined,
+): LoadWish {
+  const kept = fields === undefined ? {} : { fields };
   if (add === "all" || (wish.kind === "wanted" && wish.partitions === "all"))
-    return { kind: "wanted", partitions: "all" };
+    return { kind: "wanted", partitions: "all", ...kept };
   const present = wish.kind === "wanted" && wish.partitions !== "all" ? wish.partitions : [];
-  return { kind: "wanted", partitions: [...new Set([...present, ...add])] };
+  return { kind: "wanted", partitions: [...new Set([...present, ...add])], ...kept };
 }
 
 function narrowed(
@@ -81,7 +109,7 @@ function narrowed(
   const present = wish.partitions === "all" ? record.partitions.map((partition) => partition.id) : wish.partitions;
   const left = present.filter((partition) => !drop.includes(partition));
   if (left.length === present.length) return wish;
-  return left.length === 0 ? { kind: "released" } : { kind: "wanted", partitions: left };
+  return left.length === 0 ? { kind: "released" } : { ...wish, partitions: left };
 }
 
 function sameWish(left: LoadWish, right: LoadWish): boolean {

@@ -1,10 +1,10 @@
 /** Checks of collection and database properties (text to text); unknown keys are stored and echoed. */
 import type { Properties } from "@elanus/model/catalog";
 import { invalid, type DbError } from "@elanus/model/error";
+import { TTL_KEY } from "@elanus/model/expiry";
 import type { CollectionSchema } from "@elanus/model/schema";
 import type { ConsistencyLevel } from "@elanus/model/time";
 
-export const TTL_KEY = "collection.ttl.seconds";
 export const TIMEZONE_KEY = "timezone";
 export const DYNAMIC_KEY = "dynamicfield.enabled";
 export const DESCRIPTION_KEY = "collection.description";

@@ -3,6 +3,7 @@ import type { DbError } from "@elanus/model/error";
 import type { FieldId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { DYNAMIC_FIELD_NAME, primaryKeyOf, type CollectionSchema, type FieldSchema } from "@elanus/model/schema";
+import { isFieldLoaded, requireLoaded, type LoadedFields } from "./loaded-fields.ts";
 
 export interface OutputColumns {
   /** Columns to fetch and encode, in this order. */
@@ -19,6 +20,7 @@ export function resolveOutput(
   schema: CollectionSchema,
   asked: readonly string[],
   key: KeyPlace,
+  loaded?: LoadedFields,
 ): Outcome<OutputColumns> {
   const columns = new Map<FieldId, FieldSchema>();
   const echoed = new Set<string>();
@@ -31,9 +33,10 @@ export function resolveOutput(
   }
   for (const name of asked) {
     if (name === "*") {
-      for (const field of schema.fields) columns.set(field.id, field);
-      for (const field of schema.fields) if (!field.dynamic) echoed.add(field.name);
-      if (dynamic !== undefined) {
+      const present = schema.fields.filter((field) => isFieldLoaded(field, loaded));
+      for (const field of present) columns.set(field.id, field);
+      for (const field of present) if (!field.dynamic) echoed.add(field.name);
+      if (dynamic !== undefined && isFieldLoaded(dynamic, loaded)) {
         wholeDynamic = true;
         echoed.add(DYNAMIC_FIELD_NAME);
       }
@@ -42,12 +45,17 @@ export function resolveOutput(
     const field = schema.fields.find((candidate) => candidate.name === name);
     echoed.add(name);
     if (field !== undefined) {
+      const there = requireLoaded(field, loaded);
+      if (!there.ok) return there;
       columns.set(field.id, field);
       wholeDynamic ||= field.dynamic;
       continue;
     }
     const path = dynamicKeyOf(schema, name, dynamic !== undefined);
     if (!path.ok) return path;
+    if (dynamic !== undefined && !isFieldLoaded(dynamic, loaded)) {
+      return fail(invalid(`field ${name} cannot be returned since dynamic field not loaded`));
+    }
     if (dynamic !== undefined) columns.set(dynamic.id, dynamic);
     dynamicKeys.add(path.value);
   }
