@@ -25,7 +25,7 @@ const schema = schemaOf(addon, dim);
 const batches = Array.from({ length: Math.floor(base.rows / batchRows) }, (_, i) => {
   const values = base.values.subarray(i * batchRows * dim, (i + 1) * batchRows * dim);
   const fields = [keyField(i * batchRows, (i + 1) * batchRows), vectorFieldData(values, dim)];
-  return addon.Rows.fromFieldData(schema, fields, batchRows, { upsert: false }).encode();
+  return addon.Rows.fromFieldData(schema, fields, batchRows, { upsert: false, allowInsertAutoId: false }).encode();
 });
 
 const request = (segment, query, topK, exact) => ({

@@ -64,7 +64,7 @@ function rulesOf(rooms: Rooms): IForbiddenRuleType[] {
     {
       name: "R3-roles-are-strangers",
       severity: "error",
-      from: { path: "^packages/roles/src/([^/]+)/.+" },
+      from: { path: "^packages/roles/src/([^/]+)/.+", pathNot: "^packages/roles/src/testing/" },
       to: { path: "^packages/roles/src/[^/]+/.+", pathNot: "^packages/roles/src/$1/" },
     },
     {

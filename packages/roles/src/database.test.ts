@@ -1,5 +1,5 @@
 /** Requests through the proxy over the real roles and the real engine. */
-import type { Consistency, Search } from "@elanus/model/contract/proxy";
+import type { Search } from "@elanus/model/contract/proxy";
 import { DataType } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
 import {

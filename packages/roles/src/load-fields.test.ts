@@ -56,7 +56,7 @@ test("a read names loaded fields only", async () => {
   }
 });
 
-test("the dynamic field comes along unless it is left out, and a load again without a list is another list", async () => {
+test("the dynamic field comes along unless it is left out; a load without a list is another one", async () => {
   const of = await loadedWith({ names: ["id", "v"], skipDynamic: false });
   expect(await query(of, 'color == "red"', ["*"])).toEqual([{ id: 1, v: [0, 0], color: "red" }]);
   const again = await of.proxy.catalog.load(ref, "all");

@@ -1,7 +1,7 @@
 /** Index definitions and load wishes: contract/grpc.md 3.5, 3.7, 9.1, 9.3, 9.4. */
 import { describe, expect, it } from "vitest";
 import type { IndexInfo, SealedSegmentMeta, ShardManifest } from "@elanus/model/catalog";
-import type { CreateIndex } from "@elanus/model/contract/coordinator";
+import type { CreateIndex, LoadFields } from "@elanus/model/contract/coordinator";
 import type { DatabaseId, IndexId, PartitionId } from "@elanus/model/id";
 import { invariant, type Outcome } from "@elanus/model/outcome";
 import { DataType } from "@elanus/model/schema";
@@ -74,6 +74,10 @@ function request(more: Partial<CreateIndex>): CreateIndex {
 }
 
 const both = [index("v", 101), index("w", 102)];
+
+function some(names: readonly string[]): LoadFields {
+  return { names, skipDynamic: false };
+}
 
 /** The wish that a change leaves; "same" when it changes nothing. */
 function wish(decided: Outcome<Change>): unknown {
@@ -172,7 +176,6 @@ describe("loading", () => {
   });
 
   it("takes a list of fields, which needs no index on the others and cannot change while loaded", () => {
-    const some = (names: readonly string[]) => ({ names, skipDynamic: false });
     const one = catalogOf({ indexes: both.slice(0, 1) });
     const first = wish(load(one, ref, "all", some(["id", "v"])));
     expect(first).toMatchObject({ kind: "wanted", partitions: "all", fields: [100, 101] });

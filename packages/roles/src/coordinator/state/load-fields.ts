@@ -19,8 +19,9 @@ export function loadFields(schema: CollectionSchema, asked: LoadFields): Outcome
 
 /** Keys are loaded whatever the schema says, as nothing can be read without them. */
 function byDefault(schema: CollectionSchema): readonly FieldSchema[] {
-  const isSkipped = (field: FieldSchema): boolean => field.typeParams[SKIP_LOAD_KEY] === "true";
-  return schema.fields.filter((field) => !isSkipped(field) || field.primaryKey || field.partitionKey);
+  return schema.fields.filter(
+    ({ typeParams, primaryKey, partitionKey }) => typeParams[SKIP_LOAD_KEY] !== "true" || primaryKey || partitionKey,
+  );
 }
 
 function named(schema: CollectionSchema, names: readonly string[]): Outcome<readonly FieldSchema[]> {
