@@ -18,7 +18,7 @@ const base = readNpy(join(folder, "base.npy"));
 const queries = readNpy(join(folder, "queries.npy"));
 const dim = base.columns;
 const batchRows = 1_000;
-const rounds = 5;
+const rounds = 3;
 const addon = loadAddon();
 const pool = new addon.Pool(0);
 const schema = schemaOf(addon, dim);
@@ -79,8 +79,8 @@ function recall(topK) {
 function rates(topK) {
   const taken = { exact: [], lists: [] };
   for (let round = 0; round < rounds; round++) {
-    taken.exact.push(rate(topK, true, 100));
-    taken.lists.push(rate(topK, false, 2_000));
+    taken.exact.push(rate(topK, true, 50));
+    taken.lists.push(rate(topK, false, 1_000));
   }
   const [exact, byLists] = [median(taken.exact), median(taken.lists)];
   return { exactQps: exact, listsQps: byLists, ratio: byLists / exact };

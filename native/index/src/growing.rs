@@ -32,9 +32,10 @@ const NEIGHBOURS_AMONG: usize = 20_000;
 const FEW: usize = 10;
 const MANY: usize = 100;
 /// Share of the neighbours that the lists looked at must hold.
-const KEPT: f64 = 0.99;
-/// Queries are not rows: some more lists are looked at than rows as queries need.
-const SPARE: f64 = 2.0;
+const KEPT: f64 = 0.96;
+/// Queries are not rows: some more lists are looked at than rows as queries need, and one in so many at least.
+const SPARE: f64 = 1.6;
+const LISTS_PER_PROBE_MAX: usize = 20;
 /// Candidates beyond k whose rows are compared, at least.
 const MARGIN: usize = 24;
 /// A search for more than one in so many of the rows compares them all.
@@ -197,10 +198,12 @@ impl GrowingLists {
     /// Lists to look at. A filter leaves fewer rows in each, so more have to be looked at to find as good ones.
     fn effort(&self, top_k: usize, allowed: usize, rows: usize) -> usize {
         let [few, many] = self.probes.map(|probes| probes as f64);
-        let learnt = match top_k {
-            0..=FEW => few,
-            ..=MANY => few + (many - few) * (top_k as f64 / FEW as f64).log10(),
-            _ => many * (top_k as f64 / MANY as f64).sqrt(),
+        let learnt = if top_k <= FEW {
+            few
+        } else if top_k <= MANY {
+            few + (many - few) * (top_k as f64 / FEW as f64).log10()
+        } else {
+            many * (top_k as f64 / MANY as f64).sqrt()
         };
         let share = allowed as f64 / rows.max(1) as f64;
         ((learnt / share.max(1e-9).sqrt()).ceil() as usize).clamp(1, self.lists.len())
@@ -324,7 +327,7 @@ impl GrowingLists {
         Ok(ranks.map(|mut ranks| {
             ranks.sort_unstable();
             let kept = ranks.get((ranks.len() as f64 * KEPT) as usize).copied().unwrap_or(0);
-            ((f64::from(kept) + 1.0) * SPARE).ceil() as usize
+            (((f64::from(kept) + 1.0) * SPARE).ceil() as usize).max(self.lists.len().div_ceil(LISTS_PER_PROBE_MAX))
         }))
     }
 }
