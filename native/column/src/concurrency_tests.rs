@@ -67,7 +67,7 @@ fn an_upserted_key_is_there_exactly_once() {
         scope.spawn(|| {
             let mut random = Random::new(3);
             for at in 2..400 {
-                segment.append(batch(&schema, &mut random, &of), at.into()).expect("appends");
+                segment.append(batch(&schema, &mut random, &of), at).expect("appends");
                 done.store(at, Ordering::Release);
             }
         });

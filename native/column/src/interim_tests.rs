@@ -41,7 +41,7 @@ impl Asked<'_> {
             metric: self.metric,
             placeholders: &placeholders,
             top_k: self.top_k,
-            moment: (self.snapshot).into(),
+            moment: self.snapshot.into(),
             filter: self.filter,
             params: "{}",
             radius: self.radius,
