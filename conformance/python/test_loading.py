@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 from pymilvus import DataType, MilvusClient, MilvusException
 
@@ -77,3 +78,30 @@ def test_automatic_effort(client, name):
         assert len(client.search(name, [[1, 0]], limit=5, search_params=params)[0]) == 5
     with pytest.raises(MilvusException, match="level"):
         client.search(name, [[1, 0]], limit=5, search_params={"params": {"level": 11}})
+
+
+def test_many_growing_rows_are_searched_by_lists(client, name, random):
+    rows = random.normal(size=(16_000, 256)).astype(np.float32)
+    # Neighbours of each other, as real embeddings are.
+    rows = rows[:200][random.integers(0, 200, len(rows))] + 0.3 * rows
+    found = {}
+    for index_type in ["FLAT", "HNSW"]:
+        params = client.prepare_index_params()
+        params.add_index("vector", index_type=index_type, metric_type="L2")
+        client.drop_collection(name)
+        schema = MilvusClient.create_schema()
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=256)
+        client.create_collection(name, schema=schema, index_params=params, consistency_level="Strong")
+        for start in range(0, len(rows), 4_000):
+            client.insert(name, [{"id": start + i, "vector": row} for i, row in enumerate(rows[start : start + 4_000])])
+        for _ in range(40):
+            found[index_type] = client.search(name, rows[:20], limit=10)
+            time.sleep(0.05)
+    for exact, near in zip(found["FLAT"], found["HNSW"]):
+        scores = {hit["id"]: hit["distance"] for hit in exact}
+        common = [hit for hit in near if hit["id"] in scores]
+        assert len(common) >= 9
+        assert all(hit["distance"] == scores[hit["id"]] for hit in common)
+    client.insert(name, [{"id": 99_999, "vector": [9.0] * 256}])
+    assert client.search(name, [[9.0] * 256], limit=1)[0][0]["id"] == 99_999
