@@ -4,7 +4,7 @@
 
 use std::ptr;
 
-use napi::bindgen_prelude::{ToNapiValue, Uint8Array};
+use napi::bindgen_prelude::{ToNapiValue, Uint8Array, Uint8ArraySlice};
 use napi::{Result, sys};
 
 use crate::settle::check;
@@ -38,5 +38,14 @@ impl ToNapiValue for Bytes {
         // SAFETY: as above; the array covers the buffer.
         check(unsafe { sys::napi_create_typedarray(env, kind, bytes.len(), buffer, 0, &mut array) })?;
         Ok(array)
+    }
+}
+
+/// Writes `bytes` to the start of a caller's array; nothing where it is shorter.
+pub fn write_to(array: &mut Uint8ArraySlice<'_>, bytes: &[u8]) {
+    // SAFETY: JavaScript stands still while a call runs on its thread, and nothing of ours reads the array meanwhile.
+    let place = unsafe { array.as_mut() };
+    if let Some(place) = place.get_mut(..bytes.len()) {
+        place.copy_from_slice(bytes);
     }
 }

@@ -10,6 +10,7 @@ mod hits;
 mod listener;
 mod numbers;
 mod pool;
+mod prepared;
 mod process;
 mod reads;
 mod rows;

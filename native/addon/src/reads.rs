@@ -28,8 +28,8 @@ use crate::segment::{SegmentHandle, segments_of};
 
 #[napi]
 pub fn search<'env>(env: &'env Env, pool: &Pool, request: Object) -> Result<Answer<'env, Bytes>, Thrown> {
-    let asked = now(|| SearchArguments::read(&Fields(&request)))?;
-    pool.run(env, move || Ok(search::search(&asked.request())?.encode().into()))
+    let (asked, placeholders) = now(|| search_of(&Fields(&request)))?;
+    pool.run(env, move || Ok(search::search(&asked.request(&placeholders))?.encode().into()))
 }
 
 /// How the hits of a search become its answer, compiled once for all searches that ask the same.
@@ -93,9 +93,9 @@ pub fn answer_search<'env>(
     request: Object,
     shape: &AnswerShape,
 ) -> Result<Answer<'env, Bytes>, Thrown> {
-    let asked = now(|| SearchArguments::read(&Fields(&request)))?;
+    let (asked, placeholders) = now(|| search_of(&Fields(&request)))?;
     let shape = Arc::clone(&shape.shape);
-    pool.run(env, move || Ok(shape.answer(&asked.segments, &search::search(&asked.request())?)?.into()))
+    pool.run(env, move || Ok(shape.answer(&asked.segments, &search::search(&asked.request(&placeholders))?)?.into()))
 }
 
 #[napi(object)]
@@ -110,9 +110,9 @@ pub fn explain_search<'env>(
     pool: &Pool,
     request: Object,
 ) -> Result<Answer<'env, ExplainedSearch>, Thrown> {
-    let asked = now(|| SearchArguments::read(&Fields(&request)))?;
+    let (asked, placeholders) = now(|| search_of(&Fields(&request)))?;
     pool.run(env, move || {
-        let (hits, segments) = search::explain(&asked.request())?;
+        let (hits, segments) = search::explain(&asked.request(&placeholders))?;
         Ok(ExplainedSearch { hits: hits.encode().into(), report: report_text(&segments)? })
     })
 }
@@ -122,12 +122,16 @@ fn report_text(segments: &[SegmentReport]) -> Result<String, NativeError> {
         .map_err(|cause| NativeError::Internal(format!("a report cannot be written: {cause}")))
 }
 
-/// A search's arguments, owned, on their way to a thread.
-struct SearchArguments {
+/// A search and its vectors.
+fn search_of(fields: &Fields<'_, '_>) -> Result<(SearchArguments, Vec<u8>), NativeError> {
+    Ok((SearchArguments::read(fields)?, fields.required::<Uint8Array>("placeholders")?.to_vec()))
+}
+
+/// What a search asks besides its vectors, owned.
+pub(crate) struct SearchArguments {
     segments: Vec<Arc<Segment>>,
     field: u32,
     metric: String,
-    placeholders: Vec<u8>,
     top_k: usize,
     moment: Moment,
     filter: Option<Vec<u8>>,
@@ -148,12 +152,12 @@ pub struct NativeGroupBy {
 }
 
 impl SearchArguments {
-    fn request(&self) -> SearchRequest<'_> {
+    pub(crate) fn request<'a>(&'a self, placeholders: &'a [u8]) -> SearchRequest<'a> {
         SearchRequest {
             segments: &self.segments,
             field: self.field,
             metric: &self.metric,
-            placeholders: &self.placeholders,
+            placeholders,
             top_k: self.top_k,
             moment: self.moment,
             filter: self.filter.as_deref(),
@@ -167,12 +171,11 @@ impl SearchArguments {
         }
     }
 
-    fn read(fields: &Fields<'_, '_>) -> Result<Self, NativeError> {
+    pub(crate) fn read(fields: &Fields<'_, '_>) -> Result<Self, NativeError> {
         Ok(Self {
             segments: fields.segments()?,
             field: fields.required("field")?,
             metric: fields.required("metric")?,
-            placeholders: fields.required::<Uint8Array>("placeholders")?.to_vec(),
             top_k: fields.required::<u32>("topK")? as usize,
             moment: fields.moment()?,
             filter: fields.bytes("filter")?,
@@ -380,7 +383,7 @@ struct Scope {
 }
 
 /// Properties of a request object, which holds handles that a plain struct cannot carry.
-struct Fields<'a, 'env>(&'a Object<'env>);
+pub(crate) struct Fields<'a, 'env>(pub(crate) &'a Object<'env>);
 
 impl Fields<'_, '_> {
     fn optional<T: FromNapiValue + ValidateNapiValue>(&self, name: &str) -> Result<Option<T>, NativeError> {

@@ -347,6 +347,7 @@ impl Ground<'_> {
         for (count, found) in hits.counts.iter_mut().zip(found) {
             *count = found.len() as u32;
         }
+        hits.reserve(found.iter().map(Vec::len).sum());
         for found in found.iter().flatten() {
             let target = &self.targets[found.target as usize];
             hits.keys.push(target.part.source.key(self.schema, found.row)?)?;

@@ -40,6 +40,14 @@ impl Hits {
         }
     }
 
+    /// Makes room for so many hits more.
+    pub fn reserve(&mut self, hits: usize) {
+        self.scores.reserve(hits);
+        self.segments.reserve(hits);
+        self.rows.reserve(hits);
+        self.keys.reserve(hits);
+    }
+
     /// Number of hits over all queries.
     #[must_use]
     pub fn len(&self) -> usize {

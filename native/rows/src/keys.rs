@@ -65,6 +65,14 @@ impl Keys {
         if text { Self::Text(VarBytes::default()) } else { Self::Int(Vec::new()) }
     }
 
+    /// Makes room for so many keys more.
+    pub fn reserve(&mut self, keys: usize) {
+        match self {
+            Self::Int(own) => own.reserve(keys),
+            Self::Text(own) => own.offsets.reserve(keys),
+        }
+    }
+
     /// The keys of a key column.
     ///
     /// # Errors

@@ -63,6 +63,13 @@ export interface Addon {
   ) => NativeAnswerShape;
   /** Search, page, the page's fields and the encoded answer at once, where `segments` are all that is searched. */
   answerSearch(pool: NativePool, request: NativeSearch, shape: NativeAnswerShape): Native<Uint8Array>;
+  /**
+   * A search that will be asked with many vectors: what it asks besides is read once, where `search` reads it for each
+   * call. It sees `snapshot` of the segments, and keeps their memory until it is closed or collected.
+   */
+  PreparedSearch: new (
+    request: NativeSearchTerms,
+  ) => NativePreparedSearch;
   query(pool: NativePool, request: NativeQuery): Native<Uint8Array>;
   /** The same, with an account of each segment. */
   explainQuery(pool: NativePool, request: NativeQuery): Native<{ rows: Uint8Array; report: string }>;
@@ -233,11 +240,27 @@ export interface NativeSegment {
   close(): void;
 }
 
-export interface NativeSearch {
+export interface NativePreparedSearch {
+  /**
+   * Asks with the vectors of a Milvus `PlaceholderGroup`, on the calling thread, and writes the hits
+   * (docs/formats/hits.md) to the start of `out`. Gives the bytes that they take; when `out` has fewer, nothing was
+   * written. Nothing is allocated for the caller, so one `out` can serve all calls.
+   */
+  search(placeholders: Uint8Array, out: Uint8Array): number;
+  /** Lets go of the segments. Later calls fail with `internal`. */
+  close(): void;
+}
+
+export interface NativeSearch extends NativeSearchTerms {
+  /** Milvus `PlaceholderGroup` message: the query vectors. */
+  readonly placeholders: Uint8Array;
+}
+
+/** What a search asks besides its vectors. */
+export interface NativeSearchTerms {
   readonly segments: readonly NativeSegment[];
   readonly field: number;
   readonly metric: string;
-  readonly placeholders: Uint8Array;
   readonly topK: number;
   readonly snapshot: bigint;
   readonly filter?: Uint8Array | undefined;

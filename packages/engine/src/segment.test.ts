@@ -126,6 +126,31 @@ describe("a segment", () => {
     expect(await answers(merged)).toEqual(wanted);
   });
 
+  it("answers a prepared search as a plain one, into the caller's bytes", async () => {
+    const terms = { segments: [growing()], field: 102, metric: "COSINE", topK: 5, snapshot: 30n, params: "{}" };
+    const prepared = new addon.PreparedSearch(terms);
+    const out = new Uint8Array(4_096);
+    for (const vectors of [
+      [[1, 2, 3, 4]],
+      [
+        [-5, 0, 5, 0],
+        [4, 3, 2, 1],
+      ],
+    ]) {
+      const placeholders = addon.placeholdersFromJson(schema, 102, json(vectors));
+      const wanted = await addon.search(pool, { ...terms, placeholders });
+      expect(out.slice(0, prepared.search(placeholders, out))).toEqual(wanted);
+      const short = new Uint8Array(wanted.length - 1);
+      expect(prepared.search(placeholders, short)).toBe(wanted.length);
+      expect(short.every((byte) => byte === 0)).toBe(true);
+    }
+    const refused = (placeholders: Uint8Array) => () => prepared.search(placeholders, out);
+    expect(refused(Uint8Array.of(1))).toThrow(expect.objectContaining({ code: "invalidParameter" }));
+    prepared.close();
+    prepared.close();
+    expect(refused(out)).toThrow(expect.objectContaining({ code: "internal" }));
+  });
+
   it("refuses a file with a flipped bit and names it", async () => {
     const files = await filesOf(growing());
     for (const [at, file] of files.entries()) {
