@@ -1,9 +1,11 @@
 //! The native front door: requests cross in batches, each batch with one call of JavaScript.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use elanus_listener::{Answer, Listener, Options, Tls, framed};
+use elanus_listener::{Answer, Entrance, Listener, OpenError, Options, Tls, framed};
 use elanus_rows::error::NativeError;
 use napi::Env;
 use napi::bindgen_prelude::{ArrayBuffer, BufferSlice, Either, Function, Uint8Array};
@@ -21,6 +23,7 @@ const COPIED_BYTES_MAX: usize = 32 * 1_024;
 pub struct ListenerOptions {
     pub host: String,
     pub port: u16,
+    pub entrance: Option<u32>,
     pub request_bytes_max: f64,
     pub response_bytes_max: f64,
     pub in_flight_bytes_max: f64,
@@ -28,6 +31,49 @@ pub struct ListenerOptions {
     pub threads: u32,
     pub certificate: Option<Uint8Array>,
     pub key: Option<Uint8Array>,
+}
+
+/// Open entrances, by the number that other environments know them by: handles do not pass from one to the other.
+static ENTRANCES: Mutex<BTreeMap<u32, Arc<Entrance>>> = Mutex::new(BTreeMap::new());
+
+/// So that no number is given twice.
+static ENTRANCES_OPENED: AtomicU32 = AtomicU32::new(0);
+
+/// A socket that listeners of several environments share, until it is closed and they are.
+#[napi(js_name = "Entrance")]
+pub struct EntranceHandle {
+    id: u32,
+    port: u16,
+}
+
+#[napi]
+impl EntranceHandle {
+    #[napi(constructor)]
+    pub fn new(host: String, port: u16) -> Result<Self, Thrown> {
+        now(|| {
+            let entrance = Entrance::open(&host, port).map_err(|cause| io_failed(&cause))?;
+            let port = entrance.port();
+            let id = ENTRANCES_OPENED.fetch_add(1, Ordering::Relaxed) + 1;
+            ENTRANCES.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(entrance));
+            Ok(Self { id, port })
+        })
+    }
+
+    #[napi(getter)]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    #[napi(getter)]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// No further listener finds it; those behind it go on.
+    #[napi]
+    pub fn close(&self) {
+        ENTRANCES.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 #[napi(js_name = "Listener")]
@@ -43,11 +89,12 @@ impl ListenerHandle {
         let bell = ring.build_threadsafe_function::<()>().callee_handled::<false>().build();
         let bell = bell.map_err(|cause| gate_failure(&cause))?;
         now(|| {
-            let listener = Listener::open(options.read()?, move || {
+            let entrance = options.entrance()?;
+            let listener = Listener::open(&entrance, options.read()?, move || {
                 // It fails only while the process ends.
                 let _ = bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
             });
-            let listener = listener.map_err(|cause| NativeError::IoFailed(cause.to_string()))?;
+            let listener = listener.map_err(|cause| io_failed(&cause))?;
             Ok(Self { listener: Mutex::new(Some(Arc::new(listener))) })
         })
     }
@@ -140,6 +187,15 @@ impl ListenerHandle {
 }
 
 impl ListenerOptions {
+    /// The shared one that it names, or one of its own.
+    fn entrance(&self) -> Result<Arc<Entrance>, NativeError> {
+        let Some(id) = self.entrance else {
+            return Entrance::open(&self.host, self.port).map(Arc::new).map_err(|cause| io_failed(&cause));
+        };
+        let open = ENTRANCES.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(&id).cloned().ok_or_else(|| wrong_argument("there is no entrance of this number"))
+    }
+
     fn read(self) -> Result<Options, NativeError> {
         let tls = match (self.certificate, self.key) {
             (Some(certificate), Some(key)) => Some(Tls { certificate: certificate.to_vec(), key: key.to_vec() }),
@@ -147,8 +203,6 @@ impl ListenerOptions {
             _ => return Err(wrong_argument("a certificate goes with its key")),
         };
         Ok(Options {
-            host: self.host,
-            port: self.port,
             request_bytes_max: numbers::count(self.request_bytes_max, "requestBytesMax")?,
             response_bytes_max: numbers::count(self.response_bytes_max, "responseBytesMax")?,
             in_flight_bytes_max: numbers::count(self.in_flight_bytes_max, "inFlightBytesMax")?,
@@ -157,6 +211,10 @@ impl ListenerOptions {
             threads: self.threads as usize,
         })
     }
+}
+
+fn io_failed(cause: &OpenError) -> NativeError {
+    NativeError::IoFailed(cause.to_string())
 }
 
 fn call_id(id: f64) -> Result<u64, Thrown> {

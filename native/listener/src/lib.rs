@@ -2,14 +2,15 @@
 //! and takes whole answers in; what they mean is not its business.
 //!
 //! ```text
-//! socket ─ server ─┬─ rpc ── frame ──┐                   ┌── Listener::take  (batch)
-//!                  └─ exchange ──────┴─ door ─ mailbox ──┴── Listener::answer
+//! entrance ─ server ─┬─ rpc ── frame ──┐                   ┌── Listener::take  (batch)
+//!                    └─ exchange ──────┴─ door ─ mailbox ──┴── Listener::answer
 //! ```
 #![forbid(unsafe_code)]
 
 mod answer;
 mod batch;
 mod door;
+mod entrance;
 mod exchange;
 mod frame;
 mod mailbox;
@@ -21,4 +22,5 @@ mod tests;
 mod text;
 
 pub use answer::{Answer, framed};
+pub use entrance::Entrance;
 pub use server::{Listener, OpenError, Options, Tls};

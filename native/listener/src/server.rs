@@ -1,9 +1,8 @@
-//! Sockets: opening, accepting, serving and closing.
+//! Connections: serving them, over TLS or plain, and closing.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +14,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -28,12 +27,11 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use crate::answer::{Answer, AnswerBody};
 use crate::batch;
 use crate::door::{Door, Limits};
+use crate::entrance::{Dealer, Entrance};
 use crate::exchange::exchange;
 use crate::mailbox::{CallId, Event, Mailbox};
 use crate::rpc;
 
-/// Connections the kernel holds for us while we are busy.
-const BACKLOG: u32 = 4_096;
 /// One stream may send this much before it must wait for us; large inserts then run at line speed.
 const STREAM_WINDOW_BYTES: u32 = 16 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
@@ -48,13 +46,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 const PING_AFTER: Duration = Duration::from_secs(60);
 const PING_ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// Without descriptors for new connections, until some are free again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub struct Options {
-    pub host: String,
-    /// 0 picks a free port.
-    pub port: u16,
     /// Larger requests are refused with `RESOURCE_EXHAUSTED`, or 413.
     pub request_bytes_max: usize,
     pub response_bytes_max: usize,
@@ -86,15 +79,18 @@ pub enum OpenError {
 /// An open listener. Dropped, it cuts every connection.
 pub struct Listener {
     door: Arc<Door>,
-    address: SocketAddr,
-    phase: watch::Sender<Phase>,
+    dealer: Arc<Dealer>,
+    /// At the dealer's table.
+    seat: u64,
+    /// Watched by every connection, and by who accepts them.
+    pub(crate) phase: watch::Sender<Phase>,
     runtime: Option<Runtime>,
     /// Large bodies that were announced in a batch and not fetched yet.
     apart: Mutex<HashMap<CallId, Bytes>>,
 }
 
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Phase {
+pub(crate) enum Phase {
     Open,
     /// Running calls may finish.
     Draining,
@@ -102,23 +98,22 @@ enum Phase {
 }
 
 impl Listener {
-    /// Opens the port and serves it. `ring` is called from other threads whenever there is something to
-    /// [`take`](Self::take).
+    /// Serves connections of an entrance: all, or its share of them where others stand behind it too. `ring` is called
+    /// from other threads whenever there is something to [`take`](Self::take).
     ///
     /// # Errors
-    /// The address cannot be listened on, or the certificate cannot be used.
-    pub fn open(options: Options, ring: impl Fn() + Send + Sync + 'static) -> Result<Self, OpenError> {
+    /// The machine has no more descriptors or threads, or the certificate cannot be used.
+    pub fn open(
+        entrance: &Entrance,
+        options: Options,
+        ring: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
         let tls = options.tls.as_ref().map(acceptor).transpose()?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(options.threads.max(1))
             .thread_name("elanus-door")
             .enable_all()
             .build()?;
-        let socket = {
-            let _inside = runtime.enter();
-            listen(&options.host, options.port)?
-        };
-        let address = socket.local_addr()?;
         let limits = Limits {
             request_bytes_max: options.request_bytes_max,
             response_bytes_max: options.response_bytes_max,
@@ -126,14 +121,14 @@ impl Listener {
             stall_max: options.stall_max,
         };
         let door = Door::new(limits, Mailbox::new(Box::new(ring)));
-        let (phase, watched) = watch::channel(Phase::Open);
-        runtime.spawn(accept(socket, Arc::new(Protocols::new(&door, tls)), watched));
-        Ok(Self { door, address, phase, runtime: Some(runtime), apart: Mutex::default() })
+        let phase = watch::Sender::new(Phase::Open);
+        let (dealer, seat) = entrance.join(runtime.handle(), Arc::new(Protocols::new(&door, tls)), &phase)?;
+        Ok(Self { door, dealer, seat, phase, runtime: Some(runtime), apart: Mutex::default() })
     }
 
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.dealer.address.port()
     }
 
     /// Everything that came since the last call, in the form of `batch.rs`; empty when there is nothing.
@@ -164,6 +159,7 @@ impl Listener {
     /// when that is done.
     pub fn close(&self, grace: Duration) {
         let Some(runtime) = &self.runtime else { return };
+        self.dealer.leave(self.seat);
         let (door, phase) = (Arc::clone(&self.door), self.phase.clone());
         if phase.send_replace(Phase::Draining) != Phase::Open {
             return;
@@ -180,20 +176,11 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        self.dealer.leave(self.seat);
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
-}
-
-fn listen(host: &str, port: u16) -> Result<TcpListener, OpenError> {
-    let address = (host, port).to_socket_addrs()?.next();
-    let address = address.ok_or_else(|| io::Error::other(format!("{host} has no address")))?;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    let bound = socket.bind(address).and_then(|()| socket.listen(BACKLOG));
-    bound.map_err(|cause| if cause.kind() == io::ErrorKind::AddrInUse { OpenError::InUse } else { cause.into() })
 }
 
 fn acceptor(tls: &Tls) -> Result<TlsAcceptor, OpenError> {
@@ -210,23 +197,8 @@ fn acceptor(tls: &Tls) -> Result<TlsAcceptor, OpenError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn accept(socket: TcpListener, protocols: Arc<Protocols>, mut phase: watch::Receiver<Phase>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
-            _ = phase.wait_for(|&phase| phase > Phase::Open) => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(Arc::clone(&protocols).serve(stream, phase.clone()));
-            }
-            Err(_) => sleep(ACCEPT_PAUSE).await,
-        }
-    }
-}
-
 /// How a connection is spoken to.
-struct Protocols {
+pub(crate) struct Protocols {
     door: Arc<Door>,
     tls: Option<TlsAcceptor>,
     builder: auto::Builder<TokioExecutor>,
@@ -250,10 +222,10 @@ impl Protocols {
         Self { door: Arc::clone(door), tls, builder }
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, phase: watch::Receiver<Phase>) {
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
         // A connection that cannot be tuned is served all the same.
         let _ = stream.set_nodelay(true);
-        if !matches!(timeout(SILENCE_MAX, first_bytes(&stream, phase.clone())).await, Ok(true)) {
+        if !matches!(timeout(SILENCE_MAX, first_bytes(&stream, &mut phase)).await, Ok(true)) {
             return;
         }
         let Some(tls) = &self.tls else { return self.speak(stream, phase).await };
@@ -284,7 +256,7 @@ impl Protocols {
 }
 
 /// Whether the peer says anything before the listener closes.
-async fn first_bytes(stream: &TcpStream, mut phase: watch::Receiver<Phase>) -> bool {
+async fn first_bytes(stream: &TcpStream, phase: &mut watch::Receiver<Phase>) -> bool {
     tokio::select! {
         readable = stream.readable() => readable.is_ok(),
         _ = phase.wait_for(|&phase| phase > Phase::Open) => false,

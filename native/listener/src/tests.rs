@@ -1,12 +1,17 @@
 //! The parts that see bytes nobody vouches for. The listener as a whole is tested through JavaScript, against the
 //! transport's contract (`packages/platform/src/testing/transport-contract.ts`).
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::frame::{Assembler, Message, Problem};
 use crate::text::{encode_status_message, parse_timeout};
+use crate::{Entrance, Listener, Options};
 
 const LIMIT: usize = 1_000;
 
@@ -72,4 +77,62 @@ fn timeouts_are_read_as_grpc_writes_them() {
 #[test]
 fn status_messages_are_printable_ascii() {
     assert_eq!(encode_status_message("100% «ok»\n"), "100%25 %C2%ABok%C2%BB%0A");
+}
+
+/// A listener behind `entrance`, and what hears its bell.
+fn listener(entrance: &Entrance) -> (Listener, Receiver<()>) {
+    let options = Options {
+        request_bytes_max: LIMIT,
+        response_bytes_max: LIMIT,
+        in_flight_bytes_max: LIMIT,
+        stall_max: Duration::from_secs(60),
+        tls: None,
+        threads: 1,
+    };
+    let (bell, rung) = channel();
+    (Listener::open(entrance, options, move || bell.send(()).unwrap_or(())).unwrap(), rung)
+}
+
+/// Whether a call of a new connection has come to `at` before the others heard of anything.
+fn calls(port: u16, listeners: &[(Listener, Receiver<()>)], at: usize) -> TcpStream {
+    let mut caller = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    caller.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    listeners[at].1.recv_timeout(Duration::from_secs(10)).expect("the call comes to the listener whose turn it is");
+    assert!(!listeners[at].0.take().is_empty());
+    assert!(listeners.iter().all(|(_, rung)| rung.try_recv().is_err()), "one call, one bell");
+    caller
+}
+
+#[test]
+fn connections_go_to_the_listener_that_has_the_fewest() {
+    let entrance = Entrance::open("127.0.0.1", 0).unwrap();
+    let listeners = [listener(&entrance), listener(&entrance), listener(&entrance)];
+    let port = entrance.port();
+    let mut open: Vec<_> = [0, 1, 2, 0, 1, 2].map(|at| calls(port, &listeners, at)).into();
+    drop((open.remove(4), open.remove(1)));
+    while listeners[1].0.phase.receiver_count() > 1 {
+        thread::yield_now();
+    }
+    // What it was told of those who left.
+    assert!(!listeners[1].0.take().is_empty());
+    while listeners[1].1.try_recv().is_ok() {}
+    open.extend([1, 1, 2].map(|at| calls(port, &listeners, at)));
+}
+
+#[test]
+fn who_closes_takes_no_further_connections_and_the_others_go_on() {
+    let entrance = Entrance::open("127.0.0.1", 0).unwrap();
+    let listeners = [listener(&entrance), listener(&entrance)];
+    let port = entrance.port();
+    listeners[0].0.close(Duration::ZERO);
+    listeners[0].1.recv_timeout(Duration::from_secs(10)).expect("the last event");
+    let kept = [(); 3].map(|()| calls(port, &listeners[..], 1));
+    drop(entrance);
+    drop(calls(port, &listeners[..], 1));
+    drop(kept);
+    listeners[1].0.close(Duration::ZERO);
+    while listeners[1].0.take().is_empty() {
+        listeners[1].1.recv_timeout(Duration::from_secs(10)).expect("the last event");
+    }
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
 }

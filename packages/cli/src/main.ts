@@ -17,6 +17,7 @@ program
   .option("--host <address>", "address to listen on (ELANUS_HOST; default 127.0.0.1)")
   .option("--insecure", "allow an address other than loopback without authentication")
   .option("--transport <name>", "native or node: who frames HTTP/2 and gRPC (ELANUS_TRANSPORT; default native)")
+  .option("--proxies <number>", "threads of JavaScript at the front door, 1 to 64 (ELANUS_PROXIES; default 1)")
   .option("--tls-cert <file>", "PEM certificate and chain; the port then speaks TLS only (ELANUS_TLS_CERT)")
   .option("--tls-key <file>", "PEM private key (ELANUS_TLS_KEY)")
   .option("--threads <number>", "native threads (ELANUS_THREADS; default: all cores)")

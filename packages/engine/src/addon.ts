@@ -9,7 +9,7 @@
  *
  * `Native<T>` is a value when the pool has no threads (simulation) and a promise otherwise: always `await`.
  */
-import type { OpenNativeListener } from "@elanus/platform/ports/native-listener";
+import type { OpenNativeEntrance, OpenNativeListener } from "@elanus/platform/ports/native-listener";
 
 export type Native<T> = T | Promise<T>;
 
@@ -99,6 +99,7 @@ export interface Addon {
   ): Native<NativeWritten>;
   Progress: new () => NativeProgress;
   Listener: OpenNativeListener;
+  Entrance: OpenNativeEntrance;
 
   /** Merges hits of disjoint rows: best `topK` per query. */
   reduceHits(parts: readonly Uint8Array[], topK: number, metric: string): Uint8Array;

@@ -11,3 +11,6 @@ export interface Peers {
   queryNode(id: NodeId): QueryNodeContract;
   dataNode(): DataNodeContract;
 }
+
+/** Those that a proxy speaks to. All their verbs are asynchronous, so a proxy may live on another thread. */
+export type ProxyPeers = Pick<Peers, "coordinator" | "streamingNode">;

@@ -20,6 +20,8 @@ export interface Config {
   readonly insecure: boolean;
   /** Who frames HTTP/2 and gRPC: the native engine, or Node. */
   readonly transport: "native" | "node";
+  /** Threads of JavaScript that serve the front door: 1 to 64. One shares the thread of everything else. */
+  readonly proxies: number;
   /** PEM files, both or none: with them the front door speaks TLS only. */
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
@@ -42,6 +44,7 @@ export const environmentNames = {
   host: "ELANUS_HOST",
   insecure: "ELANUS_INSECURE",
   transport: "ELANUS_TRANSPORT",
+  proxies: "ELANUS_PROXIES",
   tlsCert: "ELANUS_TLS_CERT",
   tlsKey: "ELANUS_TLS_KEY",
   threads: "ELANUS_THREADS",
@@ -64,6 +67,7 @@ const schema = z.object({
   host: z.string().min(1).default("127.0.0.1"),
   insecure: flag.default(false),
   transport: z.enum(["native", "node"]).default("native"),
+  proxies: z.coerce.number().int().min(1).max(64).default(1),
   tlsCert: z.string().min(1).optional(),
   tlsKey: z.string().min(1).optional(),
   threads: z.coerce.number().int().min(1).max(1_024).optional(),
@@ -94,6 +98,10 @@ export function readConfig(input: ConfigInput, environment: NodeJS.ProcessEnv): 
   if ((values.tlsCert === undefined) !== (values.tlsKey === undefined)) {
     return fail({ kind: "invalidParameter", message: "TLS needs both files: --tls-cert and --tls-key" });
   }
+  if (values.proxies > 1 && values.transport === "node") {
+    const message = "--proxies above 1 needs --transport native: Node's own listener serves one thread";
+    return fail({ kind: "invalidParameter", message });
+  }
   return succeed(
     Object.freeze({
       data: values.data,
@@ -102,6 +110,7 @@ export function readConfig(input: ConfigInput, environment: NodeJS.ProcessEnv): 
       host: values.host,
       insecure: values.insecure,
       transport: values.transport,
+      proxies: values.proxies,
       tlsCert: values.tlsCert,
       tlsKey: values.tlsKey,
       threads: values.threads ?? availableParallelism(),

@@ -13,7 +13,8 @@ import type { DbError } from "@elanus/model/error";
 import type { Outcome } from "@elanus/model/outcome";
 import type { TransportHandlers } from "@elanus/platform/ports/transport";
 import { type Config, type ConfigInput, readConfig } from "./config.ts";
-import { type Doors, openDoors, wireOf } from "./serve.ts";
+import { wireOf } from "./front-door.ts";
+import { type Doors, openDoors } from "./serve.ts";
 import { type Database, explain, startDatabase } from "./standalone.ts";
 
 export interface EmbeddedOptions {
@@ -187,7 +188,7 @@ export class EmbeddedDatabase {
     return data as T;
   }
 
-  /** Also serves gRPC, REST and metrics on loopback, over the same data. */
+  /** Also serves gRPC, REST and metrics on loopback, over the same data, from this thread. */
   async listen(options: ListenOptions = {}): Promise<{ port: number; metricsPort: number }> {
     const config = { ...this.#config, port: options.port ?? 19_530, metricsPort: options.metricsPort ?? 9_091 };
     this.#doors = unwrap(await openDoors(config, this.#database, this.#wire));

@@ -1,12 +1,8 @@
 /** A standalone server: the database, its front door and its metrics port. */
-import { readFileSync } from "node:fs";
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
-import { loadAddon } from "@elanus/engine/load";
-import { nodeTransport } from "@elanus/platform/drivers/transport/http2";
-import { nativeTransport } from "@elanus/platform/drivers/transport/native";
-import type { Listener, TlsFiles, Transport, TransportHandlers } from "@elanus/platform/ports/transport";
-import { createWire } from "@elanus/wire/wire";
+import type { TransportHandlers } from "@elanus/platform/ports/transport";
 import type { Config } from "./config.ts";
+import { type FrontDoor, openFrontDoor } from "./front-door.ts";
 import { type Monitor, startMonitor } from "./monitor.ts";
 import { type Database, startDatabase } from "./standalone.ts";
 
@@ -19,8 +15,6 @@ export interface RunningServer {
 }
 
 const graceMs = 1_000;
-/** A thread of the front door serves as many requests as the searches of several cores can answer. */
-const CORES_PER_DOOR_THREAD = 8;
 
 /** Both ports of an open database. */
 export interface Doors {
@@ -33,7 +27,7 @@ export interface Doors {
 export async function startServer(config: Config): Promise<Outcome<RunningServer>> {
   const database = await startDatabase(config);
   if (!database.ok) return database;
-  const doors = await openDoors(config, database.value, wireOf(config, database.value));
+  const doors = await openDoors(config, database.value);
   if (!doors.ok) {
     await database.value.stop();
     return doors;
@@ -51,65 +45,27 @@ export async function startServer(config: Config): Promise<Outcome<RunningServer
   });
 }
 
-export async function openDoors(config: Config, database: Database, wire: TransportHandlers): Promise<Outcome<Doors>> {
-  const tls = readTls(config);
-  if (!tls.ok) return tls;
-  const listener = await transportOf(config, database).listen(
-    {
-      host: config.host,
-      port: config.port,
-      requestBytesMax: config.limits.requestBytesMax,
-      responseBytesMax: config.limits.responseBytesMax,
-      ...(tls.value === undefined ? {} : { tls: tls.value }),
-    },
-    wire,
-  );
-  if (!listener.ok) return listener;
+/** `wire`: the caller's own, for the front door of one thread. */
+export async function openDoors(config: Config, database: Database, wire?: TransportHandlers): Promise<Outcome<Doors>> {
+  const front = await openFrontDoor(config, database, wire);
+  if (!front.ok) return front;
   let healthy = true;
-  const facts = { listener: listener.value, startedMs: Date.now(), healthy: () => healthy };
+  const facts = { front: front.value, startedMs: Date.now(), healthy: () => healthy };
   const monitor = await openMonitor(config, database, facts);
   if (!monitor.ok) {
-    await listener.value.close(0);
+    await front.value.close(0);
     return monitor;
   }
   const close = async (): Promise<void> => {
     healthy = false;
-    await listener.value.close(graceMs);
+    await front.value.close(graceMs);
     await monitor.value.close();
   };
-  return succeed({ port: listener.value.port, metricsPort: monitor.value.port, close });
-}
-
-function transportOf(config: Config, database: Database): Transport {
-  const { clock } = database.world;
-  if (config.transport === "node") return nodeTransport({ clock });
-  const threads = Math.ceil(config.threads / CORES_PER_DOOR_THREAD);
-  return nativeTransport({ clock, NativeListener: loadAddon().Listener, threads });
-}
-
-function readTls({ tlsCert, tlsKey }: Config): Outcome<TlsFiles | undefined> {
-  if (tlsCert === undefined || tlsKey === undefined) return succeed(undefined);
-  try {
-    return succeed({ certificate: readFileSync(tlsCert), key: readFileSync(tlsKey) });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return fail({ kind: "ioFailed", message: `cannot read the TLS certificate or key: ${reason}` });
-  }
-}
-
-export function wireOf(config: Config, database: Database): TransportHandlers {
-  return createWire({
-    proxy: database.proxy,
-    clock: database.world.clock,
-    random: database.world.random,
-    telemetry: database.telemetry,
-    limits: config.limits,
-    version: config.reportedVersion,
-  });
+  return succeed({ port: front.value.port, metricsPort: monitor.value.port, close });
 }
 
 interface MonitorFacts {
-  readonly listener: Listener;
+  readonly front: FrontDoor;
   readonly startedMs: number;
   healthy(): boolean;
 }
@@ -118,7 +74,7 @@ async function openMonitor(config: Config, database: Database, facts: MonitorFac
   try {
     const monitor = await startMonitor(config.host, config.metricsPort, {
       healthy: facts.healthy,
-      metrics: () => metricsOf(database),
+      metrics: () => metricsOf(database, facts.front),
       status: () => statusOf(config, database, facts),
     });
     return succeed(monitor);
@@ -128,12 +84,14 @@ async function openMonitor(config: Config, database: Database, facts: MonitorFac
   }
 }
 
-async function metricsOf(database: Database): Promise<string> {
+async function metricsOf(database: Database, front: FrontDoor): Promise<string> {
+  const threads = await front.figures();
   const use = database.memoryUse();
   const native = Object.entries(use).map(([kind, bytes]) => `elanus_native_memory_bytes{kind="${kind}"} ${bytes}\n`);
   const { rss, heapUsed } = process.memoryUsage();
+  const heapBytes = threads.reduce((sum, thread) => sum + thread.heapBytes, heapUsed);
   return [
-    await database.telemetry.metricsText(),
+    await database.telemetry.metricsText(threads.map((thread) => thread.figures)),
     "# HELP elanus_native_memory_bytes Memory of the native engine; mapped files are not counted.\n",
     "# TYPE elanus_native_memory_bytes gauge\n",
     ...native,
@@ -141,7 +99,7 @@ async function metricsOf(database: Database): Promise<string> {
     "# TYPE process_resident_memory_bytes gauge\n",
     `process_resident_memory_bytes ${rss}\n`,
     "# HELP elanus_javascript_heap_bytes Heap used by JavaScript.\n# TYPE elanus_javascript_heap_bytes gauge\n",
-    `elanus_javascript_heap_bytes ${heapUsed}\n`,
+    `elanus_javascript_heap_bytes ${heapBytes}\n`,
   ].join("");
 }
 
@@ -160,7 +118,8 @@ async function statusOf(
   return {
     version: config.reportedVersion,
     "up since": new Date(facts.startedMs).toISOString(),
-    "gRPC and REST": `${facts.listener.host}:${facts.listener.port}`,
+    "gRPC and REST": `${facts.front.host}:${facts.front.port}`,
+    proxies: config.proxies,
     threads: config.threads,
     "vector instructions": database.isa,
     "memory (bytes)": database.memoryUse(),

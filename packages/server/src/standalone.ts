@@ -16,6 +16,7 @@ import { fileLog } from "@elanus/platform/drivers/log/file";
 import { openLmdbMeta } from "@elanus/platform/drivers/meta/lmdb";
 import { openFileObjects } from "@elanus/platform/drivers/objects/file";
 import { DirectPeers } from "@elanus/platform/drivers/peers/direct";
+import { SharedVersion } from "@elanus/platform/drivers/peers/shared-version";
 import { systemRandom } from "@elanus/platform/drivers/random";
 import { type SystemTelemetry, systemTelemetry } from "@elanus/platform/drivers/telemetry/system";
 import { systemTimers } from "@elanus/platform/drivers/timers";
@@ -33,6 +34,8 @@ import type { Config } from "./config.ts";
 export interface Database {
   readonly proxy: ProxyContract;
   readonly world: World;
+  /** Of the catalog, for proxies on other threads. */
+  readonly catalogVersion: SharedVersion;
   readonly telemetry: SystemTelemetry;
   /** Vector instructions the engine chose, for instance `avx512vnni`. */
   readonly isa: string;
@@ -92,7 +95,11 @@ async function startRoles(
     limits: config.limits,
   };
 
-  const coordinator = await startCoordinator(world, standaloneCoordinator);
+  const catalogVersion = new SharedVersion();
+  const onCatalogVersion = (version: number): void => {
+    catalogVersion.value = version;
+  };
+  const coordinator = await startCoordinator(world, { ...standaloneCoordinator, onCatalogVersion });
   if (!coordinator.ok) return coordinator;
   closers.push(() => coordinator.value.stop());
   peers.setCoordinator(coordinator.value.contract);
@@ -117,6 +124,7 @@ async function startRoles(
   return succeed({
     proxy: proxy.contract,
     world,
+    catalogVersion,
     telemetry,
     isa: addon.isa(),
     memoryUse: () => addon.memoryUse(),

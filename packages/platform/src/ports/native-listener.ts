@@ -6,6 +6,8 @@ export interface NativeListenerOptions {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
+  /** Of a `NativeEntrance`, in place of host and port: the listener shares its connections with others. */
+  readonly entrance?: number;
   readonly requestBytesMax: number;
   readonly responseBytesMax: number;
   readonly inFlightBytesMax: number;
@@ -40,3 +42,15 @@ export interface NativeListener {
 
 /** Throws with `code` `ioFailed` when it cannot listen. */
 export type OpenNativeListener = new (options: NativeListenerOptions, ring: () => void) => NativeListener;
+
+/** A bound socket that listeners of several threads share: a connection goes to the one that has the fewest. */
+export interface NativeEntrance {
+  /** Names it in every thread. */
+  readonly id: number;
+  readonly port: number;
+  /** No further listener can share it; those that do go on. */
+  close(): void;
+}
+
+/** Throws as `OpenNativeListener`. */
+export type OpenNativeEntrance = new (host: string, port: number) => NativeEntrance;

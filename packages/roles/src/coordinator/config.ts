@@ -12,6 +12,8 @@ export interface CoordinatorConfig {
   readonly garbageGraceMs: number;
   /** No compaction unless a client asks for it. */
   readonly autoCompaction: boolean;
+  /** Told of the catalog's version at the start and of every new one, before what changed it is answered. */
+  readonly onCatalogVersion?: (version: number) => void;
 }
 
 export const standaloneCoordinator: CoordinatorConfig = {

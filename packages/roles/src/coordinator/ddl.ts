@@ -24,17 +24,26 @@ export class DdlTask {
   readonly #broadcaster: Broadcaster;
   readonly #queue = new Serial();
   #catalog: Catalog;
+  readonly #onVersion: (version: number) => void;
   #version: number;
   /** A transaction failed with an unknown outcome: the catalog is read anew before the next decision. */
   #doubtful = false;
   /** Called when the catalog was read anew: what follows a change may have been left undone. */
   onReload: () => void = () => {};
 
-  constructor(store: CoordinatorStore, broadcaster: Broadcaster, stored: StoredCatalog) {
+  /** `onVersion` hears of the stored version at once, and of every new one as soon as it holds. */
+  constructor(
+    store: CoordinatorStore,
+    broadcaster: Broadcaster,
+    stored: StoredCatalog,
+    onVersion: (version: number) => void = () => {},
+  ) {
     this.#store = store;
     this.#broadcaster = broadcaster;
     this.#catalog = stored.catalog;
     this.#version = stored.version;
+    this.#onVersion = onVersion;
+    onVersion(stored.version);
   }
 
   get catalog(): Catalog {
@@ -94,10 +103,15 @@ export class DdlTask {
       return done;
     }
     if (!done.value) return fail({ kind: "internal", message: "a catalog transaction without conditions was refused" });
-    this.#version = version;
     this.#catalog.apply(change);
+    this.#moveTo(version);
     if (intent !== undefined) this.#broadcaster.add(intent);
     return decided;
+  }
+
+  #moveTo(version: number): void {
+    this.#version = version;
+    this.#onVersion(version);
   }
 
   #intentOf(change: Change): LogIntent | undefined {
@@ -118,7 +132,7 @@ export class DdlTask {
     const stored = await this.#store.loadCatalog();
     if (!stored.ok) return stored;
     this.#catalog = stored.value.catalog;
-    this.#version = Math.max(stored.value.version, this.#version + 1);
+    this.#moveTo(Math.max(stored.value.version, this.#version + 1));
     this.#broadcaster.restore(stored.value.intents);
     this.#doubtful = false;
     this.onReload();

@@ -69,7 +69,7 @@ export async function startCoordinator(
   if (!stored.ok) return stored;
   const owners = new Map(config.channels.map(({ channel, node }) => [channel, node]));
   const broadcaster = new Broadcaster(world, store.value, (channel) => owners.get(channel), stored.value.intents);
-  const ddl = new DdlTask(store.value, broadcaster, stored.value);
+  const ddl = new DdlTask(store.value, broadcaster, stored.value, config.onCatalogVersion);
   const defaults = await ddl.ensureDefaults(oracle.value);
   if (!defaults.ok) return defaults;
   const manifests = new ManifestBook(store.value, world.objects, oracle.value);

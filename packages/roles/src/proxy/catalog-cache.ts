@@ -5,7 +5,8 @@ import type { NodeId, ShardId } from "@elanus/model/id";
 import { invariant, succeed, type Outcome } from "@elanus/model/outcome";
 import type { CollectionSchema } from "@elanus/model/schema";
 import { compileSchema } from "@elanus/engine/rows";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow } from "@elanus/segment/native-engine";
+import type { ProxyEngine } from "./config.ts";
 
 export type CompiledSchema = ReturnType<typeof compileSchema>;
 
@@ -28,13 +29,13 @@ const ENTRIES_MAX = 10_000;
 
 export class CatalogCache {
   readonly #coordinator: CoordinatorContract;
-  readonly #engine: NativeEngine;
+  readonly #engine: ProxyEngine;
   readonly #entries = new Map<string, KnownCollection>();
   /** Compiled schemas outlive versions: most catalog changes leave a schema as it is. */
   readonly #compiled = new Map<string, { readonly schema: CollectionSchema; readonly compiled: CompiledSchema }>();
   #version = -1;
 
-  constructor(coordinator: CoordinatorContract, engine: NativeEngine) {
+  constructor(coordinator: CoordinatorContract, engine: ProxyEngine) {
     this.#coordinator = coordinator;
     this.#engine = engine;
   }

@@ -1,17 +1,17 @@
 /** Delete: by key without reading, by any other expression through a query for the keys. */
 import type { Delete, MutationAnswer } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
-import type { World } from "@elanus/platform/ports/world";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow } from "@elanus/segment/native-engine";
 import type { CatalogCache } from "./catalog-cache.ts";
+import type { ProxyEngine, ProxyWorld } from "./config.ts";
 import type { QueryTask } from "./query.ts";
 import { checkedFilter } from "./read.ts";
 import { deletePartition } from "./state/partitions.ts";
 import type { WriteTask } from "./insert.ts";
 
 export interface DeleteParts {
-  readonly world: World;
-  readonly engine: NativeEngine;
+  readonly world: ProxyWorld;
+  readonly engine: ProxyEngine;
   readonly cache: CatalogCache;
   readonly queries: QueryTask;
   readonly writes: WriteTask;

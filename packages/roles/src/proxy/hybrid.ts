@@ -4,10 +4,11 @@ import type { Encoding, HybridSearch, Search, SearchResult } from "@elanus/model
 import type { FieldId } from "@elanus/model/id";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
-import type { World } from "@elanus/platform/ports/world";
+import type { Clock } from "@elanus/platform/ports/world";
 import { rankHits } from "@elanus/engine/hits";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
+import type { ProxyEngine } from "./config.ts";
 import type { ReadTask } from "./read.ts";
 import type { PlannedSearch, SearchTask, SharedView } from "./search.ts";
 import { groupScorer, groupShape, type GroupScorer } from "./state/group-shape.ts";
@@ -20,13 +21,13 @@ const UNSUPPORTED = ["group_by_fields", "order_by_fields"];
 const REQUESTS_MAX = 1_024;
 
 export class HybridTask {
-  readonly #clock: World["clock"];
-  readonly #engine: NativeEngine;
+  readonly #clock: Clock;
+  readonly #engine: ProxyEngine;
   readonly #cache: CatalogCache;
   readonly #reads: ReadTask;
   readonly #searches: SearchTask;
 
-  constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask, searches: SearchTask, clock: World["clock"]) {
+  constructor(engine: ProxyEngine, cache: CatalogCache, reads: ReadTask, searches: SearchTask, clock: Clock) {
     this.#clock = clock;
     this.#engine = engine;
     this.#cache = cache;

@@ -5,23 +5,23 @@ import { fail, invariant, succeed, type Outcome } from "@elanus/model/outcome";
 import type { PartitionId, ShardId } from "@elanus/model/id";
 import { primaryKeyOf } from "@elanus/model/schema";
 import type { Timestamp } from "@elanus/model/time";
-import type { World } from "@elanus/platform/ports/world";
 import { readRows } from "@elanus/engine/rows";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
+import type { ProxyEngine, ProxyWorld } from "./config.ts";
 import { writePartitions } from "./state/partitions.ts";
 
-type Rows = ReturnType<NativeEngine["addon"]["Rows"]["decode"]>;
+type Rows = ReturnType<ProxyEngine["addon"]["Rows"]["decode"]>;
 
 /** Bytes of the shortest row in a JSON text, `{},`: bounds how many rows it can hold. */
 const JSON_ROW_BYTES_MIN = 3;
 
 export class WriteTask {
-  readonly #world: World;
-  readonly #engine: NativeEngine;
+  readonly #world: ProxyWorld;
+  readonly #engine: ProxyEngine;
   readonly #cache: CatalogCache;
 
-  constructor(world: World, engine: NativeEngine, cache: CatalogCache) {
+  constructor(world: ProxyWorld, engine: ProxyEngine, cache: CatalogCache) {
     this.#world = world;
     this.#engine = engine;
     this.#cache = cache;

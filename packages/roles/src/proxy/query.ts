@@ -5,11 +5,12 @@ import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import { primaryKeyOf } from "@elanus/model/schema";
 import type { QueryPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
-import type { World } from "@elanus/platform/ports/world";
 import type { CheckedFilter } from "@elanus/query/filter/parse-filter";
+import type { Clock } from "@elanus/platform/ports/world";
 import { encodeQuery } from "@elanus/engine/hits";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
+import type { ProxyEngine } from "./config.ts";
 import { checkedFilter, type Reading, type ReadTask } from "./read.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
 import { refuseFeatures } from "./state/flat-params.ts";
@@ -29,12 +30,12 @@ interface PlannedQuery {
 }
 
 export class QueryTask {
-  readonly #clock: World["clock"];
-  readonly #engine: NativeEngine;
+  readonly #clock: Clock;
+  readonly #engine: ProxyEngine;
   readonly #cache: CatalogCache;
   readonly #reads: ReadTask;
 
-  constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask, clock: World["clock"]) {
+  constructor(engine: ProxyEngine, cache: CatalogCache, reads: ReadTask, clock: Clock) {
     this.#clock = clock;
     this.#engine = engine;
     this.#cache = cache;

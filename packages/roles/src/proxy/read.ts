@@ -10,11 +10,10 @@ import { expiredAt } from "@elanus/model/expiry";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { ReadScope } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
-import type { World } from "@elanus/platform/ports/world";
 import { parseFilter, prefixError, type CheckedFilter } from "@elanus/query/filter/parse-filter";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow } from "@elanus/segment/native-engine";
 import type { KnownCollection, Owned } from "./catalog-cache.ts";
-import type { ProxyConfig } from "./config.ts";
+import type { ProxyConfig, ProxyEngine, ProxyWorld } from "./config.ts";
 import { guaranteeOf } from "./state/consistency.ts";
 import { loadedFields } from "./state/loaded-fields.ts";
 import { readPartitions } from "./state/partitions.ts";
@@ -42,13 +41,13 @@ export interface Reading {
 }
 
 export class ReadTask {
-  readonly #world: World;
-  readonly #engine: NativeEngine;
+  readonly #world: ProxyWorld;
+  readonly #engine: ProxyEngine;
   readonly #config: Omit<ProxyConfig, "engine">;
   readonly #pinPrefix: string;
   #pinCount = 0;
 
-  constructor(world: World, config: ProxyConfig) {
+  constructor(world: ProxyWorld, config: ProxyConfig) {
     this.#world = world;
     this.#engine = config.engine;
     this.#config = config;

@@ -17,9 +17,9 @@ import type {
 } from "@elanus/model/contract/proxy";
 import { fail, succeed, type Outcome } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
-import type { RunningRole, World } from "@elanus/platform/ports/world";
+import type { RunningRole } from "@elanus/platform/ports/world";
 import { CatalogCache } from "./catalog-cache.ts";
-import type { ProxyConfig } from "./config.ts";
+import type { ProxyConfig, ProxyWorld } from "./config.ts";
 import { DeleteTask } from "./delete.ts";
 import { HybridTask } from "./hybrid.ts";
 import { QueryTask } from "./query.ts";
@@ -27,13 +27,13 @@ import { ReadTask } from "./read.ts";
 import { SearchTask } from "./search.ts";
 import { WriteTask } from "./insert.ts";
 
-export function startProxy(world: World, config: ProxyConfig): RunningRole<ProxyContract> {
+export function startProxy(world: ProxyWorld, config: ProxyConfig): RunningRole<ProxyContract> {
   return { contract: new Proxy(world, config), stop: () => Promise.resolve() };
 }
 
 class Proxy implements ProxyContract {
   readonly catalog: CoordinatorContract;
-  readonly #world: World;
+  readonly #world: ProxyWorld;
   readonly #cache: CatalogCache;
   readonly #writes: WriteTask;
   readonly #deletes: DeleteTask;
@@ -41,7 +41,7 @@ class Proxy implements ProxyContract {
   readonly #hybrids: HybridTask;
   readonly #queries: QueryTask;
 
-  constructor(world: World, config: ProxyConfig) {
+  constructor(world: ProxyWorld, config: ProxyConfig) {
     const { engine } = config;
     this.catalog = world.peers.coordinator;
     this.#world = world;

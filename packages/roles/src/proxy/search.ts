@@ -6,11 +6,12 @@ import type { SearchReport } from "@elanus/model/explain";
 import type { FieldId, PinId } from "@elanus/model/id";
 import type { AnswerShape, SearchPlan } from "@elanus/model/plan";
 import type { Timestamp } from "@elanus/model/time";
-import type { World } from "@elanus/platform/ports/world";
+import type { Clock } from "@elanus/platform/ports/world";
 import { encodeSearch, reduceHits } from "@elanus/engine/hits";
 import { readPlaceholders } from "@elanus/engine/rows";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow } from "@elanus/segment/native-engine";
 import type { CatalogCache, KnownCollection } from "./catalog-cache.ts";
+import type { ProxyEngine } from "./config.ts";
 import type { Reading, ReadTask } from "./read.ts";
 import { type CheckedSearch, SearchChecks } from "./search-checks.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
@@ -47,13 +48,13 @@ export interface SearchHits {
 }
 
 export class SearchTask {
-  readonly #clock: World["clock"];
-  readonly #engine: NativeEngine;
+  readonly #clock: Clock;
+  readonly #engine: ProxyEngine;
   readonly #cache: CatalogCache;
   readonly #reads: ReadTask;
   readonly #checks = new SearchChecks();
 
-  constructor(engine: NativeEngine, cache: CatalogCache, reads: ReadTask, clock: World["clock"]) {
+  constructor(engine: ProxyEngine, cache: CatalogCache, reads: ReadTask, clock: Clock) {
     this.#clock = clock;
     this.#engine = engine;
     this.#cache = cache;

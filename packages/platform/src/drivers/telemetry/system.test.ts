@@ -16,6 +16,26 @@ test("figures of one name share a metric and differ by label", async () => {
   expect(text).toContain("elanus_search_seconds_count 1");
 });
 
+test("figures of several threads are added up by name and label", async () => {
+  const [here, there, elsewhere] = ["here", "there", "elsewhere"].map((name) => {
+    const telemetry = systemTelemetry({ level: "silent" });
+    telemetry.counter("elanus_calls", "Calls.", { verb: "insert" }).add(2);
+    telemetry.counter("elanus_calls", "Calls.", { verb: name }).add(5);
+    telemetry.gauge("elanus_open", "Open.").set(3);
+    telemetry.histogram("elanus_search_seconds", "Duration.", { verb: "search" }).observe(0.003);
+    return telemetry;
+  });
+  const others = [await there?.figures(), await elsewhere?.figures()];
+  const text = await here?.metricsText(structuredClone(others).flatMap((figures) => (figures ? [figures] : [])));
+  expect(text).toContain('elanus_calls{verb="insert"} 6');
+  for (const name of ["here", "there", "elsewhere"]) expect(text).toContain(`elanus_calls{verb="${name}"} 5`);
+  expect(text).toContain("elanus_open 9");
+  expect(text).toContain("# TYPE elanus_search_seconds histogram");
+  expect(text).toContain('elanus_search_seconds_bucket{le="0.0016",verb="search"} 0');
+  expect(text).toContain('elanus_search_seconds_bucket{le="0.0032",verb="search"} 3');
+  expect(text).toContain('elanus_search_seconds_count{verb="search"} 3');
+});
+
 test("lines below the level are not written", () => {
   const lines: string[] = [];
   const telemetry = systemTelemetry({ level: "warn", destination: { write: (line) => lines.push(line) } });

@@ -1,11 +1,16 @@
 /** Log lines through pino, figures through a prom-client registry of our own. */
 import { pino } from "pino";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Telemetry } from "../../ports/world.ts";
 
+/** Plain data. */
+export type Figures = readonly object[];
+
 export interface SystemTelemetry extends Telemetry {
-  /** All figures in Prometheus's text format. */
-  metricsText(): Promise<string>;
+  /** All figures in Prometheus's text format; those of other threads are added to their namesakes here. */
+  metricsText(others?: readonly Figures[]): Promise<string>;
+  /** All figures as they go to another thread. */
+  figures(): Promise<Figures>;
   /** MIME type of that text. */
   readonly metricsType: string;
 }
@@ -55,7 +60,11 @@ export function systemTelemetry(config: SystemTelemetryConfig): SystemTelemetry 
     log(level, message, fields) {
       lines[level](fields ?? {}, message);
     },
-    metricsText: () => registry.metrics(),
+    async metricsText(others = []) {
+      if (others.length === 0) return registry.metrics();
+      return AggregatorRegistry.aggregate([await registry.getMetricsAsJSON(), ...others]).metrics();
+    },
+    figures: () => registry.getMetricsAsJSON(),
     metricsType: registry.contentType,
   };
 }

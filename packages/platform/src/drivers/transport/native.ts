@@ -3,7 +3,12 @@
  * its own; here its batches of requests become calls of the handlers.
  */
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
-import type { NativeListener, OpenNativeListener } from "../../ports/native-listener.ts";
+import type {
+  NativeEntrance,
+  NativeListener,
+  OpenNativeEntrance,
+  OpenNativeListener,
+} from "../../ports/native-listener.ts";
 import type {
   HttpRequest,
   Listener,
@@ -25,19 +30,28 @@ export interface NativeTransportOptions {
   readonly NativeListener: OpenNativeListener;
   /** Threads that read and write sockets. */
   readonly threads: number;
+  /** Number of the entrance to stand behind; without it the address is listened on. */
+  readonly entrance?: number;
+}
+
+/** A socket for several listeners, or why there is none. */
+export function openEntrance(Entrance: OpenNativeEntrance, host: string, port: number): Outcome<NativeEntrance> {
+  return opened(host, port, () => new Entrance(host, port));
 }
 
 export function nativeTransport(own: NativeTransportOptions): Transport {
-  return { listen: async (options, handlers) => open(own, options, handlers) };
+  return {
+    listen: async (options, handlers) =>
+      opened(options.host, options.port, () => new NativeFrontDoor(own, options, handlers)),
+  };
 }
 
-function open(own: NativeTransportOptions, options: ListenOptions, handlers: TransportHandlers): Outcome<Listener> {
+function opened<T>(host: string, port: number, open: () => T): Outcome<T> {
   try {
-    return succeed(new NativeFrontDoor(own, options, handlers));
+    return succeed(open());
   } catch (cause) {
     if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "ioFailed") throw cause;
-    const message = `cannot listen on ${options.host}:${options.port}: ${cause.message}`;
-    return fail({ kind: "ioFailed", message });
+    return fail({ kind: "ioFailed", message: `cannot listen on ${host}:${port}: ${cause.message}` });
   }
 }
 
@@ -75,6 +89,7 @@ class NativeFrontDoor implements Listener {
         inFlightBytesMax: inFlightBytesMax(options),
         stallMsMax: stallMsMax(options),
         threads: own.threads,
+        ...(own.entrance === undefined ? {} : { entrance: own.entrance }),
         ...(tls === undefined ? {} : { certificate: tls.certificate, key: tls.key }),
       },
       () => this.#deliver(),
