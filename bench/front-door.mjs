@@ -3,7 +3,8 @@
  * What the front door costs: the server's own CPU per call, apart from the client's, for both transports. Writes
  * `bench/results/front-door.json`.
  *
- *   node bench/front-door.mjs [--seconds 4] [--only echo|search|insert|idle] [--transport native|node]
+ *   node bench/front-door.mjs [--seconds 4] [--only echo|search|insert|idle|proxies] [--transport native|node]
+ *                             [--dim 768] [--proxies 1,2] [--rounds 3]
  */
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
@@ -26,7 +27,7 @@ const option = (name, fallback) => {
 const seconds = Number(option("seconds", 4));
 const only = option("only", "");
 const transports = option("transport", "native,node").split(",");
-const dim = 768;
+const dim = Number(option("dim", 768));
 const rowCount = 1_000;
 const ticksPerSecond = 100;
 const preface = Buffer.concat([
@@ -36,8 +37,9 @@ const preface = Buffer.concat([
 
 const results = {};
 if (only === "" || only === "search") results.engine = { searchMicros: engineMicros() };
+if (only === "" || only === "proxies") results.proxies = await proxies();
 if (only === "" || only === "insert") results.disk = { sequentialMBps: diskSpeed() };
-for (const transport of transports) {
+for (const transport of only === "proxies" ? [] : transports) {
   const result = (results[transport] = {});
   if (only === "" || only === "echo") result.echo = await echo(transport);
   if (only === "" || only === "idle") result.idle = await idle(transport);
@@ -114,6 +116,49 @@ async function search(transport) {
     const cpuMicros = ((cpuSeconds(child.pid) - before) / found.calls) * 1e6;
     return { cpuMicros: round(cpuMicros), perSecond: found.perSecond, p50: found.p50, p99: found.p99 };
   });
+}
+
+/**
+ * CPU per search of servers with so many proxies, asked in turn: of the whole process, and of its main thread, which is
+ * what bounds the searches per second where there are cores enough. Medians of the rounds.
+ */
+async function proxies() {
+  const counts = option("proxies", "1,2").split(",");
+  const rounds = Number(option("rounds", 3));
+  const found = {};
+  await withServers(
+    counts.map((count) => ["--proxies", count]),
+    async (servers) => {
+      for (const { address } of servers) {
+        await createCollection(address);
+        const connection = new Connection(address);
+        await checked(connection, "Insert", "MutationResult", insertRequest(0));
+        connection.close();
+      }
+      for (let round = 0; round < rounds; round++) {
+        for (const connections of [8, 64]) {
+          for (const [at, { address, child }] of servers.entries()) {
+            const key = `${counts[at]} proxies, ${connections} callers`;
+            (found[key] ??= []).push(await searchShares(address, child.pid, connections));
+          }
+        }
+      }
+    },
+  );
+  return Object.fromEntries(Object.entries(found).map(([key, all]) => [key, medians(all)]));
+}
+
+async function searchShares(address, pid, connections) {
+  const before = [cpuSeconds(pid), cpuSeconds(pid, pid)];
+  const load = { method: "Search", requests: [searchRequest("front")], connections, seconds };
+  const { calls, perSecond, p50 } = await measure(address, load);
+  const used = [cpuSeconds(pid), cpuSeconds(pid, pid)].map((after, at) => ((after - before[at]) / calls) * 1e6);
+  return { cpuMicros: round(used[0], 1), mainMicros: round(used[1], 1), perSecond, p50 };
+}
+
+function medians(all) {
+  const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+  return Object.fromEntries(Object.keys(all[0]).map((key) => [key, middle(all.map((one) => one[key]))]));
 }
 
 /** MB of vectors per second of the server's CPU, and of time, with two connections and group commit. */
@@ -296,13 +341,19 @@ async function checked(connection, method, response, request) {
 
 // Servers
 
-async function withServer(transport, work) {
+function withServer(transport, work) {
+  return withServers([["--transport", transport]], ([server]) => work(server));
+}
+
+/** A server for each list of options, all at once. */
+async function withServers(lists, work) {
   const folder = mkdtempSync(join(tmpdir(), "bench-front-"));
-  const server = await startServer(join(folder, "data"), { options: ["--transport", transport] });
+  const servers = [];
   try {
-    return await work(server);
+    for (const options of lists) servers.push(await startServer(join(folder, `data-${servers.length}`), { options }));
+    return await work(servers);
   } finally {
-    await server.stop();
+    for (const server of servers) await server.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -320,8 +371,9 @@ async function echoServer(transport) {
   return { address: `127.0.0.1:${port}`, pid: child.pid, stop };
 }
 
-function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+/** Of the process, or of one of its threads; the main thread has the process's number. */
+function cpuSeconds(pid, thread) {
+  const fields = readFileSync(thread === undefined ? `/proc/${pid}/stat` : `/proc/${pid}/task/${thread}/stat`, "utf8")
     .replace(/^.*\) /, "")
     .split(" ");
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
