@@ -10,6 +10,13 @@ describe("readConfig", () => {
     });
   });
 
+  it("has one proxy, or up to 64", () => {
+    expect(readConfig({}, {})).toMatchObject({ ok: true, value: { proxies: 1 } });
+    expect(readConfig({ proxies: "64" }, {})).toMatchObject({ ok: true, value: { proxies: 64 } });
+    expect(readConfig({}, { ELANUS_PROXIES: "2" })).toMatchObject({ ok: true, value: { proxies: 2 } });
+    expect(readConfig({ transport: "node" }, { ELANUS_PROXIES: "1" }).ok).toBe(true);
+  });
+
   it("prefers the command line over the environment", () => {
     const config = readConfig({ port: "20000" }, { ELANUS_PORT: "30000", ELANUS_DATA: "/d" });
     expect(config).toMatchObject({ ok: true, value: { port: 20_000, data: "/d" } });
@@ -33,6 +40,10 @@ describe("readConfig", () => {
     [{ threads: "0" }, "threads"],
     [{ transport: "pigeon" }, "transport (ELANUS_TRANSPORT)"],
     [{ tlsCert: "cert.pem" }, "--tls-key"],
+    [{ proxies: "0" }, "proxies (ELANUS_PROXIES)"],
+    [{ proxies: "65" }, "proxies (ELANUS_PROXIES)"],
+    [{ proxies: "1.5" }, "proxies (ELANUS_PROXIES)"],
+    [{ proxies: "2", transport: "node" }, "--proxies above 1 needs --transport native"],
   ])("names the option that is wrong: %j", (input, words) => {
     expect(readConfig(input, {})).toMatchObject({
       ok: false,

@@ -7,18 +7,8 @@ import { nativeTransport } from "@elanus/platform/drivers/transport/native";
 import type { ListenOptions, TlsFiles, Transport, TransportHandlers } from "@elanus/platform/ports/transport";
 import { createWire } from "@elanus/wire/wire";
 import type { Config } from "./config.ts";
-import type { ThreadFigures } from "./proxy-thread.ts";
-import { startProxyThreads } from "./proxy-threads.ts";
+import { type FrontDoor, startProxyThreads } from "./proxy-threads.ts";
 import type { Database } from "./standalone.ts";
-
-export interface FrontDoor {
-  readonly host: string;
-  readonly port: number;
-  /** What the threads of its own have counted. */
-  figures(): Promise<readonly ThreadFigures[]>;
-  /** Takes no new calls, lets running ones finish for at most `graceMs`. */
-  close(graceMs: number): Promise<void>;
-}
 
 /** A thread of the front door serves as many requests as the searches of several cores can answer. */
 const CORES_PER_DOOR_THREAD = 8;

@@ -11,9 +11,18 @@ import { openEntrance } from "@elanus/platform/drivers/transport/native";
 import { inFlightBytesMax } from "@elanus/platform/drivers/transport/inbound-budget";
 import type { ListenOptions } from "@elanus/platform/ports/transport";
 import type { Config } from "./config.ts";
-import type { FrontDoor } from "./front-door.ts";
 import type { ProxyThread, ProxyThreadSetup, ThreadFigures } from "./proxy-thread.ts";
 import type { Database } from "./standalone.ts";
+
+/** An open front door, on however many threads. */
+export interface FrontDoor {
+  readonly host: string;
+  readonly port: number;
+  /** What the threads of its own have counted. */
+  figures(): Promise<readonly ThreadFigures[]>;
+  /** Takes no new calls, lets running ones finish for at most `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
 
 /** Starts `config.proxies` of them behind one port and waits until all take connections. */
 export async function startProxyThreads(

@@ -2,8 +2,9 @@
 import { fail, type Outcome, succeed } from "@elanus/model/outcome";
 import type { TransportHandlers } from "@elanus/platform/ports/transport";
 import type { Config } from "./config.ts";
-import { type FrontDoor, openFrontDoor } from "./front-door.ts";
+import { openFrontDoor } from "./front-door.ts";
 import { type Monitor, startMonitor } from "./monitor.ts";
+import type { FrontDoor } from "./proxy-threads.ts";
 import { type Database, startDatabase } from "./standalone.ts";
 
 export interface RunningServer {

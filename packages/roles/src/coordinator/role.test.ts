@@ -159,6 +159,8 @@ interface Started {
   readonly nodes: Nodes;
   readonly world: World;
   readonly timers: QuickTimers;
+  /** What `onCatalogVersion` was told. */
+  readonly versions: readonly number[];
   /** The process dies; what it had in flight goes nowhere. */
   kill(): void;
   stop(): Promise<void>;
@@ -167,6 +169,7 @@ interface Started {
 async function start(stores: Pick<World, "meta" | "objects">, autoCompaction = false): Promise<Started> {
   const timers = new QuickTimers();
   const nodes = new Nodes();
+  const versions: number[] = [];
   const peers = new DirectPeers();
   peers.addStreamingNode(1 as NodeId, nodes.streaming());
   peers.setDataNode(nodes.data());
@@ -187,13 +190,14 @@ async function start(stores: Pick<World, "meta" | "objects">, autoCompaction = f
       jobIntervalMs: 10,
       garbageGraceMs: GRACE_MS,
       autoCompaction,
+      onCatalogVersion: (version) => versions.push(version),
     }),
   );
   peers.setCoordinator(role.contract);
   const kill = (): void => {
     timers.isStopped = true;
   };
-  return { coordinator: role.contract, nodes, world, timers, kill, stop: () => role.stop() };
+  return { coordinator: role.contract, nodes, world, timers, versions, kill, stop: () => role.stop() };
 }
 
 function stores(): Pick<World, "meta" | "objects"> & { meta: MetaStore } {
@@ -215,6 +219,23 @@ async function shardOf(coordinator: CoordinatorContract): Promise<ShardId> {
 }
 
 describe("DDL", () => {
+  it("tells of every version before the change is answered, and of the stored one at the start", async () => {
+    const kept = stores();
+    const { coordinator, versions, kill } = await start(kept);
+    const told = async (): Promise<void> => expect(versions.at(-1)).toBe(must(await coordinator.catalogVersion()));
+    await told();
+    const before = versions.at(-1) ?? Number.NaN;
+    must(await coordinator.createCollection(creation));
+    await told();
+    must(await coordinator.createAlias(ref, "other"));
+    await told();
+    expect(versions.at(-1)).toBe(before + 2);
+    kill();
+    const after = await start(kept);
+    expect(after.versions[0]).toBe(before + 2);
+    await after.stop();
+  });
+
   it("keeps a collection, its load and its index over a restart", async () => {
     const kept = stores();
     const before = await start(kept);
