@@ -1,13 +1,16 @@
 //! No cliff: recall and speed of the graph index under filters of every selectivity, beside exact search over the rows
 //! that pass and beside the search without a filter.
 //!
-//! `cargo run --release --example filter_sweep -- FILE.npy|clustered ROWS OUT.json`: a NumPy file of half-precision
-//! rows (C order; every hundredth row is held out as a query), or ROWS rows of 768 dimensions around 500 centres.
+//! `cargo run --release --example filter_sweep -- SOURCE ROWS OUT.json`: a NumPy file of rows (C order; every hundredth
+//! is held out as a query), or a folder with `base.npy` and `queries.npy`, of which the first ROWS are taken.
 //! Filters are random, or correlated with the query (only rows near it may pass), or anti-correlated (only rows far
-//! from it). Writes one JSON object with a point for each filter. Times are of the processor, interleaved by query.
+//! from it). Writes one JSON object with a point for each filter and `ef`. Searches of all kinds take turns, query by
+//! query, and the least time of each counts.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use elanus_index::catalog::{Index, Rows, build, open};
@@ -19,10 +22,11 @@ use elanus_index::vector::{Element, Hit, Query, SearchParams, VectorIndex, Vecto
 use elanus_kernels::{Metric, decode};
 
 const TOP_K: usize = 10;
-const EFS: [usize; 2] = [64, 128];
+const EFS: [usize; 5] = [16, 24, 32, 64, 128];
 const SHARES: [f64; 6] = [0.5, 0.2, 0.1, 0.05, 0.01, 0.001];
 const KINDS: [Kind; 3] = [Kind::Random, Kind::Correlated, Kind::AntiCorrelated];
-const QUERIES: usize = 200;
+const QUERIES: usize = 400;
+const TURNS: usize = 3;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -67,47 +71,33 @@ impl VectorRows for Floats {
 /// Rows and queries.
 type Loaded = (Floats, Vec<Vec<u8>>);
 
-fn load(path: &str, limit: usize) -> Result<Loaded, Box<dyn Error>> {
+/// Dimension and little-endian floats of a NumPy file of half or single precision.
+fn read_npy(path: &Path) -> Result<(usize, Vec<u8>), Box<dyn Error>> {
     let file = std::fs::read(path)?;
     let header_end = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
     let header = std::str::from_utf8(&file[10..header_end])?;
     let shape = header.split(['(', ')']).nth(1).ok_or("shape")?;
     let dim: usize = shape.split(',').nth(1).ok_or("dim")?.trim().parse()?;
-    let mut values = vec![0f32; dim];
-    let (mut rows, mut queries) = (Floats { dim, bytes: vec![] }, vec![]);
-    for (number, row) in file[header_end..].chunks_exact(dim * 2).take(limit).enumerate() {
-        decode::to_f32(Element::F16, row, &mut values);
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        if number % 100 == 0 { queries.push(bytes.collect()) } else { rows.bytes.extend(bytes) }
+    if header.contains("<f4") {
+        return Ok((dim, file[header_end..].to_vec()));
     }
-    queries.truncate(QUERIES);
-    Ok((rows, queries))
+    let mut values = vec![0f32; (file.len() - header_end) / 2];
+    decode::to_f32(Element::F16, &file[header_end..], &mut values);
+    Ok((dim, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
 }
 
-fn clustered(count: usize) -> Loaded {
-    let (dim, mut state) = (768, 1u64);
-    let mut float = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    let centres: Vec<f32> = (0..500 * dim).map(|_| float()).collect();
-    let mut row = |bytes: &mut Vec<u8>| {
-        let centre = ((float() + 1.0) * 250.0) as usize % 500;
-        for at in 0..dim {
-            bytes.extend((centres[centre * dim + at] + float()).to_le_bytes());
-        }
-    };
-    let mut rows = Floats { dim, bytes: vec![] };
-    (0..count).for_each(|_| row(&mut rows.bytes));
-    let queries = (0..QUERIES).map(|_| {
-        let mut query = vec![];
-        row(&mut query);
-        query
-    });
-    let queries = queries.collect();
-    (rows, queries)
+fn load(source: &Path, limit: usize) -> Result<Loaded, Box<dyn Error>> {
+    let (mut rows, mut queries) = (vec![], vec![]);
+    let folder = source.is_dir();
+    let (dim, given) = read_npy(&if folder { source.join("base.npy") } else { source.into() })?;
+    for (number, row) in given.chunks_exact(dim * 4).take(limit).enumerate() {
+        if !folder && number % 100 == 0 { queries.push(row.to_vec()) } else { rows.extend(row) }
+    }
+    if folder {
+        queries = read_npy(&source.join("queries.npy"))?.1.chunks_exact(dim * 4).map(<[u8]>::to_vec).collect();
+    }
+    queries.truncate(QUERIES);
+    Ok((Floats { dim, bytes: rows }, queries))
 }
 
 /// The rows that pass for a query.
@@ -137,13 +127,7 @@ fn allowed(rows: usize, kind: Kind, share: f64, ranked: &[u32], seed: u64) -> Al
     Allowed { words, count }
 }
 
-/// Seconds that this thread has really run, where Linux tells; a busy machine does not blur the rates then.
-fn seconds() -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanos = told.and_then(|text| text.split(' ').next().and_then(|first| first.parse::<f64>().ok()));
-    nanos.unwrap_or(0.0) / 1e9
-}
-
+/// What one way of searching has shown.
 #[derive(Default)]
 struct Sums {
     seconds: f64,
@@ -152,17 +136,9 @@ struct Sums {
 }
 
 impl Sums {
-    /// The search has run before, so that what another one left in the caches does not count.
-    fn timed(&mut self, search: impl Fn(&mut Vec<Hit>)) -> Vec<Hit> {
-        search(&mut vec![]);
-        let mut hits = vec![];
-        let clock = Instant::now();
-        search(&mut hits);
-        self.seconds += clock.elapsed().as_secs_f64();
-        hits
-    }
-
-    fn judge(&mut self, hits: &[Hit], truth: &[Hit]) {
+    /// Takes one query into account, in the least time of its turns.
+    fn add(&mut self, seconds: f64, hits: &[Hit], truth: &[Hit]) {
+        self.seconds += seconds;
         self.found += truth.iter().filter(|hit| hits.iter().any(|other| other.row == hit.row)).count();
         self.wanted += truth.len();
     }
@@ -170,6 +146,25 @@ impl Sums {
     fn recall(&self) -> f64 {
         self.found as f64 / self.wanted.max(1) as f64
     }
+}
+
+/// Lowers `least` to the seconds of one search. It has run before, so that what another one left in the caches does not
+/// count.
+fn timed(least: &mut f64, search: impl Fn(&mut Vec<Hit>)) -> Vec<Hit> {
+    search(&mut vec![]);
+    let mut hits = vec![];
+    let clock = Instant::now();
+    search(&mut hits);
+    *least = least.min(clock.elapsed().as_secs_f64());
+    hits
+}
+
+/// Of one filter and `ef`.
+#[derive(Default)]
+struct Point {
+    filtered: Sums,
+    free: Sums,
+    plans: BTreeMap<String, usize>,
 }
 
 struct Sweep<'a> {
@@ -181,54 +176,50 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// One point as JSON. Searches are repeated and the least time of each is taken.
-    fn point(&self, kind: Kind, share: f64, ef: usize) -> String {
-        let params = SearchParams { ef: Some(ef), ..SearchParams::default() };
-        let (mut filtered, mut free, mut brute) = (Sums::default(), Sums::default(), Sums::default());
-        let mut plans = std::collections::BTreeMap::new();
+    /// A point as JSON for each `ef`.
+    fn points(&self, kind: Kind, share: f64) -> Vec<String> {
+        let mut points: [Point; EFS.len()] = Default::default();
+        let mut brute = 0.0;
         for (number, (vector, ranked)) in self.queries.iter().zip(&self.ranked).enumerate() {
             let Allowed { words, count } = allowed(self.rows.len(), kind, share, ranked, number as u64);
-            let plain = Query {
-                vector,
-                top_k: TOP_K,
-                allowed: None,
-                allowed_count: 0,
-                radius: None,
-                range_filter: None,
-                params: &params,
-                trace: None,
-            };
+            let params = EFS.map(|ef| SearchParams { ef: Some(ef), ..SearchParams::default() });
+            let plain = query(vector, TOP_K, &params[0]);
             let narrow = Query { allowed: Some(&words), allowed_count: count, ..plain.clone() };
-            let trace = Trace::default();
-            let traced = Query { trace: Some(&trace), ..narrow.clone() };
-            self.index.search(self.rows, &traced, &mut vec![]).expect("searches");
-            *plans.entry(trace.take().plans.join(" + ")).or_insert(0) += 1;
-            let mut best: [Sums; 3] = Default::default();
-            for turn in 0..5 {
-                let mut sums: [Sums; 3] = Default::default();
-                let hits = sums[0].timed(|out| self.index.search(self.rows, &narrow, out).expect("searches"));
-                let unfiltered = sums[1].timed(|out| self.index.search(self.rows, &plain, out).expect("searches"));
-                let metric = self.index.metric();
-                let truth = sums[2].timed(|out| flat::search(self.rows, metric, &narrow, out).expect("searches"));
-                sums[0].judge(&hits, &truth);
-                let nearest: Vec<Hit> = ranked[..TOP_K].iter().map(|&row| Hit { score: 0.0, row }).collect();
-                sums[1].judge(&unfiltered, &nearest);
-                for (best, sum) in best.iter_mut().zip(sums) {
-                    if turn == 0 || sum.seconds < best.seconds {
-                        *best = sum;
-                    }
+            let nearest: Vec<Hit> = ranked[..TOP_K].iter().map(|&row| Hit { score: 0.0, row }).collect();
+            let search = |query: &Query<'_>, out: &mut Vec<Hit>| {
+                self.index.search(self.rows, query, out).expect("searches");
+            };
+            let exact = |out: &mut Vec<Hit>| {
+                flat::search(self.rows, self.index.metric(), &narrow, out).expect("searches");
+            };
+            let mut least = f64::INFINITY;
+            let truth = (0..TURNS).map(|_| timed(&mut least, exact)).next_back().unwrap_or_default();
+            brute += least;
+            for (point, params) in points.iter_mut().zip(&params) {
+                let (plain, narrow) = (Query { params, ..plain.clone() }, Query { params, ..narrow.clone() });
+                let trace = Trace::default();
+                search(&Query { trace: Some(&trace), ..narrow.clone() }, &mut vec![]);
+                *point.plans.entry(trace.take().plans.join(" + ")).or_insert(0) += 1;
+                let (mut least, mut least_free) = (f64::INFINITY, f64::INFINITY);
+                let (mut hits, mut free) = (vec![], vec![]);
+                for _ in 0..TURNS {
+                    hits = timed(&mut least, |out| search(&narrow, out));
+                    free = timed(&mut least_free, |out| search(&plain, out));
                 }
-            }
-            for (total, one) in [&mut filtered, &mut free, &mut brute].into_iter().zip(best) {
-                total.seconds += one.seconds;
-                total.found += one.found;
-                total.wanted += one.wanted;
+                point.filtered.add(least, &hits, &truth);
+                point.free.add(least_free, &free, &nearest);
             }
         }
-        let rate = |sums: &Sums| self.queries.len() as f64 / sums.seconds;
-        let ratio = rate(&filtered) / rate(&free).max(rate(&brute));
-        let (name, rates) = (kind.name(), [rate(&filtered), rate(&free), rate(&brute)]);
+        points.iter().zip(EFS).map(|(point, ef)| self.line((kind, share, ef), point, brute)).collect()
+    }
+
+    fn line(&self, (kind, share, ef): (Kind, f64, usize), point: &Point, brute: f64) -> String {
+        let Point { filtered, free, plans } = point;
+        let rate = |seconds: f64| self.queries.len() as f64 / seconds;
+        let ratio = rate(filtered.seconds) / rate(free.seconds).max(rate(brute));
+        let name = kind.name();
         let mut line = format!(r#"{{"filter":"{name}","share":{share},"ef":{ef},"ratio":{ratio:.2},"#);
+        let rates = [filtered.seconds, free.seconds, brute].map(rate);
         for (key, value) in ["qps", "unfilteredQps", "bruteQps"].iter().zip(rates) {
             write!(line, r#""{key}":{value:.0},"#).expect("text");
         }
@@ -240,12 +231,15 @@ impl Sweep<'_> {
     }
 }
 
+fn query<'a>(vector: &'a [u8], top_k: usize, params: &'a SearchParams) -> Query<'a> {
+    Query { vector, top_k, allowed: None, allowed_count: 0, radius: None, range_filter: None, params, trace: None }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let limit = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(100_000);
-    let source = arguments.first().ok_or("say which rows")?;
-    let (rows, queries) = if source == "clustered" { clustered(limit) } else { load(source, limit)? };
-    let begun = seconds();
+    let limit = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
+    let (rows, queries) = load(Path::new(arguments.first().ok_or("say which rows")?), limit)?;
+    let begun = Instant::now();
     let cache = std::env::temp_dir().join(format!("filter-sweep-{}-{}.index", rows.dim, rows.len()));
     let file = match std::fs::read(&cache) {
         Ok(file) => file,
@@ -256,32 +250,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             file
         }
     };
-    println!("{} rows of {} dimensions, {:.0} s", rows.len(), rows.dim, seconds() - begun);
+    println!("{} rows of {} dimensions, {:.0} s", rows.len(), rows.dim, begun.elapsed().as_secs_f64());
     let Index::Dense(index) = open(Storage::copy_of(&file))? else { return Err("dense".into()) };
     let params = SearchParams::default();
     let rank = |vector: &Vec<u8>| {
         let mut hits = vec![];
-        let query = Query {
-            vector,
-            top_k: rows.len(),
-            allowed: None,
-            allowed_count: 0,
-            radius: None,
-            range_filter: None,
-            params: &params,
-            trace: None,
-        };
-        flat::search(&rows, Metric::L2, &query, &mut hits).expect("ranks");
+        flat::search(&rows, Metric::L2, &query(vector, rows.len(), &params), &mut hits).expect("ranks");
         hits.iter().map(|hit| hit.row).collect()
     };
     let ranked = queries.iter().map(rank).collect();
     let sweep = Sweep { rows: &rows, index: &*index, queries: &queries, ranked };
-    let mut points = vec![];
-    for ef in EFS {
-        for kind in KINDS {
-            points.extend(SHARES.map(|share| sweep.point(kind, share, ef)));
-        }
-    }
+    let points: Vec<String> =
+        KINDS.into_iter().flat_map(|kind| SHARES.map(|share| sweep.points(kind, share))).flatten().collect();
     if let Some(path) = arguments.get(2) {
         let mut json = String::new();
         write!(json, r#"{{"rows":{},"dim":{},"topK":{TOP_K},"points":["#, rows.len(), rows.dim)?;
