@@ -1,24 +1,27 @@
 #!/usr/bin/env node
 /**
- * `node bench/filter-sweep.mjs DATA.npy`: filtered searches of every selectivity beside exact and unfiltered ones
+ * `node bench/filter-sweep.mjs SOURCE [ROWS]`: filtered searches of every selectivity beside exact and unfiltered ones
  * (`native/index/examples/filter_sweep.rs`), into `bench/results/filter-sweep-<dim>.json`, which names machine and
- * commit, and a plot of the ratio to the better of the two; prints a table. `clustered ROWS` instead of a file takes
- * synthetic rows of 768 dimensions. `--plot FILE.json` draws only.
+ * commit, and a plot of the ratio to the better of the two; prints a table for each `ef`. SOURCE is a NumPy file of
+ * rows, or a folder that `bench/datasets.py` has made. `--plot FILE.json` draws only.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const [source, given] = process.argv.slice(2);
-if (source === undefined) throw new Error("say which rows: a .npy file, or clustered ROWS");
+if (source === undefined) throw new Error("say which rows: a .npy file, or a folder");
+/** The widths that are drawn. */
+const DRAWN = [24, 64];
 
-const path = source === "--plot" ? given : measure(source, given ?? "100000");
+const path = source === "--plot" ? given : measure(resolve(source), given ?? "1000000");
 const swept = JSON.parse(readFileSync(path, "utf8"));
 writeFileSync(path.replace(/\.json$/, ".svg"), plot(swept));
-process.stdout.write(table(swept));
+for (const ef of new Set(swept.points.map((point) => point.ef)))
+  process.stdout.write(`${table(swept.points.filter((point) => point.ef === ef))}\n`);
 
 function measure(rows, count) {
   const native = join(here, "..", "native");
@@ -46,8 +49,8 @@ function lines(points) {
   return [...labelled];
 }
 
-/** A row for each share, a column for each kind of filter and `ef`: the ratio, and recall with and without a filter. */
-function table({ points }) {
+/** A row for each share, a column for each kind of filter: the ratio, and recall with and without a filter. */
+function table(points) {
   const columns = lines(points);
   const cell = ({ ratio, recall, unfilteredRecall }) =>
     `${ratio.toFixed(2)} (${recall.toFixed(3)} / ${unfilteredRecall.toFixed(3)})`;
@@ -61,10 +64,10 @@ function plot({ rows, dim, points }) {
   const colours = { random: "#1f77b4", correlated: "#2ca02c", "anti-correlated": "#d62728" };
   const x = (share) => 60 + (Math.log10(share) + 3) * 180;
   const y = (ratio) => 170 - Math.log10(Math.max(ratio, 0.01)) * 70;
-  const curves = lines(points);
+  const curves = lines(points.filter(({ ef }) => DRAWN.includes(ef)));
   const drawn = curves.map(([label, line], at) => {
     const [{ filter, ef }] = line;
-    const dash = ef === points[0].ef ? "" : ' stroke-dasharray="5 3"';
+    const dash = ef === DRAWN[0] ? "" : ' stroke-dasharray="5 3"';
     const path = line.map(({ share, ratio }) => `${x(share).toFixed(0)},${y(ratio).toFixed(0)}`).join(" ");
     const text = `<text x="460" y="${40 + at * 16}" fill="${colours[filter]}">${label}</text>`;
     return `<polyline points="${path}" fill="none" stroke="${colours[filter]}"${dash}/>${text}`;

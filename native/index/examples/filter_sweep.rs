@@ -25,8 +25,8 @@ const TOP_K: usize = 10;
 const EFS: [usize; 5] = [16, 24, 32, 64, 128];
 const SHARES: [f64; 6] = [0.5, 0.2, 0.1, 0.05, 0.01, 0.001];
 const KINDS: [Kind; 3] = [Kind::Random, Kind::Correlated, Kind::AntiCorrelated];
-const QUERIES: usize = 400;
-const TURNS: usize = 3;
+const QUERIES: usize = 250;
+const TURNS: usize = 2;
 
 #[derive(Clone, Copy)]
 enum Kind {

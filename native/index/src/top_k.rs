@@ -45,6 +45,11 @@ impl Bounds {
         self.low.is_none_or(|low| low <= key) && self.high.is_none_or(|high| key < high)
     }
 
+    /// Whether a key lies on the near side of the range.
+    pub(crate) fn begins_after(self, key: f32) -> bool {
+        self.low.is_some_and(|low| key < low)
+    }
+
     /// Whether a key lies on the far side of the range.
     pub(crate) fn ends_before(self, key: f32) -> bool {
         self.high.is_some_and(|high| key >= high)

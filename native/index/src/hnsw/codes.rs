@@ -406,10 +406,6 @@ impl<'a> Codes<'a> {
         if self.negative_dot { -dot } else { query.norm + bias - 2.0 * dot }
     }
 
-    pub(crate) fn has_signs(&self) -> bool {
-        self.signs
-    }
-
     #[inline]
     pub(crate) fn prefetch_head(&self, node: u32) {
         prefetch(self.heads, node as usize * self.head_bytes, self.head_bytes);

@@ -8,8 +8,6 @@ use crate::vector::Query;
 /// Of a walk for each place in its beam, where codes have 192 bytes, and of its first steps.
 const WALK_NS: f32 = 470.0;
 const START_NS: f32 = 8_000.0;
-/// A walk that reaches over nodes costs so many times as much.
-const TWO_HOPS: f32 = 2.7;
 /// Of comparing one code or row out of order: for each, and for each byte of it.
 const COMPARE_NS: f32 = 8.0;
 const BYTE_NS: f32 = 0.04;
@@ -39,8 +37,6 @@ pub(super) enum Plan {
     Through { width: usize },
     /// All nodes are walked as without a filter, until enough allowed ones are met or the beam is so wide.
     Collect { width: usize },
-    /// Allowed nodes are walked, others are reached over.
-    TwoHops { width: usize },
 }
 
 impl Plan {
@@ -51,7 +47,6 @@ impl Plan {
             Self::Scan { .. } => "code scan",
             Self::Through { .. } => "graph walk",
             Self::Collect { .. } => "collecting walk",
-            Self::TwoHops { .. } => "two-hop walk",
         }
     }
 }
@@ -95,7 +90,9 @@ impl Situation {
         let row = comparison(self.row_bytes);
         let step = WALK_NS * comparison(code_bytes.unwrap_or(self.row_bytes)) / comparison(192);
         let exact = allowed as f32 * row;
-        let rerank = compared.min(allowed) as f32 * row + if query.allowed.is_some() { UNSURE * exact } else { 0.0 };
+        // A walk leaves no more than its beam holds, however many may be compared.
+        let reranked = compared.min(ef).min(allowed);
+        let rerank = reranked as f32 * row + if query.allowed.is_some() { UNSURE * exact } else { 0.0 };
         let start = START_NS + rerank;
         let beam = |share: f32| beam_width(wanted, spare, (wanted as f32 / share) as usize);
         let collect = beam(share / COLLECT_WIDER);
@@ -117,11 +114,6 @@ impl Situation {
             ways.push((Plan::Through { width }, start + width as f32 * step));
         } else {
             ways.push((Plan::Collect { width: collect }, start + beam(share) as f32 * step));
-        }
-        if query.allowed.is_some() {
-            // Links over nodes in between are worse than a graph's own; a wider beam makes up for that.
-            let width = (ef as f32 * (1.15 + 0.08 / share).min(2.0)) as usize;
-            ways.push((Plan::TwoHops { width }, start + width as f32 * step * TWO_HOPS));
         }
         query.note(|stats| {
             let weighed = ways.iter().map(|&(plan, cost)| Alternative { plan: plan.name(), cost });

@@ -22,8 +22,9 @@ pub(crate) struct Rerank<'a> {
     top: TopK,
     /// Rows that were allowed and in range.
     pub found: usize,
-    /// Key of the farthest candidate.
-    pub worst: f32,
+    /// Candidates nearer than the range, and farther.
+    before: usize,
+    beyond: usize,
     /// Whether no candidate that is worse by code may be among the best, by the errors that codes have shown.
     pub sure: bool,
     /// Of the keys by code, summed over the candidates compared.
@@ -47,7 +48,8 @@ impl<'a> Rerank<'a> {
             bounds: Bounds::of(query, direction),
             top: TopK::new(query.top_k),
             found: 0,
-            worst: f32::NEG_INFINITY,
+            before: 0,
+            beyond: 0,
             sure: false,
             squared_errors: 0.0,
         }
@@ -104,7 +106,8 @@ impl<'a> Rerank<'a> {
     #[inline]
     pub(crate) fn take(&mut self, node: u32, score: f32) -> f32 {
         let key = self.direction.key(score);
-        self.worst = self.worst.max(key);
+        self.before += usize::from(self.bounds.begins_after(key));
+        self.beyond += usize::from(self.bounds.ends_before(key));
         if self.bounds.admit(key)
             && let Some(first) = self.node_rows.first(node)
         {
@@ -122,6 +125,14 @@ impl<'a> Rerank<'a> {
             self.found += 1;
             self.top.offer(key, row);
         }
+    }
+
+    /// Whether a range ends, or the last row wanted of it lies, in the nearer half of all `met` candidates: the farther
+    /// they are, the more others a walk has missed.
+    pub(crate) fn well_within(&self, met: usize) -> bool {
+        let wanted = self.top.wanted();
+        let near = self.before == 0 || (self.before + wanted) * 2 <= met;
+        self.beyond * 2 >= met || (self.found >= wanted && near)
     }
 
     /// The key that a later row must be below to enter; infinite until enough are known.

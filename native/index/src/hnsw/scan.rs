@@ -2,6 +2,7 @@
 
 use elanus_kernels::BitsetView;
 
+use super::beam::Visited;
 use super::space::Space;
 use crate::top_k::TopK;
 use crate::vector::Query;
@@ -15,30 +16,9 @@ const BLOCK: usize = 64;
 /// What scans write to; kept between them, so that none allocates.
 #[derive(Debug, Default)]
 pub(super) struct ScanScratch {
-    /// One bit a node.
-    passing: Vec<u64>,
     next: Vec<u32>,
     near: Vec<u32>,
     sifted: Vec<u32>,
-}
-
-/// Marks the nodes of allowed rows. So they are met once each whatever their copies, and in the order in which their
-/// codes lie.
-fn mark(query: &Query<'_>, node_of: &[u32], nodes: usize, passing: &mut Vec<u64>) {
-    passing.clear();
-    let Some(words) = query.allowed else {
-        passing.resize(nodes / 64, u64::MAX);
-        passing.push((1 << (nodes % 64)) - 1);
-        return;
-    };
-    passing.resize(nodes / 64 + 1, 0);
-    for row in BitsetView::new(words).iter().take_while(|&row| (row as usize) < node_of.len()) {
-        // A null row has a number beyond all nodes.
-        let node = node_of[row as usize];
-        if let Some(word) = passing.get_mut(node as usize / 64) {
-            *word |= 1 << (node % 64);
-        }
-    }
 }
 
 /// The `width` nearest by code of all allowed nodes. `node_of`: the node of each row, a number beyond all for null.
@@ -48,10 +28,10 @@ pub(super) fn scan<S: Space>(
     query: &Query<'_>,
     (node_of, nodes): (&[u32], usize),
     width: usize,
-    scratch: &mut ScanScratch,
+    (scratch, visited): (&mut ScanScratch, &mut Visited),
 ) -> TopK {
-    let ScanScratch { passing, next, near, sifted } = scratch;
-    mark(query, node_of, nodes, passing);
+    let ScanScratch { next, near, sifted } = scratch;
+    visited.reset(nodes);
     let mut top = TopK::new(width);
     next.clear();
     near.clear();
@@ -67,12 +47,23 @@ pub(super) fn scan<S: Space>(
         std::mem::swap(near, sifted);
         std::mem::swap(next, near);
     };
-    for node in BitsetView::new(passing).iter() {
+    let mut look = |node: u32| {
         space.prefetch_first_look(node);
         next.push(node);
         if next.len() == BLOCK {
             turn(next);
         }
+    };
+    match query.allowed {
+        None => (0..nodes as u32).for_each(look),
+        // Copies of one vector are met once. A null row has a number beyond all nodes.
+        Some(words) => BitsetView::new(words).iter().for_each(|row| {
+            if let Some(&node) = node_of.get(row as usize)
+                && visited.insert(node)
+            {
+                look(node);
+            }
+        }),
     }
     (0..3).for_each(|_| turn(next));
     top

@@ -11,7 +11,7 @@ use super::plan::{DENSE, Effort, Plan, Situation};
 use super::rerank::{Rerank, Rows};
 use super::scan::{ScanScratch, scan};
 use super::space::{RowSpace, Space};
-use super::walk::{Goal, Scratch, walk, walk_collecting, walk_two_hops};
+use super::walk::{Goal, Scratch, walk, walk_collecting};
 use crate::IndexError;
 use crate::flat;
 use crate::top_k::{Bounds, Direction};
@@ -170,16 +170,6 @@ impl Hnsw {
                 }
                 found = passing;
             }
-            Plan::TwoHops { width } => {
-                scratch.start(self.graph.nodes, width);
-                if allowed(entry) {
-                    scratch.enter(space, vector, entry, false);
-                } else {
-                    scratch.enter_around(space, &base, vector, entry, allowed);
-                }
-                walk_two_hops(space, &base, vector, scratch, self.graph.m * 3 / 2, allowed);
-                found = &scratch.beam;
-            }
         }
         for entry in found.entries().iter().filter(|entry| !entry.is_passage()) {
             candidates.push(entry.node());
@@ -196,10 +186,11 @@ impl Hnsw {
         plan: Plan,
         workspace: &mut Workspace,
     ) -> (Found, Plan) {
-        let Workspace { scanning, candidates, keys, .. } = workspace;
+        let Workspace { scratch, scanning, candidates, keys, .. } = workspace;
         let width = if let Plan::Scan { width, .. } = plan { width } else { 0 };
         let nodes = (self.node_of(), self.graph.nodes);
-        scan(space, vector, query, nodes, width, scanning).finish_keyed(candidates, keys);
+        let scratch = (scanning, &mut scratch.visited);
+        scan(space, vector, query, nodes, width, scratch).finish_keyed(candidates, keys);
         (if candidates.len() < width { Found::All } else { Found::Nearest }, plan)
     }
 
@@ -297,13 +288,12 @@ impl Hnsw {
                 scan = Some(self.wider_scan(query, width));
                 continue;
             }
-            if rerank.found >= query.top_k {
-                rerank.finish(out);
-                return Ok(());
-            }
             // A range search is done when it has seen everything near enough; any other must have k hits.
-            let beyond = bounds.limited() && (!full || bounds.ends_before(rerank.worst));
-            if beyond || query.params.disable_fallback_brute_force {
+            let enough = match bounds.limited() {
+                true => !full || rerank.well_within(candidates.len()),
+                false => rerank.found >= query.top_k,
+            };
+            if enough || query.params.disable_fallback_brute_force {
                 rerank.finish(out);
                 return Ok(());
             }
@@ -361,7 +351,7 @@ mod tests {
     use crate::hnsw::plan::{Effort, Plan};
     use crate::progress::Progress;
     use crate::storage::Storage;
-    use crate::testing::{TestRows, assert_sound, bits, clustered, query, recall};
+    use crate::testing::{TestRows, assert_sound, bits, clustered, naive, query, recall};
     use crate::vector::{Element, Metric, SearchParams};
 
     fn built(rows: &TestRows, metric: Metric) -> Hnsw {
@@ -388,7 +378,7 @@ mod tests {
                 let (words, count) = bits(8_000, |row| row % one_in == 0);
                 let through = Plan::Through { width: 64 * one_in };
                 let collect = Plan::Collect { width: 64 + 25 * one_in };
-                let mut plans = vec![Plan::Exact, through, collect, Plan::TwoHops { width: 64 }];
+                let mut plans = vec![Plan::Exact, through, collect];
                 plans.extend(index.graph.codes.then_some(Plan::Scan { width: 34, dense: None }));
                 for plan in plans {
                     let mut sum = 0.0;
@@ -412,6 +402,38 @@ mod tests {
         }
     }
 
+    /// Ranges are walked, too, as far as they reach, whatever `ef` is.
+    #[test]
+    fn walked_ranges_hold_what_is_near_enough() {
+        let params = SearchParams { ef: Some(64), ..SearchParams::default() };
+        for (metric, one_in) in [(Metric::L2, 1), (Metric::L2, 3), (Metric::Cosine, 1), (Metric::Ip, 3)] {
+            let mut rows = clustered(Element::F32, 8_010, 64, 25, 33);
+            let queries: Vec<Vec<u8>> = rows.rows.split_off(8_000).into_iter().flatten().collect();
+            let index = built(&rows, metric);
+            let (words, count) = bits(8_000, |row| row % one_in == 0);
+            let walk = |effort: Effort| Plan::Through { width: (effort.wanted + effort.spare) * one_in };
+            for (from, to) in [(0, 5), (0, 40), (0, 600), (30, 50), (100, 600)] {
+                let mut sum = 0.0;
+                for vector in &queries {
+                    let mut query = query(vector, 8_000, &params);
+                    (query.allowed, query.allowed_count) = ((one_in > 1).then_some(&words[..]), count);
+                    let all = naive(&rows, metric, &query);
+                    let edge = |at: usize| ((all[at].0 + all[at + 1].0) / 2.0) as f32;
+                    (query.top_k, query.radius) = (50, Some(edge(to)));
+                    query.range_filter = (from > 0).then(|| edge(from));
+                    let mut hits = vec![];
+                    index.search_graph(&rows, &query, &walk, &mut Workspace::default(), &mut hits).expect("searches");
+                    assert_sound(&rows, metric, &query, &hits);
+                    let truth = naive(&rows, metric, &query);
+                    assert!(hits.len() <= truth.len());
+                    sum += recall(metric, &hits, &truth);
+                }
+                let mean = sum / queries.len() as f64;
+                assert!(mean >= 0.95, "{metric:?}, one in {one_in}, {from} to {to}: {mean}");
+            }
+        }
+    }
+
     #[test]
     fn plans_follow_the_cost() {
         let rows = clustered(Element::F32, 9_000, 256, 5, 2);
@@ -429,5 +451,10 @@ mod tests {
         assert!(matches!(plan(10, 4, 400), Plan::Scan { width: 34, .. }));
         assert_eq!(plan(10, 1, 200), Plan::Exact);
         assert_eq!(plan(6_000, 10, 6_000), Plan::Exact);
+        // Of a range everything that the beam holds is compared, and no more.
+        let of_range = |ef: usize| Effort { wanted: 10, spare: ef - 10, compared: usize::MAX };
+        let query = query(&vector, 10, &params);
+        assert_eq!(index.plan(&query, of_range(512)), Plan::Through { width: 512 });
+        assert_eq!(index.plan(&query, of_range(8_192)), Plan::Exact);
     }
 }

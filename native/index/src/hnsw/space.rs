@@ -20,11 +20,6 @@ pub(crate) trait Space: Sync {
     /// Asks for a node's vector to be in the cache soon.
     fn prefetch(&self, node: u32);
 
-    /// Whether [`Self::may_beat`] is cheaper than a comparison.
-    fn has_first_look(&self) -> bool {
-        false
-    }
-
     /// False when a first look tells that the node is hardly nearer than `limit`.
     fn may_beat(&self, _query: &Self::Query, _node: u32, _limit: f32) -> bool {
         true
@@ -52,10 +47,6 @@ impl Space for Codes<'_> {
     #[inline]
     fn prefetch(&self, node: u32) {
         prefetch(self.bytes, node as usize * self.stride, self.stride);
-    }
-
-    fn has_first_look(&self) -> bool {
-        self.has_signs()
     }
 
     #[inline]

@@ -38,7 +38,11 @@ fn with_queries(mut rows: TestRows, queries: usize) -> (TestRows, Vec<Vec<u8>>) 
 type Filter<'a> = Option<(&'a [u64], usize)>;
 
 fn mean_recall(rows: &TestRows, index: &dyn VectorIndex, queries: &[Vec<u8>], filter: Filter<'_>) -> f64 {
-    let params = SearchParams { ef: Some(64), ..SearchParams::default() };
+    mean_recall_of(64, rows, index, queries, filter)
+}
+
+fn mean_recall_of(ef: usize, rows: &TestRows, index: &dyn VectorIndex, queries: &[Vec<u8>], filter: Filter<'_>) -> f64 {
+    let params = SearchParams { ef: Some(ef), ..SearchParams::default() };
     let mut sum = 0.0;
     for vector in queries {
         let mut query = query(vector, 10, &params);
@@ -177,6 +181,24 @@ fn filters_of_every_selectivity_keep_recall() {
     let (words, count) = bits(20_000, |row| rows.rows[row].as_ref().is_some_and(|row| row[3] & 0x80 == 0));
     let found = mean_recall(&rows, &*index, &queries, Some((&words, count)));
     assert!(found >= 0.95, "half space: {found}");
+}
+
+/// So many rows that it is not always a scan that answers: a narrow beam must find what passes as surely as it finds
+/// all.
+#[test]
+fn filters_leave_a_narrow_beam_its_recall() {
+    let (rows, queries) = with_queries(clustered(Element::F32, 30_100, 136, 300, 5), 100);
+    let index = index(&rows, Metric::L2, 2);
+    for ef in [10, 16, 24] {
+        let unfiltered = mean_recall_of(ef, &rows, &*index, &queries, None);
+        for one_in in [2, 4, 8, 12, 20] {
+            let (words, count) = bits(30_000, |row| row % one_in == 0);
+            let found = mean_recall_of(ef, &rows, &*index, &queries, Some((&words, count)));
+            // A beam that is wide because little passes misses less.
+            let least = if one_in >= 4 { 0.985 } else { unfiltered - 0.01 };
+            assert!(found >= least, "ef {ef}, one in {one_in}: {found} against {unfiltered}");
+        }
+    }
 }
 
 /// Filters that keep only the rows farthest from the query: what passes is nowhere near where a walk would look.

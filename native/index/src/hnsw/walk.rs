@@ -7,9 +7,6 @@ use super::space::Space;
 /// An empty slot of a neighbour block; what follows it is empty too.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// How many vectors ahead of the comparison are asked for.
-const AHEAD: usize = 8;
-
 /// So many allowed nodes are expected in a sample that tells whether a filter has emptied a place.
 const EXPECTED_ALLOWED: f32 = 16.0;
 /// Neighbours are missed more often the farther they are. For each node that is wanted so many others may lie in
@@ -43,6 +40,8 @@ impl Scratch {
     /// Prepares for a walk of at most `width` nodes kept.
     pub(crate) fn start(&mut self, nodes: usize, width: usize) {
         self.visited.reset(nodes);
+        self.near.clear();
+        self.sifted.clear();
         self.compared = 0;
         self.beam.reset(width);
     }
@@ -55,12 +54,46 @@ impl Scratch {
     }
 }
 
-/// Walks until every node of the beam has been looked at. Nodes that are not `allowed` are walked through and kept as
-/// passages.
+/// One step of a walk: looks at the neighbours of the nearest node that was not looked at yet, and has `take` judge
+/// those of an earlier step that may be near enough for the beam. False when nothing is left to do.
 ///
 /// A pipeline: while the vectors of one node's neighbours are on their way from memory, the signs of the next one's are
 /// asked for. What is walked next is therefore chosen without the neighbours found last, which costs a few steps
 /// and saves waiting in each.
+#[inline(always)]
+fn step<S: Space, L: Links>(
+    space: &S,
+    links: &L,
+    query: &S::Query,
+    scratch: &mut Scratch,
+    mut take: impl FnMut(&mut Beam, f32, u32),
+) -> bool {
+    let Scratch { visited, near, sifted, beam, compared, .. } = scratch;
+    std::mem::swap(near, sifted);
+    space.sift(query, sifted, beam.limit(), DOUBT);
+    sifted.iter().for_each(|&node| space.prefetch(node));
+    near.clear();
+    let next = beam.next();
+    if let Some(node) = next {
+        links.collect(node, near);
+        visited.keep_new(near);
+        near.iter().for_each(|&node| space.prefetch_first_look(node));
+        *compared += near.len();
+    }
+    if next.is_none() && near.is_empty() && sifted.is_empty() {
+        return false;
+    }
+    for &node in sifted.iter() {
+        take(beam, space.distance(query, node), node);
+    }
+    if let Some(next) = beam.peek() {
+        links.prefetch(next);
+    }
+    true
+}
+
+/// Walks until every node of the beam has been looked at. Nodes that are not `allowed` are walked through and kept as
+/// passages.
 pub(crate) fn walk<S: Space, L: Links>(
     space: &S,
     links: &L,
@@ -68,30 +101,9 @@ pub(crate) fn walk<S: Space, L: Links>(
     scratch: &mut Scratch,
     allowed: impl Fn(u32) -> bool,
 ) {
-    let Scratch { visited, near, sifted, beam, compared, .. } = scratch;
-    near.clear();
-    loop {
-        std::mem::swap(near, sifted);
-        space.sift(query, sifted, beam.limit(), DOUBT);
-        sifted.iter().for_each(|&node| space.prefetch(node));
-        near.clear();
-        let next = beam.next();
-        if let Some(node) = next {
-            links.collect(node, near);
-            visited.keep_new(near);
-            near.iter().for_each(|&node| space.prefetch_first_look(node));
-            *compared += near.len();
-        }
-        if next.is_none() && near.is_empty() && sifted.is_empty() {
-            return;
-        }
-        for &node in sifted.iter() {
-            beam.offer(space.distance(query, node), node, !allowed(node));
-        }
-        if let Some(next) = beam.peek() {
-            links.prefetch(next);
-        }
-    }
+    while step(space, links, query, scratch, |beam, key, node| {
+        beam.offer(key, node, !allowed(node));
+    }) {}
 }
 
 /// What a walk under a filter looks for.
@@ -124,98 +136,22 @@ pub(crate) fn walk_collecting<S: Space, L: Links>(
     goal: Goal,
     allowed: impl Fn(u32) -> bool,
 ) -> bool {
-    let Scratch { visited, near, sifted, beam, compared, .. } = scratch;
-    near.clear();
-    sifted.clear();
     let wide_enough = |key, beam: &Beam| beam_width(goal.wanted, goal.spare, beam.count_to(key));
     let last_wanted = |passing: &Beam| passing.entries().get(goal.wanted - 1).map(|entry| entry.key);
-    loop {
-        std::mem::swap(near, sifted);
-        space.sift(query, sifted, beam.limit(), DOUBT);
-        sifted.iter().for_each(|&node| space.prefetch(node));
-        near.clear();
-        let next = beam.next();
-        if let Some(node) = next {
-            links.collect(node, near);
-            visited.keep_new(near);
-            near.iter().for_each(|&node| space.prefetch_first_look(node));
-            *compared += near.len();
+    while step(space, links, query, scratch, |beam, key, node| {
+        if key < passing.limit() && allowed(node) {
+            passing.offer(key, node, false);
         }
-        if next.is_none() && near.is_empty() && sifted.is_empty() {
-            return last_wanted(passing).is_some_and(|key| wide_enough(key, beam) <= goal.width);
-        }
-        for &node in sifted.iter() {
-            let key = space.distance(query, node);
-            if key < passing.limit() && allowed(node) {
-                passing.offer(key, node, false);
-            }
-            beam.admit(key, node);
-        }
+        beam.admit(key, node);
+    }) {
+        let beam = &mut scratch.beam;
         let width = last_wanted(passing).map_or(goal.width, |key| wide_enough(key, beam));
         beam.narrow(width.min(goal.width));
-        if let Some(next) = beam.peek() {
-            links.prefetch(next);
-        }
     }
-}
-
-/// Walks through allowed nodes only, reaching over those that are not to their neighbours (ACORN-1, Patel et al.,
-/// SIGMOD 2024), as far as it takes to see `degree` allowed ones: those met before count, so that the walk does not
-/// reach farther and farther where it knows everything.
-pub(crate) fn walk_two_hops<S: Space, L: Links>(
-    space: &S,
-    links: &L,
-    query: &S::Query,
-    scratch: &mut Scratch,
-    degree: usize,
-    allowed: impl Fn(u32) -> bool,
-) {
-    while let Some(node) = scratch.beam.next() {
-        scratch.reach(links, node, degree, &allowed);
-        scratch.compared += scratch.near.len();
-        compare(space, links, query, &mut scratch.near, &mut scratch.beam, |_| false);
-    }
+    last_wanted(passing).is_some_and(|key| wide_enough(key, &scratch.beam) <= goal.width)
 }
 
 impl Scratch {
-    /// Leaves the allowed nodes around `node` that were not met before in `near`.
-    fn reach<L: Links>(&mut self, links: &L, node: u32, degree: usize, allowed: &impl Fn(u32) -> bool) {
-        let Self { visited, near, hops, second, .. } = self;
-        near.clear();
-        hops.clear();
-        second.clear();
-        links.collect(node, second);
-        let mut seen = 0;
-        for &neighbour in second.iter() {
-            if allowed(neighbour) {
-                seen += 1;
-                if visited.insert(neighbour) {
-                    near.push(neighbour);
-                }
-            } else if visited.insert(neighbour) {
-                hops.push(neighbour);
-            }
-        }
-        for (at, &hop) in hops.iter().enumerate() {
-            if seen >= degree {
-                break;
-            }
-            if let Some(&later) = hops.get(at + 1) {
-                links.prefetch(later);
-            }
-            second.clear();
-            links.collect(hop, second);
-            for &beyond in second.iter() {
-                if allowed(beyond) {
-                    seen += 1;
-                    if visited.insert(beyond) {
-                        near.push(beyond);
-                    }
-                }
-            }
-        }
-    }
-
     /// The share of the nodes around `node` that pass the filter, where `share` of all do; `None` where so few would be
     /// expected that it says nothing.
     pub(crate) fn share_around<L: Links>(
@@ -241,50 +177,6 @@ impl Scratch {
         }
         let passing = self.second.iter().filter(|&&node| allowed(node)).count();
         Some(passing as f32 / self.second.len() as f32)
-    }
-
-    /// Puts the allowed nodes around a first node that is not allowed into the beam.
-    pub(crate) fn enter_around<S: Space, L: Links>(
-        &mut self,
-        space: &S,
-        links: &L,
-        query: &S::Query,
-        node: u32,
-        allowed: impl Fn(u32) -> bool,
-    ) {
-        self.reach(links, node, usize::MAX, &allowed);
-        self.compared += self.near.len();
-        compare(space, links, query, &mut self.near, &mut self.beam, |_| false);
-    }
-}
-
-/// Offers the given nodes to the beam. Those that a first look turns away are left out, of the list too.
-#[inline]
-fn compare<S: Space, L: Links>(
-    space: &S,
-    links: &L,
-    query: &S::Query,
-    nodes: &mut Vec<u32>,
-    beam: &mut Beam,
-    passage: impl Fn(u32) -> bool,
-) {
-    let limit = beam.limit();
-    let ahead = if space.has_first_look() && limit < f32::INFINITY {
-        nodes.iter().for_each(|&node| space.prefetch_first_look(node));
-        space.sift(query, nodes, limit, DOUBT);
-        nodes.iter().for_each(|&node| space.prefetch(node));
-        usize::MAX
-    } else {
-        nodes.iter().take(AHEAD).for_each(|&node| space.prefetch(node));
-        AHEAD
-    };
-    for (index, &node) in nodes.iter().enumerate() {
-        if let Some(&later) = nodes.get(index.saturating_add(ahead)) {
-            space.prefetch(later);
-        }
-        if beam.offer(space.distance(query, node), node, passage(node)) {
-            links.prefetch(node);
-        }
     }
 }
 
