@@ -195,7 +195,7 @@ async function openCluster(stored: Stores, options: ClusterOptions = {}): Promis
   peers.addQueryNode(NODE, queryNode.contract);
   const dataNode = startDataNode(world, { node: NODE, engine });
   peers.setDataNode(dataNode.contract);
-  const node = startStreamingNode(world, { node: NODE, engine });
+  const node = startStreamingNode(world, { node: NODE, engine, sharesMemory: true });
   peers.addStreamingNode(NODE, node.contract);
   must(await node.ready);
   const roles = (): RunningRole<unknown>[] => [node, dataNode, queryNode, coordinator];

@@ -112,7 +112,7 @@ async function startRoles(
   closers.push(() => dataNode.stop());
   peers.setDataNode(dataNode.contract);
 
-  const streamingNode = startStreamingNode(world, { node, engine });
+  const streamingNode = startStreamingNode(world, { node, engine, sharesMemory: true });
   closers.push(() => streamingNode.stop());
   peers.addStreamingNode(node, streamingNode.contract);
   const recovered = await streamingNode.ready;

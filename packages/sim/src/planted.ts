@@ -247,8 +247,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     plant: () => ({
       queryNode: (contract) =>
         override(contract, {
-          search: (segments, plan, snapshot) =>
-            contract.search(segments, { ...plan, topK: Math.max(1, plan.topK - 1) }, snapshot),
+          search: (segments, plan, ...rest) =>
+            contract.search(segments, { ...plan, topK: Math.max(1, plan.topK - 1) }, ...rest),
         }),
     }),
   },

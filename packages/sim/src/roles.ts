@@ -69,7 +69,7 @@ async function startRole(
     services.dataNode = mutation.dataNode?.(contract) ?? contract;
     direct?.setDataNode(services.dataNode);
   } else if (role === "streamingNode") {
-    const started = startStreamingNode(world, { node, engine });
+    const started = startStreamingNode(world, { node, engine, sharesMemory: direct !== undefined });
     services.stops.push(() => started.stop());
     const contract = gate.contract(started.contract);
     services.streamingNode = mutation.streamingNode?.(contract) ?? contract;

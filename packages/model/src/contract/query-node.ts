@@ -56,6 +56,11 @@ export interface CountedRows {
   readonly reports?: readonly SegmentReport[];
 }
 
+/** A segment in memory that node and asker share: a handle, which no message between processes could carry. */
+export interface SegmentHandle {
+  readonly id: bigint;
+}
+
 /** What a count looks for. */
 export type CountPlan = Pick<QueryPlan, "filter" | "expired" | "explain">;
 
@@ -72,7 +77,13 @@ export interface QueryNodeContract {
     segment: SegmentId,
     term: Term,
   ): Promise<Outcome<{ bytes: Uint8Array; deletedCount: number; newest: Timestamp } | undefined>>;
-  search(segments: readonly OwnedSegments[], plan: SearchPlan, snapshot: Timestamp): Promise<Outcome<FoundHits>>;
+  /** `growing`: the asker's own segments, searched together with the node's, where both are one process. */
+  search(
+    segments: readonly OwnedSegments[],
+    plan: SearchPlan,
+    snapshot: Timestamp,
+    growing?: readonly SegmentHandle[],
+  ): Promise<Outcome<FoundHits>>;
   query(segments: readonly OwnedSegments[], plan: QueryPlan, snapshot: Timestamp): Promise<Outcome<FoundRows>>;
   count(segments: readonly OwnedSegments[], plan: CountPlan, snapshot: Timestamp): Promise<Outcome<CountedRows>>;
   /** Rows never change, so any opening will do. */

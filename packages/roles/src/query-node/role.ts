@@ -4,7 +4,7 @@ import type { NodeId } from "@elanus/model/id";
 import { type Outcome, succeed } from "@elanus/model/outcome";
 import type { Timestamp } from "@elanus/model/time";
 import type { RunningRole, World } from "@elanus/platform/ports/world";
-import { attemptNow, type NativeEngine } from "@elanus/segment/native-engine";
+import { attemptNow, type NativeEngine, type NativeSegment } from "@elanus/segment/native-engine";
 import { countSegments, querySegments, retrieveHits, searchSegments } from "@elanus/segment/search";
 import { ResidentSegments } from "./resident-segments.ts";
 
@@ -49,9 +49,12 @@ function serve(world: World, engine: NativeEngine, residents: ResidentSegments):
       const { bytes, deletedCount, newest } = exported.value;
       return Promise.resolve(succeed({ bytes, deletedCount, newest: newest as Timestamp }));
     },
-    async search(segments, plan, snapshot) {
+    async search(segments, plan, snapshot, growing = []) {
       const found = residents.findReadable(segments);
-      return found.ok ? searchSegments(engine, { segments: found.value, snapshot }, plan) : found;
+      if (!found.ok) return found;
+      // The contract cannot name the engine's type; handles come from the streaming node of this process.
+      const all = growing.length === 0 ? found.value : [...(growing as readonly NativeSegment[]), ...found.value];
+      return searchSegments(engine, { segments: all, snapshot }, plan);
     },
     async query(segments, plan, snapshot) {
       const found = residents.findReadable(segments);

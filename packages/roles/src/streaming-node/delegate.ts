@@ -2,7 +2,7 @@
  * Answers reads for the node's shards: waits for the tick, holds the views, asks growing segments here and sealed
  * ones on their query nodes, and merges.
  */
-import type { CountPlan, OwnedSegments, QueryNodeContract } from "@elanus/model/contract/query-node";
+import type { CountPlan, OwnedSegments, QueryNodeContract, SegmentHandle } from "@elanus/model/contract/query-node";
 import type { CountAnswer, RowsAnswer, SearchAnswer } from "@elanus/model/contract/streaming-node";
 import type { DbError } from "@elanus/model/error";
 import type { NodeReport, SegmentReport } from "@elanus/model/explain";
@@ -72,7 +72,9 @@ export class Delegate {
     const { engine } = this.#context;
     const read = await this.#read(owned, scope, {
       here: (segments, snapshot, isAll) => searchSegments(engine, { segments, snapshot }, partOf(plan, isAll)),
-      there: (node, segments, snapshot, isAll) => node.search(segments, partOf(plan, isAll), snapshot),
+      there: (node, segments, snapshot, isAll, growing) =>
+        node.search(segments, partOf(plan, isAll), snapshot, growing),
+      joins: this.#context.sharesMemory && plan.nq <= JOINT_QUERIES_MAX,
     });
     if (!read.ok) return read;
     const { parts, snapshot } = read.value;
@@ -97,6 +99,7 @@ export class Delegate {
     const read = await this.#read(owned, scope, {
       here: (segments, snapshot) => querySegments(engine, { segments, snapshot }, plan, responseBytesMax),
       there: (node, segments, snapshot) => node.query(segments, plan, snapshot),
+      joins: false,
     });
     if (!read.ok) return read;
     const { parts, snapshot } = read.value;
@@ -110,6 +113,7 @@ export class Delegate {
     const read = await this.#read(owned, scope, {
       here: (segments, snapshot) => countSegments(engine, { segments, snapshot }, plan),
       there: (node, segments, snapshot) => node.count(segments, plan, snapshot),
+      joins: false,
     });
     if (!read.ok) return read;
     const report = reportOf(owned, plan, read.value);
@@ -171,7 +175,10 @@ export class Delegate {
         segments: readonly OwnedSegments[],
         snapshot: Timestamp,
         isAll: boolean,
+        growing: readonly SegmentHandle[],
       ) => Promise<Outcome<T>>;
+      /** A query node that has all sealed segments reads the growing ones, too. */
+      readonly joins: boolean;
     },
   ): Promise<Outcome<PartsRead<T>>> {
     const { clock } = this.#context.world;
@@ -183,9 +190,10 @@ export class Delegate {
       if (!held.ok) return held;
       const { growing, sealed, letGo } = held.value;
       const heldMs = clock.nowMs();
-      const local = growing.length > 0 || sealed.length > 0 ? nativeOf(growing) : emptyOf(owned);
+      const open = growing.length > 0 || sealed.length > 0 ? nativeOf(growing) : emptyOf(owned);
+      const [local, given] = verbs.joins && sealed.length === 1 ? [[], open] : [open, []];
       const isAll = sealed.length + Math.min(local.length, 1) === 1;
-      const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value, isAll));
+      const asked = sealed.map(({ node, segments }) => verbs.there(node, segments, snapshot.value, isAll, given));
       const here = local.length > 0 ? [verbs.here(local, snapshot.value, isAll)] : [];
       const running = [...here, ...asked];
       const [only] = running;
@@ -285,6 +293,8 @@ export class Delegate {
 }
 
 const noHits = new Uint8Array(0);
+/** With more query vectors two jobs on two threads answer sooner than one that has all segments. */
+const JOINT_QUERIES_MAX = 4;
 
 /** Who holds a part of what is searched gives hits. */
 function partOf(plan: SearchPlan, isAll: boolean): SearchPlan {

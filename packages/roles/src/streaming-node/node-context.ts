@@ -9,6 +9,8 @@ import { retryDelayMs } from "./state/generation.ts";
 export interface StreamingNodeConfig {
   readonly node: NodeId;
   readonly engine: NativeEngine;
+  /** Query nodes run in this process, so that growing segments can be handed to them. */
+  readonly sharesMemory: boolean;
 }
 
 const SEGMENT_IDS_AT_ONCE = 64;
@@ -17,6 +19,7 @@ export class NodeContext {
   readonly world: World;
   readonly engine: NativeEngine;
   readonly node: NodeId;
+  readonly sharesMemory: boolean;
   readonly metrics: NodeMetrics;
   /** Bytes of growing rows of all shards, by the shards' own count. */
   growingBytes = 0;
@@ -32,6 +35,7 @@ export class NodeContext {
     this.world = world;
     this.engine = config.engine;
     this.node = config.node;
+    this.sharesMemory = config.sharesMemory;
     this.metrics = new NodeMetrics(world);
   }
 

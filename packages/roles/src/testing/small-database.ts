@@ -68,7 +68,7 @@ export async function openSmall(
   const data = startDataNode(world, { node: queryNode, engine });
   peers.setDataNode(data.contract);
   const streaming = nodes.map((node) => {
-    const role = startStreamingNode(world, { node, engine });
+    const role = startStreamingNode(world, { node, engine, sharesMemory: true });
     peers.addStreamingNode(node, role.contract);
     return role;
   });
