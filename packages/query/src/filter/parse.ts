@@ -1,5 +1,5 @@
 /** Filter text to an `Expression`: syntax only, names and types come later. */
-import { EmbeddedActionsParser } from "chevrotain";
+import { EmbeddedActionsParser } from "./chevrotain.ts";
 import type { ILexingError, IRecognitionException, IToken } from "chevrotain";
 import { FILTER_FUNCTIONS } from "@elanus/model/names";
 import { arrange } from "./precedence.ts";

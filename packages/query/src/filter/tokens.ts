@@ -1,6 +1,6 @@
 /** Tokens of the filter language (contract/expressions.md 2). */
-import { createToken, Lexer } from "chevrotain";
-import type { TokenType } from "chevrotain";
+import { createToken, Lexer } from "./chevrotain.ts";
+import type { Lexer as TokenLexer, TokenType } from "chevrotain";
 
 const whitespace: TokenType = createToken({
   name: "Whitespace",
@@ -130,4 +130,7 @@ export const allTokens: TokenType[] = [
   Numeral,
 ];
 
-export const filterLexer: Lexer = new Lexer(allTokens, { positionTracking: "onlyOffset", ensureOptimizations: false });
+export const filterLexer: TokenLexer = new Lexer(allTokens, {
+  positionTracking: "onlyOffset",
+  ensureOptimizations: false,
+});
