@@ -3,8 +3,8 @@
     npm run bench:databases -- [--data NAME|DIR] [--rows N] [--only a,b] [--seconds 4] [--json FILE]
 
 Elanus and Milvus standalone are servers and are asked by a light gRPC client; the embedded databases are asked from
-Python threads in their process, as their users do; pgvector by its driver over a socket. Client and database share the
-machine's cores.
+Python threads in their process, as their users do, Elanus also from a Node process of its own; pgvector by its driver
+over a socket. Client and database share the machine's cores.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from embedded import DATABASES  # noqa: E402
 from table import plot, print_table  # noqa: E402
 
 SERVERS = ["elanus", "milvus"]
+IN_NODE = {"elanus-embedded": "elanus-embedded.mjs"}
 EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 400, 800]
 CLIENTS = [1, 8, 32]
 FILTERS = [10, 1]
@@ -38,7 +39,7 @@ def main():
     data = datasets.prepare(asked.data, asked.rows)
     base = np.load(data / "base.npy", mmap_mode="r")
     words = [word for word in asked.only.split(",") if word]
-    names = [name for name in [*SERVERS, *DATABASES] if not words or name in words]
+    names = [name for name in [*SERVERS, *IN_NODE, *DATABASES] if not words or name in words]
     result = {"machine": machine.describe(), "data": data.name, "rows": len(base), "dim": base.shape[1]}
     result |= {"databases": {}, "refused": {"qdrant": "its server is in no package registry; see qdrant-edge"}}
     for name in names:
@@ -71,6 +72,8 @@ def options():
 
 
 def command(name):
+    if name in IN_NODE:
+        return ["node", HERE / IN_NODE[name]]
     if name in SERVERS:
         return ["node", HERE / "milvus-protocol.mjs", name]
     return [sys.executable, HERE / "worker.py", name]

@@ -3,26 +3,22 @@
  * Speaks the lines of worker.py.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Connection, decode, encode, measure } from "../grpc-load.mjs";
 import { delimited, keyField, vectorFieldData } from "../peers/elanus-messages.mjs";
-import { readNpy } from "../peers/npy.mjs";
 import { startElanus, startMilvus } from "../servers.mjs";
+import { Data, timed, until } from "./data.mjs";
 
-const [name, data, folder] = process.argv.slice(2);
+const [name, source, folder] = process.argv.slice(2);
 const start = { elanus: startElanus, milvus: startMilvus }[name];
 const batch = 1_000;
-const base = readNpy(join(data, "base.npy"));
-const queries = readNpy(join(data, "queries.npy"));
-const asked = Math.min(200, queries.rows);
-const dim = base.columns;
-const truth = { 0: readNpy(join(data, "truth.npy")) };
+const data = new Data(source);
+const { dim, rows } = data;
 const collection = { collection_name: "t" };
 let server;
 /** The connection that `answerTo` keeps. */
 let asking;
-let next = base.rows;
+let next = rows;
 
 const verbs = { open, reopen, load, index, recall, search, footprint };
 for await (const line of createInterface({ input: process.stdin })) {
@@ -52,7 +48,7 @@ async function reopen() {
 
 async function load() {
   const requests = [];
-  for (let row = 0; row < base.rows; row += batch) requests.push([row, Math.min(base.rows, row + batch)]);
+  for (let row = 0; row < rows; row += batch) requests.push([row, Math.min(rows, row + batch)]);
   const seconds = await timed(() =>
     Promise.all(
       [0, 1].map(async (c) => {
@@ -62,7 +58,7 @@ async function load() {
       }),
     ),
   );
-  return { seconds, rowsPerSecond: base.rows / seconds };
+  return { seconds, rowsPerSecond: rows / seconds };
 }
 
 async function index() {
@@ -79,7 +75,7 @@ async function index() {
     await until(async () => {
       const told = await call("DescribeIndex", "DescribeIndexRequest", "DescribeIndexResponse", collection);
       const [one] = told.index_descriptions;
-      return one.state === "Finished" && (one.indexed_rows ?? 0) >= base.rows && (one.pending_index_rows ?? 0) === 0;
+      return one.state === "Finished" && (one.indexed_rows ?? 0) >= rows && (one.pending_index_rows ?? 0) === 0;
     });
     await call("LoadCollection", "LoadCollectionRequest", "common.Status", { ...collection, replica_number: 1 });
     await until(async () => {
@@ -95,26 +91,22 @@ async function index() {
   return { seconds };
 }
 
-async function recall(command) {
-  const { below, k } = command;
-  truth[below] ??= nearestBelow(below, k);
-  let hits = 0;
-  for (let i = 0; i < asked; i++) {
-    const at = i * truth[below].columns;
-    const wanted = new Set(truth[below].values.subarray(at, at + k));
-    for (const id of await answerTo(searchRequest(i, command))) if (wanted.has(BigInt(id))) hits++;
-  }
-  return { recall: hits / (asked * k) };
+function recall(command) {
+  return data.recall(command.below, command.k, (i) => answerTo(searchRequest(i, command)));
 }
 
 async function search(command) {
-  const requests = Array.from({ length: asked }, (_, i) => searchRequest(i, command));
+  const requests = Array.from({ length: data.asked }, (_, i) => searchRequest(i, command));
   let writing = command.writing === true;
   let written = 0;
   const write = async () => {
     if (!writing) return;
     const connection = new Connection(server.address);
-    for (; writing; written += 100, next += 100) await insert(connection, 0, 100, next);
+    // As with the searches, what can be encoded before is no part of what is measured.
+    const starts = Array.from({ length: Math.min(50, rows / 100) }, (_, i) => i * 100);
+    const vectors = starts.map((start) => vectorsOf(start, start + 100));
+    for (let i = 0; writing; i++, written += 100, next += 100)
+      await insertEncoded(connection, vectors[i % vectors.length], next, next + 100);
     connection.close();
   };
   const writer = write();
@@ -157,22 +149,30 @@ async function createCollection() {
   await call("CreateCollection", "CreateCollectionRequest", "common.Status", { ...collection, schema, shards_num: 1 });
 }
 
-/** Rows start..end of the base under ids from `first` on. */
-async function insert(connection, start, end, first = start) {
-  const ids = Array.from({ length: end - start }, (_, i) => first + i);
-  const head = encode("InsertRequest", { ...collection, num_rows: end - start });
+/** Rows start..end of the base under their numbers. */
+function insert(connection, start, end) {
+  return insertEncoded(connection, vectorsOf(start, end), start, end);
+}
+
+function vectorsOf(start, end) {
+  return delimited(5, vectorFieldData(data.vectors(start, end), dim));
+}
+
+async function insertEncoded(connection, vectors, first, end) {
+  const ids = Array.from({ length: end - first }, (_, i) => first + i);
+  const head = encode("InsertRequest", { ...collection, num_rows: ids.length });
   const parts = encode("milvus.proto.schema.FieldData", {
     type: 5,
     field_name: "part",
     scalars: { long_data: { data: ids.map((id) => id % 100) } },
   });
-  const vectors = vectorFieldData(base.values.subarray(start * dim, end * dim), dim);
-  const fields = [keyField(first, first + end - start), parts, vectors].map((field) => delimited(5, field));
-  checked("Insert", decode("MutationResult", await connection.call("Insert", Buffer.concat([head, ...fields]))));
+  const fields = [keyField(first, end), parts].map((field) => delimited(5, field));
+  const request = Buffer.concat([head, ...fields, vectors]);
+  checked("Insert", decode("MutationResult", await connection.call("Insert", request)));
 }
 
 function searchRequest(query, { ef, k, below }) {
-  const row = queries.values.subarray(query * dim, (query + 1) * dim);
+  const row = data.query(query);
   const values = [Buffer.from(row.buffer, row.byteOffset, row.byteLength)];
   const params = { anns_field: "vector", topk: k, metric_type: "L2", params: JSON.stringify({ ef: Math.max(ef, k) }) };
   return encode("SearchRequest", {
@@ -195,33 +195,4 @@ async function answerTo(request) {
     asking = { address: server.address, connection: new Connection(server.address) };
   const answer = decode("SearchResults", await asking.connection.call("Search", request));
   return answer.results?.ids?.int_id?.data ?? [];
-}
-
-// Truth and time
-
-function nearestBelow(below, k) {
-  const kept = Array.from({ length: base.rows }, (_, row) => row).filter((row) => row % 100 < below);
-  const values = new BigInt64Array(asked * k);
-  for (let i = 0; i < asked; i++) {
-    const query = queries.values.subarray(i * dim, (i + 1) * dim);
-    const distances = kept.map((row) => [distance(query, row), row]).sort((a, b) => a[0] - b[0]);
-    for (let j = 0; j < k; j++) values[i * k + j] = BigInt(distances[j]?.[1] ?? -1);
-  }
-  return { columns: k, values };
-}
-
-function distance(query, row) {
-  let sum = 0;
-  for (let i = 0, at = row * dim; i < dim; i++, at++) sum += (query[i] - base.values[at]) ** 2;
-  return sum;
-}
-
-async function timed(work) {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1_000;
-}
-
-async function until(reached) {
-  while (!(await reached())) await new Promise((wake) => setTimeout(wake, 50));
 }

@@ -1,4 +1,4 @@
-"""The table and the plot of what compare.py measured, and Elanus's ratio to the best other database."""
+"""The table and the plot of what compare.py measured, and ratios of Elanus's two forms to the best other database."""
 
 HEADS = {
     "load rows/s": lambda d: d["load"]["rowsPerSecond"],
@@ -19,6 +19,7 @@ HEADS = {
     "disk MiB": lambda d: d["disk"] / 2**20,
     "ready s": lambda d: d["ready"]["seconds"],
 }
+OURS = ["elanus", "elanus-embedded"]
 LESS_IS_BETTER = ["index s", "anon MiB", "resident MiB", "disk MiB", "ready s"]
 
 
@@ -33,10 +34,12 @@ def value(head, database):
 def print_table(result):
     names = list(result["databases"])
     print(f"\n{result['data']}: {result['rows']} x {result['dim']}, top 10\n")
-    print(f"| |{'|'.join(names)}|Elanus to the best other|\n|---|{'---|' * (len(names) + 1)}")
+    ours = [name for name in names if name in OURS]
+    ratios = "|".join(f"{name} to the best other" for name in ours)
+    print(f"| |{'|'.join(names)}|{ratios}|\n|---|{'---|' * (len(names) + len(ours))}")
     for head in HEADS:
-        cells = [value(head, result["databases"][name]) for name in names]
-        print(f"|{head}|{'|'.join(shown(cell) for cell in cells)}|{ratio(head, result)}|")
+        cells = [shown(value(head, result["databases"][name])) for name in names]
+        print(f"|{'|'.join([head, *cells, *(ratio(head, result, name) for name in ours)])}|")
     for name, why in result["refused"].items():
         print(f"\n{name}: not measured: {why}")
 
@@ -45,10 +48,10 @@ def shown(cell):
     return "-" if cell is None else f"{cell:,.0f}" if cell >= 100 else f"{cell:.3g}"
 
 
-def ratio(head, result):
-    """More than 1: Elanus is better, whichever way better is."""
-    ours = value(head, result["databases"].get("elanus", {}))
-    others = [value(head, database) for name, database in result["databases"].items() if name != "elanus"]
+def ratio(head, result, name):
+    """More than 1: this form of Elanus is better than every other database, whichever way better is."""
+    ours = value(head, result["databases"][name])
+    others = [value(head, database) for other, database in result["databases"].items() if other not in OURS]
     others = [other for other in others if other]
     if not ours or not others:
         return "-"

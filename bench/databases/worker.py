@@ -82,7 +82,8 @@ class Worker:
 
         def write():
             while time.perf_counter() < until:
-                self.database.insert(self.next, np.array(self.base[:100]))
+                start = self.next % min(5_000, len(self.base) // 100 * 100)
+                self.database.insert(self.next, np.array(self.base[start : start + 100]))
                 self.next += 100
                 written[0] += 100
 
