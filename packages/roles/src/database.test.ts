@@ -92,6 +92,24 @@ describe("writes and reads", () => {
     await before.stop();
   });
 
+  it("answers one query over growing and sealed rows as it answers many", async () => {
+    const database = await open(memoryStores());
+    await create(database, [idField, vector, field("t", DataType.varChar, { lengthMax: 20 })]);
+    const rows = Array.from({ length: 60 }, (_, id) => ({ id, v: [(id * 37) % 60, 0], t: `t${id}` }));
+    await insert(database, rows.slice(0, 30));
+    must(await database.proxy.flush("default", ["c"]));
+    // Later rows of the same keys: what they replace is dead in the sealed segment.
+    await insert(database, [...rows.slice(30), { id: 0, v: [7.5, 0], t: "moved" }]);
+    const asked = [0, 7.2, 20, 33.4, 59].map((x) => [x, 0]);
+    for (const how of [{}, { filter: "id % 3 == 0", params: { offset: "2" } }, { params: { radius: "9" } }]) {
+      const more = { outputFields: ["t"], ...how };
+      const together = await search(database, asked, more);
+      const single = await Promise.all(asked.map((query) => search(database, [query], more)));
+      expect(single.flat()).toEqual(together);
+    }
+    expect((await search(database, [[7.45, 0]], { outputFields: ["t"] }))[0]?.[0]).toMatchObject({ id: 0, t: "moved" });
+  });
+
   it("spreads rows over nodes and shards and reads them at one snapshot", async () => {
     const database = await open(memoryStores(), { streamingNodes: 3 });
     await create(database, [idField, vector], { shards: 5 });

@@ -8,14 +8,34 @@
  * await db.insert({ collectionName: "notes", data: [{ id: 1, vector: [1, 0, 0, 0] }] });
  * await db.close();
  * ```
+ *
+ * Vectors may be typed arrays everywhere. Searches by `Float32Array` and inserts of columns pass no text at all.
  */
 import type { DbError } from "@elanus/model/error";
 import type { Outcome } from "@elanus/model/outcome";
 import type { TransportHandlers } from "@elanus/platform/ports/transport";
+import { IDsCodec } from "@elanus/wire/gen/schema";
+import { decode } from "@elanus/wire/protobuf/runtime";
+import { dataFailure } from "@elanus/wire/rest/entities";
+import { failed, type RestOutcome } from "@elanus/wire/rest/failure";
 import { type Config, type ConfigInput, readConfig } from "./config.ts";
+import { directSearch, directWrite, refOf } from "./direct-calls.ts";
+import type {
+  CollectionName,
+  ColumnsRequest,
+  CreateCollectionRequest,
+  FilterRequest,
+  GetRequest,
+  QueryRequest,
+  Row,
+  SearchRequest,
+  WriteRequest,
+} from "./embedded-requests.ts";
 import { wireOf } from "./front-door.ts";
 import { type Doors, openDoors } from "./serve.ts";
 import { type Database, explain, startDatabase } from "./standalone.ts";
+
+export type * from "./embedded-requests.ts";
 
 export interface EmbeddedOptions {
   /** Data folder; created when absent, and one process may have it open at a time. */
@@ -41,59 +61,6 @@ export class ElanusError extends Error {
     this.name = "ElanusError";
     this.code = code;
   }
-}
-
-export type Row = Readonly<Record<string, unknown>>;
-export type Vector = readonly number[] | Readonly<Record<string, number>> | string;
-
-export interface CollectionName {
-  readonly collectionName: string;
-  readonly dbName?: string;
-}
-export interface CreateCollectionRequest extends CollectionName {
-  /** Quick form: an Int64 `id` and a `vector` of this dimension, indexed and loaded. */
-  readonly dimension?: number;
-  readonly metricType?: string;
-  readonly idType?: "Int64" | "VarChar";
-  readonly autoID?: boolean;
-  readonly primaryFieldName?: string;
-  readonly vectorFieldName?: string;
-  /** Full form, as in Milvus's REST API. */
-  readonly schema?: Row;
-  readonly indexParams?: readonly Row[];
-  readonly params?: Row;
-}
-export interface WriteRequest extends CollectionName {
-  readonly data: readonly Row[];
-  readonly partitionName?: string;
-}
-export interface FilterRequest extends CollectionName {
-  readonly filter: string;
-  readonly exprParams?: Row;
-  readonly partitionName?: string;
-}
-export interface SearchRequest extends CollectionName {
-  readonly data: readonly Vector[];
-  readonly annsField?: string;
-  readonly limit?: number;
-  readonly offset?: number;
-  readonly filter?: string;
-  readonly outputFields?: readonly string[];
-  readonly partitionNames?: readonly string[];
-  readonly searchParams?: Row;
-  readonly consistencyLevel?: string;
-}
-export interface QueryRequest extends CollectionName {
-  readonly filter?: string;
-  readonly limit?: number;
-  readonly offset?: number;
-  readonly outputFields?: readonly string[];
-  readonly partitionNames?: readonly string[];
-  readonly consistencyLevel?: string;
-}
-export interface GetRequest extends CollectionName {
-  readonly id: readonly (number | string | bigint)[];
-  readonly outputFields?: readonly string[];
 }
 
 /** Opens a data folder; waits until its log is replayed. */
@@ -145,18 +112,30 @@ export class EmbeddedDatabase {
   async createIndex(request: CollectionName & { readonly indexParams: readonly Row[] }): Promise<void> {
     await this.call("indexes/create", request);
   }
-  insert(request: WriteRequest): Promise<{ insertCount: number; insertIds: (number | string)[] }> {
-    return this.call("entities/insert", request);
+  async insert(
+    request: WriteRequest | ColumnsRequest,
+  ): Promise<{ insertCount: number; insertIds: (number | string)[] }> {
+    if (!("columns" in request)) return this.call("entities/insert", request);
+    const { count, ids } = await this.#write("insert", request);
+    return { insertCount: count, insertIds: ids };
   }
-  upsert(request: WriteRequest): Promise<{ upsertCount: number; upsertIds: (number | string)[] }> {
-    return this.call("entities/upsert", request);
+  async upsert(
+    request: WriteRequest | ColumnsRequest,
+  ): Promise<{ upsertCount: number; upsertIds: (number | string)[] }> {
+    if (!("columns" in request)) return this.call("entities/upsert", request);
+    const { count, ids } = await this.#write("upsert", request);
+    return { upsertCount: count, upsertIds: ids };
   }
   async delete(request: FilterRequest): Promise<void> {
     await this.call("entities/delete", request);
   }
   /** Hits of all query vectors, one after the other, best first; the score is in `distance`. */
-  search(request: SearchRequest): Promise<Row[]> {
-    return this.call("entities/search", request);
+  async search(request: SearchRequest): Promise<Row[]> {
+    const direct = directSearch(request);
+    if (direct === undefined) return this.call("entities/search", request);
+    const { proxy } = this.#database;
+    const found = valueOf(await proxy.search(valueOf(direct), "json", this.#deadlineMs()));
+    return (JSON.parse(Buffer.from(found.body).toString("utf8")) as Row[][]).flat();
   }
   query(request: QueryRequest): Promise<Row[]> {
     return this.call("entities/query", request);
@@ -176,9 +155,7 @@ export class EmbeddedDatabase {
       path: `/v2/vectordb/${path}`,
       query: "",
       headers: new Map([["content-type", "application/json"]]),
-      body: Buffer.from(
-        JSON.stringify(request, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
-      ),
+      body: Buffer.from(JSON.stringify(request, (_key, value: unknown) => plainValue(value))),
       signal: new AbortController().signal,
     });
     const text = Buffer.concat(answer.body).toString("utf8");
@@ -186,6 +163,22 @@ export class EmbeddedDatabase {
     const { code, message, data } = JSON.parse(text) as { code: number; message?: string; data?: T };
     if (code !== 0) throw new ElanusError(code, message ?? text);
     return data as T;
+  }
+
+  async #write(
+    verb: "insert" | "upsert",
+    request: ColumnsRequest,
+  ): Promise<{ count: number; ids: (number | string)[] }> {
+    const { proxy } = this.#database;
+    const info = valueOf(await proxy.catalog.describeCollection(valueOf(refOf(request))));
+    const write = valueOf(directWrite(request, info.schema));
+    const written = await proxy[verb](write, this.#deadlineMs());
+    const { ids, count } = written.ok ? written.value : valueOf(dataFailure(written.error));
+    return { count, ids: idsOf(ids) };
+  }
+
+  #deadlineMs(): number {
+    return this.#database.world.clock.nowMs() + TIMEOUT_MS;
   }
 
   /** Also serves gRPC, REST and metrics on loopback, over the same data, from this thread. */
@@ -203,6 +196,27 @@ export class EmbeddedDatabase {
     })();
     return this.#closing;
   }
+}
+
+/** As the REST API's calls. */
+const TIMEOUT_MS = 30_000;
+
+/** JSON has neither 64-bit integers nor typed arrays. */
+function plainValue(value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  return ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as unknown as number[]) : value;
+}
+
+function idsOf(message: Uint8Array): (number | string)[] {
+  const ids = decode(IDsCodec, message);
+  return ids.strId === undefined ? (ids.intId?.data ?? []).map(Number) : [...ids.strId.data];
+}
+
+/** The value, or the refusal with the code that a REST call would answer. */
+function valueOf<T>(outcome: Outcome<T> | RestOutcome<T>): T {
+  if (outcome.ok) return outcome.value;
+  const { code, message } = "failure" in outcome ? outcome.failure : failed(outcome.error).failure;
+  throw new ElanusError(code, message);
 }
 
 function unwrap<T>(outcome: Outcome<T>): T {

@@ -57,10 +57,11 @@ export type SearchParams = ReadonlyMap<string, string>;
 export interface Search extends CollectionRef {
   readonly partitions: readonly string[];
   readonly filter: FilterInput;
-  /** Milvus `PlaceholderGroup` message, or JSON vectors (REST and embedded). */
+  /** Milvus `PlaceholderGroup` message, JSON vectors (REST and embedded), or the vectors themselves (embedded). */
   readonly placeholders:
     | { readonly kind: "message"; readonly bytes: Uint8Array }
-    | { readonly kind: "json"; readonly vectors: Uint8Array };
+    | { readonly kind: "json"; readonly vectors: Uint8Array }
+    | { readonly kind: "floats"; readonly vectors: readonly Float32Array[] };
   /** 0: take it from the placeholders. */
   readonly nq: number;
   readonly outputFields: readonly string[];

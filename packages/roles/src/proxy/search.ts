@@ -16,6 +16,7 @@ import type { Reading, ReadTask } from "./read.ts";
 import { type CheckedSearch, SearchChecks } from "./search-checks.ts";
 import { iteratorSnapshot } from "./state/consistency.ts";
 import { refuse, WINDOW_MAX } from "./state/flat-params.ts";
+import { placeholdersOf } from "./state/float-placeholders.ts";
 import { pageEnd } from "./state/iterator-page.ts";
 import type { OutputColumns } from "./state/output-fields.ts";
 import type { SearchShape } from "./state/search-shape.ts";
@@ -303,7 +304,9 @@ export class SearchTask {
     target: SearchTarget,
     request: Search,
   ): Outcome<{ bytes: Uint8Array; nq: number }> {
-    const read = readPlaceholders(this.#engine.addon, collection.compiled, target.field.id, request.placeholders);
+    const given = request.placeholders;
+    const input = given.kind === "floats" ? placeholdersOf(given.vectors, target.field.type) : given;
+    const read = readPlaceholders(this.#engine.addon, collection.compiled, target.field.id, input);
     if (!read.ok) return read;
     const { message, nq } = read.value;
     const claimed = request.nq === 0 ? nq : request.nq;

@@ -28,7 +28,10 @@ export function besideRows(report: QueryReport | SearchReport | undefined): { re
 
 /** The collection's own level when none is named. */
 export function consistencyIn(body: Body): RestOutcome<Consistency> {
-  const name = body.text("consistencyLevel");
+  return consistencyNamed(body.text("consistencyLevel"));
+}
+
+export function consistencyNamed(name: string): RestOutcome<Consistency> {
   const guarantee = 0n as Timestamp;
   if (name === "") return done({ level: undefined, guarantee });
   const number = consistencyNumber(name);
@@ -80,7 +83,7 @@ function write(kind: Write): Endpoint {
 }
 
 /** What is wrong with the rows themselves has a code of its own. */
-function dataFailure(error: Parameters<typeof failed>[0]): RestOutcome<never> {
+export function dataFailure(error: Parameters<typeof failed>[0]): RestOutcome<never> {
   const failure = failed(error);
   if (error.kind !== "invalidParameter" && error.kind !== "missingParameter") return failure;
   return refuse(1_804, `fail to deal the insert data, error: ${failure.failure.message}`);

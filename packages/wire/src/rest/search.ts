@@ -10,7 +10,7 @@ import { flattenHits } from "./flatten.ts";
 import { type Json, stringify, textOf } from "./json.ts";
 import { looksLikeArray, scanArray, slice } from "./scan.ts";
 
-const LIMIT_DEFAULT = 100;
+export const LIMIT_DEFAULT = 100;
 
 type Fields = { readonly [key: string]: Json | undefined };
 type Part = Omit<Search, "database" | "name" | "consistency" | "partitions" | "outputFields">;
@@ -76,9 +76,14 @@ function readPart(body: Body, paramsKey: string, limitDefault: number): RestOutc
   return done({ filter: filter.value, placeholders: { kind: "json", vectors }, nq: 0, params: all });
 }
 
-/** The flat spelling and the nested one come to the same map; the same key twice must agree. */
 function paramsOf(body: Body, key: string): RestOutcome<ReadonlyMap<string, string>> {
-  const given = body.object(key);
+  const params = searchParamsOf(body.object(key), body.text("metricType"));
+  if (params.ok) addPlain(body, params.value);
+  return params;
+}
+
+/** The flat spelling and the nested one come to the same map; the same key twice must agree. */
+export function searchParamsOf(given: Fields, metricType: string): RestOutcome<Map<string, string>> {
   const nested = given["params"];
   if (nested !== undefined && (typeof nested !== "object" || nested === null || Array.isArray(nested))) {
     return invalid("searchParams.params must be a dict");
@@ -94,14 +99,13 @@ function paramsOf(body: Body, key: string): RestOutcome<ReadonlyMap<string, stri
     inner.set(name, value);
   }
   const params = new Map<string, string>();
-  const metric = inner.get("metricType") ?? inner.get("metric_type") ?? body.text("metricType");
+  const metric = inner.get("metricType") ?? inner.get("metric_type") ?? metricType;
   if (textOf(metric) !== "") params.set("metric_type", textOf(metric));
   const growing = inner.get("ignoreGrowing") ?? inner.get("ignore_growing");
   if (growing !== undefined) params.set("ignore_growing", textOf(growing));
   for (const name of ["metricType", "metric_type", "ignoreGrowing", "ignore_growing"]) inner.delete(name);
   params.set("params", stringify(Object.fromEntries(inner)));
   params.set("round_decimal", "-1");
-  addPlain(body, params);
   return done(params);
 }
 
