@@ -21,9 +21,9 @@ use crate::chunk::{self, Chunk};
 use crate::part::{Joined, Source, Vectors};
 
 /// Rows get lists once comparing them all takes longer.
-const EXACT_NANOS_MAX: usize = if cfg!(test) { 40_000 } else { 800_000 };
+const EXACT_NANOS_MAX: usize = if cfg!(test) { 40_000 } else { 400_000 };
 /// Later rows are given to the lists once comparing them all takes longer.
-const TAIL_NANOS_MAX: usize = if cfg!(test) { 10_000 } else { 100_000 };
+const TAIL_NANOS_MAX: usize = if cfg!(test) { 10_000 } else { 30_000 };
 /// The centroids are learnt anew when there are so many times the rows that they were learnt from.
 const GROWTH: usize = 4;
 
