@@ -9,9 +9,10 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// So many allowed nodes are expected in a sample that tells whether a filter has emptied a place.
 const EXPECTED_ALLOWED: f32 = 16.0;
-/// Neighbours are missed more often the farther they are. For each node that is wanted so many others may lie in
-/// between until the spare part of the beam has to be twice as wide.
-const SPREAD: usize = 5;
+/// Neighbours are missed more often the farther they are. The spare part of the beam grows by one in so many for each
+/// node that lies in between for each that is wanted, and by one in so many more for the first.
+const SPREAD: usize = 7;
+const FIRST_SPREAD: usize = 8;
 
 /// Neighbour lists of one level.
 pub(crate) trait Links {
@@ -121,7 +122,9 @@ pub(crate) struct Goal {
 /// Without a filter `spare` nodes more would be held.
 pub(crate) fn beam_width(wanted: usize, spare: usize, near: usize) -> usize {
     let beyond = near.saturating_sub(wanted);
-    near.saturating_add(spare).saturating_add(spare.saturating_mul(beyond) / wanted.saturating_mul(SPREAD).max(1))
+    let per_wanted = |nodes: usize, one_in: usize| spare.saturating_mul(nodes) / wanted.saturating_mul(one_in).max(1);
+    let more = per_wanted(beyond, SPREAD) + per_wanted(beyond.min(wanted), FIRST_SPREAD);
+    near.saturating_add(spare).saturating_add(more)
 }
 
 /// Walks as if there were no filter, and offers every allowed node to `passing`. The beam holds everything up to the
