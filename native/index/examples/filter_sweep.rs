@@ -4,7 +4,7 @@
 //! `cargo run --release --example filter_sweep -- SOURCE ROWS OUT.json`: a NumPy file of rows (C order; every hundredth
 //! is held out as a query), or a folder with `base.npy` and `queries.npy`, of which the first ROWS are taken.
 //! Filters are random, or correlated with the query (only rows near it may pass), or anti-correlated (only rows far
-//! from it). Writes one JSON object with a point for each filter and `ef`. Searches of all kinds take turns, query by
+//! from it; so slow that only the timed queries are asked). Writes one JSON object with a point for each filter and `ef`. Searches of all kinds are timed query by
 //! query, and the least time of each counts.
 
 use std::collections::BTreeMap;
@@ -25,8 +25,10 @@ const TOP_K: usize = 10;
 const EFS: [usize; 5] = [16, 24, 32, 64, 128];
 const SHARES: [f64; 6] = [0.5, 0.2, 0.1, 0.05, 0.01, 0.001];
 const KINDS: [Kind; 3] = [Kind::Random, Kind::Correlated, Kind::AntiCorrelated];
-const QUERIES: usize = 250;
-const TURNS: usize = 2;
+/// Queries that recall is measured with, and of those the first that are timed.
+const QUERIES: usize = 1000;
+const TIMED: usize = 100;
+const TURNS: usize = 3;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -136,9 +138,7 @@ struct Sums {
 }
 
 impl Sums {
-    /// Takes one query into account, in the least time of its turns.
-    fn add(&mut self, seconds: f64, hits: &[Hit], truth: &[Hit]) {
-        self.seconds += seconds;
+    fn judge(&mut self, hits: &[Hit], truth: &[Hit]) {
         self.found += truth.iter().filter(|hit| hits.iter().any(|other| other.row == hit.row)).count();
         self.wanted += truth.len();
     }
@@ -148,15 +148,17 @@ impl Sums {
     }
 }
 
-/// Lowers `least` to the seconds of one search. It has run before, so that what another one left in the caches does not
-/// count.
-fn timed(least: &mut f64, search: impl Fn(&mut Vec<Hit>)) -> Vec<Hit> {
-    search(&mut vec![]);
+/// The least seconds of some searches. One has run before, so that what another one left in the caches does not count.
+fn timed(turns: usize, search: impl Fn(&mut Vec<Hit>)) -> f64 {
     let mut hits = vec![];
-    let clock = Instant::now();
     search(&mut hits);
-    *least = least.min(clock.elapsed().as_secs_f64());
-    hits
+    let seconds = (0..turns).map(|_| {
+        hits.clear();
+        let clock = Instant::now();
+        search(&mut hits);
+        clock.elapsed().as_secs_f64()
+    });
+    seconds.fold(f64::INFINITY, f64::min)
 }
 
 /// Of one filter and `ef`.
@@ -180,34 +182,37 @@ impl Sweep<'_> {
     fn points(&self, kind: Kind, share: f64) -> Vec<String> {
         let mut points: [Point; EFS.len()] = Default::default();
         let mut brute = 0.0;
-        for (number, (vector, ranked)) in self.queries.iter().zip(&self.ranked).enumerate() {
+        let asked = if matches!(kind, Kind::AntiCorrelated) { TIMED } else { QUERIES };
+        for (number, (vector, ranked)) in self.queries.iter().zip(&self.ranked).take(asked).enumerate() {
             let Allowed { words, count } = allowed(self.rows.len(), kind, share, ranked, number as u64);
             let params = EFS.map(|ef| SearchParams { ef: Some(ef), ..SearchParams::default() });
             let plain = query(vector, TOP_K, &params[0]);
             let narrow = Query { allowed: Some(&words), allowed_count: count, ..plain.clone() };
-            let nearest: Vec<Hit> = ranked[..TOP_K].iter().map(|&row| Hit { score: 0.0, row }).collect();
+            let hit = |&row: &u32| Hit { score: 0.0, row };
+            let nearest: Vec<Hit> = ranked[..TOP_K].iter().map(hit).collect();
+            let passes = |&&row: &&u32| words[row as usize / 64] >> (row % 64) & 1 == 1;
+            let truth: Vec<Hit> = ranked.iter().filter(passes).take(TOP_K).map(hit).collect();
             let search = |query: &Query<'_>, out: &mut Vec<Hit>| {
                 self.index.search(self.rows, query, out).expect("searches");
             };
-            let exact = |out: &mut Vec<Hit>| {
-                flat::search(self.rows, self.index.metric(), &narrow, out).expect("searches");
-            };
-            let mut least = f64::INFINITY;
-            let truth = (0..TURNS).map(|_| timed(&mut least, exact)).next_back().unwrap_or_default();
-            brute += least;
+            let turns = if number < TIMED { TURNS } else { 0 };
+            if turns > 0 {
+                brute +=
+                    timed(turns, |out| flat::search(self.rows, self.index.metric(), &narrow, out).expect("searches"));
+            }
             for (point, params) in points.iter_mut().zip(&params) {
                 let (plain, narrow) = (Query { params, ..plain.clone() }, Query { params, ..narrow.clone() });
-                let trace = Trace::default();
-                search(&Query { trace: Some(&trace), ..narrow.clone() }, &mut vec![]);
-                *point.plans.entry(trace.take().plans.join(" + ")).or_insert(0) += 1;
-                let (mut least, mut least_free) = (f64::INFINITY, f64::INFINITY);
                 let (mut hits, mut free) = (vec![], vec![]);
-                for _ in 0..TURNS {
-                    hits = timed(&mut least, |out| search(&narrow, out));
-                    free = timed(&mut least_free, |out| search(&plain, out));
+                let trace = Trace::default();
+                search(&Query { trace: Some(&trace), ..narrow.clone() }, &mut hits);
+                *point.plans.entry(trace.take().plans.join(" + ")).or_insert(0) += 1;
+                search(&plain, &mut free);
+                point.filtered.judge(&hits, &truth);
+                point.free.judge(&free, &nearest);
+                if turns > 0 {
+                    point.filtered.seconds += timed(turns, |out| search(&narrow, out));
+                    point.free.seconds += timed(turns, |out| search(&plain, out));
                 }
-                point.filtered.add(least, &hits, &truth);
-                point.free.add(least_free, &free, &nearest);
             }
         }
         points.iter().zip(EFS).map(|(point, ef)| self.line((kind, share, ef), point, brute)).collect()
@@ -215,7 +220,7 @@ impl Sweep<'_> {
 
     fn line(&self, (kind, share, ef): (Kind, f64, usize), point: &Point, brute: f64) -> String {
         let Point { filtered, free, plans } = point;
-        let rate = |seconds: f64| self.queries.len() as f64 / seconds;
+        let rate = |seconds: f64| self.queries.len().min(TIMED) as f64 / seconds;
         let ratio = rate(filtered.seconds) / rate(free.seconds).max(rate(brute));
         let name = kind.name();
         let mut line = format!(r#"{{"filter":"{name}","share":{share},"ef":{ef},"ratio":{ratio:.2},"#);

@@ -447,7 +447,7 @@ mod tests {
             index.plan(&query, Effort { wanted: top_k, spare: ef - top_k, compared: top_k + 24 })
         };
         assert_eq!(plan(10, 10, 32), Plan::Through { width: 32 });
-        assert_eq!(plan(10, 5, 32), Plan::Collect { width: 86 });
+        assert_eq!(plan(10, 5, 32), Plan::Collect { width: 88 });
         assert!(matches!(plan(10, 4, 400), Plan::Scan { width: 34, .. }));
         assert_eq!(plan(10, 1, 200), Plan::Exact);
         assert_eq!(plan(6_000, 10, 6_000), Plan::Exact);

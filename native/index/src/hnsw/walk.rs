@@ -11,7 +11,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 const EXPECTED_ALLOWED: f32 = 16.0;
 /// Neighbours are missed more often the farther they are. The spare part of the beam grows by one in so many for each
 /// node that lies in between for each that is wanted, and by one in so many more for the first.
-const SPREAD: usize = 7;
+const SPREAD: usize = 6;
 const FIRST_SPREAD: usize = 8;
 
 /// Neighbour lists of one level.
