@@ -4,8 +4,8 @@
 //! `cargo run --release --example filter_sweep -- SOURCE ROWS OUT.json`: a NumPy file of rows (C order; every hundredth
 //! is held out as a query), or a folder with `base.npy` and `queries.npy`, of which the first ROWS are taken.
 //! Filters are random, or correlated with the query (only rows near it may pass), or anti-correlated (only rows far
-//! from it; so slow that only the timed queries are asked). Writes one JSON object with a point for each filter and `ef`. Searches of all kinds are timed query by
-//! query, and the least time of each counts.
+//! from it; so slow that only the timed queries are asked). Writes one JSON object with a point for each filter and
+//! `ef`. Searches of all kinds are timed query by query, and the least time of each counts.
 
 use std::collections::BTreeMap;
 use std::error::Error;
