@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod bytes;
+mod callers;
 mod failure;
 mod hits;
 mod listener;

@@ -14,7 +14,7 @@ use napi::{Env, Error};
 use napi_derive::napi;
 
 use crate::failure::{Thrown, guarded, thrown};
-use crate::settle::Outcomes;
+use crate::settle::{Outcomes, Promised};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -108,7 +108,7 @@ impl Pool {
             return guarded(work).map(Either::A).map_err(|error| thrown(&error));
         };
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(queues) = &*queues else { return Err(closed()) };
+        let Some(queues) = &*queues else { return Err(thrown(&closed())) };
         let (promised, promise) = outcomes.promise(env).map_err(|cause| gate_failure(&cause))?;
         let job: Job = Box::new(move || promised.settle(guarded(work)));
         let queue = match urgency {
@@ -117,6 +117,21 @@ impl Pool {
         };
         queue.put(job);
         Ok(Either::B(promise))
+    }
+}
+
+impl Pool {
+    /// Runs `work` on a thread for a promise of another environment.
+    pub fn run_for<T, W>(&self, promised: Promised, work: W)
+    where
+        T: ToNapiValue + Send + 'static,
+        W: FnOnce() -> Result<T, NativeError> + Send + 'static,
+    {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*queues {
+            Some(queues) => queues.now.put(Box::new(move || promised.settle(guarded(work)))),
+            None => promised.settle::<T>(Err(closed())),
+        }
     }
 }
 
@@ -186,8 +201,8 @@ impl Shared {
     }
 }
 
-fn closed() -> Thrown {
-    thrown(&NativeError::Cancelled("the native pool is closed".to_owned()))
+fn closed() -> NativeError {
+    NativeError::Cancelled("the native pool is closed".to_owned())
 }
 
 pub fn gate_failure(cause: &Error) -> Thrown {

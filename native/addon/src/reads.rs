@@ -19,6 +19,7 @@ use napi::bindgen_prelude::{BigInt, ClassInstance, FromNapiValue, Object, Uint8A
 use napi_derive::napi;
 
 use crate::bytes::Bytes;
+use crate::callers;
 use crate::failure::{Thrown, now, wrong_argument};
 use crate::hits::EncodeOptions;
 use crate::numbers;
@@ -96,6 +97,19 @@ pub fn answer_search<'env>(
     let (asked, placeholders) = now(|| search_of(&Fields(&request)))?;
     let shape = Arc::clone(&shape.shape);
     pool.run(env, move || Ok(shape.answer(&asked.segments, &search::search(&asked.request(&placeholders))?)?.into()))
+}
+
+/// The same for the caller of that number (`callers.rs`) in another environment; nothing when it waits no more.
+#[napi]
+pub fn deliver_search(pool: &Pool, request: Object, shape: &AnswerShape, caller: f64) -> Result<(), Thrown> {
+    let (asked, placeholders) = now(|| search_of(&Fields(&request)))?;
+    let shape = Arc::clone(&shape.shape);
+    if let Some(promised) = callers::take(caller)? {
+        pool.run_for(promised, move || {
+            Ok(Bytes::from(shape.answer(&asked.segments, &search::search(&asked.request(&placeholders))?)?))
+        });
+    }
+    Ok(())
 }
 
 #[napi(object)]

@@ -38,6 +38,7 @@ describe("the addon", () => {
     ["Schema", "NativeSchema"],
     ["Progress", "NativeProgress"],
     ["AnswerShape", "NativeAnswerShape"],
+    ["Callers", "NativeCallers"],
     ["PreparedSearch", "NativePreparedSearch"],
   ] as const)("%s has the members of %s", (exported, face) => {
     expect(own(addon[exported as "Pool"].prototype, ["constructor"])).toEqual(membersOf(face));

@@ -63,6 +63,9 @@ export interface Addon {
   ) => NativeAnswerShape;
   /** Search, page, the page's fields and the encoded answer at once, where `segments` are all that is searched. */
   answerSearch(pool: NativePool, request: NativeSearch, shape: NativeAnswerShape): Native<Uint8Array>;
+  /** The same on a thread of the pool; the answer settles a promise of another thread's `Callers`. */
+  deliverSearch(pool: NativePool, request: NativeSearch, shape: NativeAnswerShape, caller: number): void;
+  Callers: new () => NativeCallers;
   /**
    * A search that will be asked with many vectors: what it asks besides is read once, where `search` reads it for each
    * call. It sees `snapshot` of the segments, and keeps their memory until it is closed or collected.
@@ -275,6 +278,15 @@ export interface NativeSearchTerms {
   readonly exact?: boolean | undefined;
   /** Rows inserted at or before it are not seen. */
   readonly expired?: bigint | undefined;
+}
+
+/** Promises of this thread that `deliverSearch` settles from another one. */
+export interface NativeCallers {
+  /** The caller gives numbers from here on, each once. */
+  readonly first: number;
+  promise(id: number): Promise<Uint8Array | undefined>;
+  /** The answer comes another way: the promise resolves to undefined, unless a search has it. */
+  forget(id: number): void;
 }
 
 /** How hits become an answer, compiled once. */

@@ -38,7 +38,13 @@ export async function searchSegments(
     expired: plan.expired,
   };
   if (plan.explain === true) return explained(() => engine.addon.explainSearch(engine.pool, request));
-  const { answer } = plan;
+  const { answer, deliverTo } = plan;
+  if (answer !== undefined && deliverTo !== undefined) {
+    const taken = attemptNow(() =>
+      engine.addon.deliverSearch(engine.pool, request, compiledShape(engine, answer), deliverTo),
+    );
+    return taken.ok ? succeed({ hits: noHits, delivered: true }) : taken;
+  }
   if (answer !== undefined) {
     const done = await attempt(() => engine.addon.answerSearch(engine.pool, request, compiledShape(engine, answer)));
     return done.ok ? succeed({ hits: noHits, answer: done.value }) : done;

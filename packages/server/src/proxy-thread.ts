@@ -3,10 +3,13 @@
  * it asks of the other roles goes over a port to the main thread. `proxy-threads.ts` starts it, as a worker's entry.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import type { SearchAnswer } from "@elanus/model/contract/streaming-node";
 import { invariant, type Outcome, succeed } from "@elanus/model/outcome";
+import type { Timestamp } from "@elanus/model/time";
+import type { Addon } from "@elanus/engine/addon";
 import { loadAddon } from "@elanus/engine/load";
 import { systemClock } from "@elanus/platform/drivers/clock";
-import { PortPeers } from "@elanus/platform/drivers/peers/port";
+import { type Deliveries, PortPeers } from "@elanus/platform/drivers/peers/port";
 import { answerCalls } from "@elanus/platform/drivers/peers/port-calls";
 import { SharedVersion } from "@elanus/platform/drivers/peers/shared-version";
 import { systemRandom } from "@elanus/platform/drivers/random";
@@ -14,8 +17,11 @@ import { type Figures, systemTelemetry } from "@elanus/platform/drivers/telemetr
 import { systemTimers } from "@elanus/platform/drivers/timers";
 import { nativeTransport } from "@elanus/platform/drivers/transport/native";
 import type { Listener, ListenOptions } from "@elanus/platform/ports/transport";
+import type { Telemetry } from "@elanus/platform/ports/world";
 import { defaultProxy } from "@elanus/roles/proxy/config";
 import { startProxy } from "@elanus/roles/proxy/role";
+import { NodeMetrics } from "@elanus/roles/streaming-node/node-metrics";
+import { attempt } from "@elanus/segment/native-engine";
 import { createWire } from "@elanus/wire/wire";
 import type { Config } from "./config.ts";
 
@@ -61,7 +67,7 @@ function proxyThread(setup: ProxyThreadSetup): ProxyThread {
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
-    peers: new PortPeers(setup.peers, new SharedVersion(setup.catalogVersion)),
+    peers: new PortPeers(setup.peers, new SharedVersion(setup.catalogVersion), deliveriesOf(addon, telemetry)),
   };
   const proxy = startProxy(world, { ...defaultProxy, engine: { addon } });
   const wire = createWire({
@@ -95,5 +101,25 @@ function proxyThread(setup: ProxyThreadSetup): ProxyThread {
       // In a worker this ends the thread, not the process; log lines that are under way are written first.
       process.exit(0);
     },
+  };
+}
+
+/** Searches answer to this thread directly; how long they took is what the streaming node would have observed. */
+function deliveriesOf(addon: Addon, telemetry: Telemetry): Deliveries {
+  const callers = new addon.Callers();
+  const metrics = new NodeMetrics({ clock: systemClock, telemetry });
+  let next = callers.first;
+  const received = async (id: number): Promise<Outcome<SearchAnswer>> => {
+    const bytes = await attempt(() => callers.promise(id));
+    if (!bytes.ok) return bytes;
+    const answer = { hits: new Uint8Array(), answer: bytes.value, snapshot: 0n as Timestamp };
+    return succeed(bytes.value === undefined ? { ...answer, delivered: true } : answer);
+  };
+  return {
+    open() {
+      next += 1;
+      return { id: next, answer: metrics.timed("search", received(next)) };
+    },
+    forget: (id) => callers.forget(id),
   };
 }

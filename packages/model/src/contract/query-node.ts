@@ -41,6 +41,8 @@ export interface FoundHits {
   readonly hits: Uint8Array;
   /** In place of the hits, when the plan asks for an answer: the encoded one. */
   readonly answer?: Uint8Array;
+  /** In place of both: the answer goes to the caller whom the plan names. */
+  readonly delivered?: boolean;
   /** When the plan asks to explain: an account of each segment. */
   readonly reports?: readonly SegmentReport[];
 }

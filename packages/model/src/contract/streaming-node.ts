@@ -18,6 +18,9 @@ export interface SearchAnswer {
   readonly hits: Uint8Array;
   /** In place of the hits, when the plan asks for an answer and one set of segments held everything. */
   readonly answer?: Uint8Array | undefined;
+  /** In place of both: the answer goes to the caller whom the plan names. */
+  readonly delivered?: boolean | undefined;
+  /** 0n of an answer that was delivered. */
   readonly snapshot: Timestamp;
   /** When the plan asks to explain. */
   readonly report?: NodeReport;

@@ -80,8 +80,10 @@ export class Delegate {
     const { parts, snapshot } = read.value;
     const { clock } = this.#context.world;
     const begunMs = clock.nowMs();
-    const answer = parts[0]?.answer;
-    if (answer !== undefined) return succeed({ hits: noHits, answer, snapshot });
+    const [first] = parts;
+    if (first?.answer !== undefined || first?.delivered === true) {
+      return succeed({ hits: noHits, answer: first.answer, delivered: first.delivered, snapshot });
+    }
     const found = parts.map((part) => part.hits);
     const hits = reduceHits(engine, found, plan.topK, plan.metric);
     if (!hits.ok) return hits;

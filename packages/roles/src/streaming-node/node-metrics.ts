@@ -8,10 +8,10 @@ export class NodeMetrics {
   readonly growingBytes: Gauge;
   readonly queuedBytes: Gauge;
   readonly shards: Gauge;
-  readonly #world: World;
+  readonly #world: Pick<World, "clock" | "telemetry">;
   readonly #durations = new Map<string, Histogram>();
 
-  constructor(world: World) {
+  constructor(world: Pick<World, "clock" | "telemetry">) {
     this.#world = world;
     const { telemetry } = world;
     this.growingBytes = telemetry.gauge("elanus_growing_bytes", "Bytes of rows that are not sealed yet.");
@@ -19,10 +19,11 @@ export class NodeMetrics {
     this.shards = telemetry.gauge("elanus_streaming_node_shards", "Shards that this node owns.");
   }
 
-  /** Observes how long a call took, by verb and outcome. */
+  /** Observes how long a call took, by verb and outcome; one that is answered elsewhere is observed there. */
   async timed<T>(call: TimedCall, work: Promise<Outcome<T>>): Promise<Outcome<T>> {
     const startedMs = this.#world.clock.monotonicMs();
     const outcome = await work;
+    if (outcome.ok && isAnsweredElsewhere(outcome.value)) return outcome;
     const result = outcome.ok ? "ok" : outcome.error.kind;
     this.#duration(call, result).observe((this.#world.clock.monotonicMs() - startedMs) / 1_000);
     return outcome;
@@ -37,4 +38,8 @@ export class NodeMetrics {
     this.#durations.set(key, made);
     return made;
   }
+}
+
+function isAnsweredElsewhere(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "delivered" in value && value.delivered === true;
 }

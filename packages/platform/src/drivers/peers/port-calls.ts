@@ -36,12 +36,17 @@ export class PortCalls<Address> {
     });
   }
 
-  /** Rejects when the call threw; the far end's death is not noticed here. */
-  ask(address: Address, verb: string, args: readonly unknown[]): Promise<unknown> {
+  /**
+   * Rejects when the call threw; the far end's death is not noticed here. An answer that comes `elsewhere` counts when
+   * it is the first.
+   */
+  ask(address: Address, verb: string, args: readonly unknown[], elsewhere?: Promise<unknown>): Promise<unknown> {
     this.#id += 1;
     const id = this.#id;
     this.#outgoing.add([id, address, verb, args]);
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    const answered = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    if (elsewhere === undefined) return answered;
+    return Promise.race([answered, elsewhere]).finally(() => this.#waiting.delete(id));
   }
 
   /** A call that answers nothing. */
@@ -59,6 +64,9 @@ export class PortCalls<Address> {
   }
 }
 
+/** What a call gives when its answer reaches the caller another way. */
+export const unanswered: unique symbol = Symbol("unanswered");
+
 /** The called end: `call` runs each call as it comes, in their order, and what it gives is the answer. */
 export function answerCalls<Address>(
   port: Port,
@@ -68,7 +76,7 @@ export function answerCalls<Address>(
   const answer = async ([id, address, verb, args]: Call<Address>): Promise<void> => {
     try {
       const value = await call(address, verb, args);
-      if (id !== 0) outgoing.add([id, true, value]);
+      if (id !== 0 && value !== unanswered) outgoing.add([id, true, value]);
     } catch (cause) {
       if (id === 0) throw cause;
       const fault = cause instanceof Error ? cause : new Error(String(cause));

@@ -3,13 +3,13 @@
  * what is asked of every request is kept nearer: the catalog's version lies in shared memory.
  */
 import type { CoordinatorContract } from "@elanus/model/contract/coordinator";
-import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
+import type { SearchAnswer, StreamingNodeContract } from "@elanus/model/contract/streaming-node";
 import type { NodeId } from "@elanus/model/id";
 import type { LogEntry } from "@elanus/model/log-record";
-import { invariant, succeed } from "@elanus/model/outcome";
+import { invariant, type Outcome, succeed } from "@elanus/model/outcome";
 import type { ProxyPeers } from "@elanus/model/peers";
-import type { AnswerShape, SearchPlan } from "@elanus/model/plan";
-import { answerCalls, type Port, PortCalls } from "./port-calls.ts";
+import type { AnswerShape, ReadScope, SearchPlan } from "@elanus/model/plan";
+import { answerCalls, type Port, PortCalls, unanswered } from "./port-calls.ts";
 import type { SharedVersion } from "./shared-version.ts";
 
 /** A streaming node goes by its id. */
@@ -75,14 +75,23 @@ export const streamingNodeVerbs: Verbs<StreamingNodeContract> = {
   loadedPercent: "asked",
 };
 
+/** Answers of searches that come to this thread past the port. */
+export interface Deliveries {
+  /** `delivered` when it was forgotten: the answer came over the port. */
+  open(): { readonly id: number; readonly answer: Promise<Outcome<SearchAnswer>> };
+  forget(id: number): void;
+}
+
 /** Peers over `port`, at whose other end `servePeers` answers. `catalogVersion` is set there. */
 export class PortPeers implements ProxyPeers {
   readonly coordinator: CoordinatorContract;
   readonly #calls: PortCalls<Address>;
+  readonly #deliveries: Deliveries | undefined;
   readonly #shapes = new SentShapes();
   readonly #streamingNodes = new Map<NodeId, StreamingNodeContract>();
 
-  constructor(port: Port, catalogVersion: SharedVersion) {
+  constructor(port: Port, catalogVersion: SharedVersion, deliveries?: Deliveries) {
+    this.#deliveries = deliveries;
     this.#calls = new PortCalls(port);
     this.coordinator = {
       ...stubOf(coordinatorVerbs, this.#calls, "coordinator"),
@@ -95,13 +104,27 @@ export class PortPeers implements ProxyPeers {
     if (known !== undefined) return known;
     const made: StreamingNodeContract = {
       ...stubOf(streamingNodeVerbs, this.#calls, id),
-      search: (scope, plan) => {
-        const asked = plan.answer === undefined ? [scope, plan] : [scope, ...this.#shapes.apart(plan, plan.answer)];
-        return this.#calls.ask(id, "search", asked) as ReturnType<StreamingNodeContract["search"]>;
-      },
+      search: (scope, plan) =>
+        plan.answer === undefined
+          ? (this.#calls.ask(id, "search", [scope, plan]) as ReturnType<StreamingNodeContract["search"]>)
+          : this.#answer(id, scope, plan, plan.answer),
     };
     this.#streamingNodes.set(id, made);
     return made;
+  }
+
+  /** A search that may be answered past the port. */
+  async #answer(id: NodeId, scope: ReadScope, plan: SearchPlan, shape: AnswerShape): Promise<Outcome<SearchAnswer>> {
+    const delivery = this.#deliveries?.open();
+    let isDelivered = false;
+    const elsewhere = delivery?.answer.then((answer) => {
+      isDelivered = true;
+      return answer;
+    });
+    const args = [scope, ...this.#shapes.apart({ ...plan, deliverTo: delivery?.id, answer: undefined }, shape)];
+    const found = (await this.#calls.ask(id, "search", args, elsewhere)) as Outcome<SearchAnswer>;
+    if (delivery !== undefined && !isDelivered) this.#deliveries?.forget(delivery.id);
+    return found;
   }
 }
 
@@ -111,7 +134,7 @@ export function servePeers(port: Port, peers: ProxyPeers, release: (bytes: Array
   answerCalls<Address>(port, (address, verb, args) => {
     if (address === "coordinator") return callOf(peers.coordinator, verb, args);
     const node = peers.streamingNode(address);
-    if (verb === "search") return node.search(...shapes.together(args as SearchArguments));
+    if (verb === "search") return search(node, shapes.together(args as SearchArguments));
     if (verb === "append") return append(node, args as Parameters<StreamingNodeContract["append"]>, release);
     return callOf(node, verb, args);
   });
@@ -133,6 +156,14 @@ function stubOf<Contract extends object>(
 
 function callOf(contract: object, verb: string, args: readonly unknown[]): unknown {
   return (contract as Readonly<Record<string, (...args: readonly unknown[]) => unknown>>)[verb]?.(...args);
+}
+
+async function search(
+  node: StreamingNodeContract,
+  args: Parameters<StreamingNodeContract["search"]>,
+): Promise<Outcome<SearchAnswer> | typeof unanswered> {
+  const found = await node.search(...args);
+  return found.ok && found.value.delivered === true ? unanswered : found;
 }
 
 /** Rows that are in the log and applied are nobody's; the garbage collector would let them pile up. */
@@ -165,8 +196,8 @@ type SearchArguments = readonly [
 class SentShapes {
   readonly #names = new Map<AnswerShape, number>();
 
-  apart(plan: SearchPlan, shape: AnswerShape): readonly [SearchPlan, number, AnswerShape?] {
-    const bare = { ...plan, answer: undefined };
+  /** `bare`: the plan without the shape. */
+  apart(bare: SearchPlan, shape: AnswerShape): readonly [SearchPlan, number, AnswerShape?] {
     const known = this.#names.get(shape);
     if (known !== undefined) return [bare, known];
     if (this.#names.size >= SHAPES_MAX) this.#names.clear();
