@@ -121,7 +121,7 @@ impl Pool {
 }
 
 impl Pool {
-    /// Runs `work` on a thread for a promise of another environment.
+    /// Runs `work` here or on a thread, for a promise of another environment.
     pub fn run_for<T, W>(&self, promised: Promised, work: W)
     where
         T: ToNapiValue + Send + 'static,
@@ -130,6 +130,7 @@ impl Pool {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         match &*queues {
             Some(queues) => queues.now.put(Box::new(move || promised.settle(guarded(work)))),
+            None if self.outcomes.is_none() => promised.settle(guarded(work)),
             None => promised.settle::<T>(Err(closed())),
         }
     }

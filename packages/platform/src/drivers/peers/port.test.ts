@@ -1,14 +1,14 @@
 /** Two ends of a channel in one thread: what a role is asked and what it answers passes through unchanged. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { CoordinatorContract } from "@elanus/model/contract/coordinator";
-import type { StreamingNodeContract } from "@elanus/model/contract/streaming-node";
+import type { SearchAnswer, StreamingNodeContract } from "@elanus/model/contract/streaming-node";
 import type { NodeId, PinId } from "@elanus/model/id";
-import { fail, succeed } from "@elanus/model/outcome";
-import type { AnswerShape } from "@elanus/model/plan";
+import { fail, type Outcome, succeed } from "@elanus/model/outcome";
+import type { AnswerShape, SearchPlan } from "@elanus/model/plan";
 import * as fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { answerCalls, PortCalls } from "./port-calls.ts";
-import { coordinatorVerbs, PortPeers, servePeers, streamingNodeVerbs } from "./port.ts";
+import { coordinatorVerbs, type Deliveries, PortPeers, servePeers, streamingNodeVerbs } from "./port.ts";
 import { SharedVersion } from "./shared-version.ts";
 
 type Verb = (...args: readonly unknown[]) => Promise<unknown>;
@@ -27,7 +27,7 @@ function channel(): { near: MessagePort; far: MessagePort } {
 }
 
 /** Peers whose every verb calls `answer`; what was freed at the far end is listed. */
-function peersOver(answer: (verb: string, args: readonly unknown[]) => unknown) {
+function peersOver(answer: (verb: string, args: readonly unknown[]) => unknown, deliveries?: Deliveries) {
   const { near, far } = channel();
   const role = new Proxy(
     {},
@@ -46,7 +46,7 @@ function peersOver(answer: (verb: string, args: readonly unknown[]) => unknown) 
   };
   const version = new SharedVersion();
   servePeers(far, { coordinator: role as CoordinatorContract, streamingNode }, (bytes) => released.push(bytes));
-  return { peers: new PortPeers(near, new SharedVersion(version.memory)), asked, released, version };
+  return { peers: new PortPeers(near, new SharedVersion(version.memory), deliveries), asked, released, version };
 }
 
 /** What verbs are given and give: plain data, with bytes in buffers of their own and as views of larger ones. */
@@ -84,6 +84,20 @@ function plainVerbs(verbs: Readonly<Record<string, string>>): string[] {
 
 function shapeOf(limit: number): AnswerShape {
   return { limit, fields: [100], encoding: "message" } as unknown as AnswerShape;
+}
+
+/** Deliveries that a test makes itself. */
+function deliveriesByHand() {
+  const open = new Map<number, (answer: Outcome<SearchAnswer>) => void>();
+  const forgotten: number[] = [];
+  const deliveries: Deliveries = {
+    open() {
+      const id = open.size + 1;
+      return { id, answer: new Promise((resolve) => open.set(id, resolve)) };
+    },
+    forget: (id) => forgotten.push(id),
+  };
+  return { open, forgotten, deliveries };
 }
 
 describe("calls over a port", () => {
@@ -220,5 +234,49 @@ describe("shapes of answers", () => {
     const plan = { topK: 3, placeholders: new Uint8Array(4), answer: undefined };
     const found: unknown = await peers.streamingNode(node).search({} as never, plan as never);
     expect(found).toStrictEqual(succeed([{}, plan]));
+  });
+});
+
+describe("answers past the port", () => {
+  const plan = { topK: 3, placeholders: new Uint8Array(4), answer: shapeOf(1) } as never;
+  const scope = {} as never;
+
+  const answer = { hits: new Uint8Array(), answer: new Uint8Array([1, 2]), snapshot: 0n } as SearchAnswer;
+
+  it("are taken as they come, whatever order the calls had", async () => {
+    const { open, forgotten, deliveries } = deliveriesByHand();
+    const asked: unknown[] = [];
+    const { peers } = peersOver((_, [__, given]) => {
+      asked.push((given as SearchPlan).deliverTo);
+      return Promise.resolve(succeed({ delivered: true }));
+    }, deliveries);
+    const found = [1, 2, 3].map(() => peers.streamingNode(node).search(scope, plan));
+    while (asked.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    expect(asked).toEqual([1, 2, 3]);
+    for (const id of [3, 1, 2]) {
+      open.get(id)?.(succeed({ ...answer, answer: new Uint8Array([id]) }));
+      expect(await found[id - 1]).toMatchObject({ ok: true, value: { answer: new Uint8Array([id]) } });
+    }
+    expect(forgotten).toEqual([]);
+  });
+
+  it("are given up where the port brings hits or a failure", async () => {
+    for (const outcome of [
+      succeed({ hits: new Uint8Array([7]), snapshot: 5n }),
+      fail({ kind: "notReady", message: "" }),
+    ]) {
+      const { open, forgotten, deliveries } = deliveriesByHand();
+      const { peers } = peersOver(() => Promise.resolve(outcome), deliveries);
+      expect(await peers.streamingNode(node).search(scope, plan)).toStrictEqual(outcome);
+      expect(forgotten).toEqual([1]);
+      open.get(1)?.(succeed({ ...answer, delivered: true }));
+    }
+  });
+
+  it("are not opened for searches that want hits", async () => {
+    const { open, deliveries } = deliveriesByHand();
+    const { peers } = peersOver(() => Promise.resolve(succeed(1)), deliveries);
+    await peers.streamingNode(node).search(scope, { topK: 3 } as never);
+    expect(open.size).toBe(0);
   });
 });
