@@ -1,6 +1,6 @@
 /**
  * Chevrotain as the one file that its package also holds. Its usual entry loads some seven hundred modules, most of
- * them lodash's, and half of a server's start went there. The package does not export that file by name.
+ * them lodash's, and a third of a server's start went there. The package does not export that file by name.
  */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
