@@ -25,12 +25,43 @@ impl Entry {
     }
 }
 
+/// The nearest so many nodes say how far a walk goes: of fewer than these the noise of codes would decide.
+const WANTED_MIN: usize = 8;
+/// A walk goes so many times as far as the last node that is wanted lies, and farther with its width.
+const TIMES_MIN: f32 = 1.3;
+const TIMES_PER_DOUBLING: f32 = 0.1;
+
+/// Where a walk ends although its beam holds more: what is that much farther than the nodes that are wanted hardly leads
+/// back to nearer ones (Al-Jazzazi et al., Distance Adaptive Beam Search, NeurIPS 2025). Spares most where a beam is
+/// wider than the cluster that the query lies in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Horizon {
+    wanted: usize,
+    times: f32,
+}
+
+impl Default for Horizon {
+    /// None: to the end of the beam.
+    fn default() -> Self {
+        Self { wanted: usize::MAX, times: 1.0 }
+    }
+}
+
+impl Horizon {
+    /// For the `wanted` nearest by a beam of `width`, by keys that are squared distances.
+    pub(crate) fn of(wanted: usize, width: usize) -> Self {
+        let doublings = (width as f32 / wanted.max(1) as f32).log2();
+        Self { wanted: wanted.max(WANTED_MIN), times: (1.0 + TIMES_PER_DOUBLING * doublings).max(TIMES_MIN) }
+    }
+}
+
 /// The `capacity` nearest nodes met, ascending by key, each knowing whether its neighbours have been looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Beam {
     entries: Vec<Entry>,
     capacity: usize,
     cursor: usize,
+    horizon: Horizon,
 }
 
 impl Beam {
@@ -38,6 +69,12 @@ impl Beam {
         self.entries.clear();
         self.capacity = capacity.max(1);
         self.cursor = 0;
+        self.horizon = Horizon::default();
+    }
+
+    /// Ends the walk at `horizon`, until the next one begins.
+    pub(crate) fn end_at(&mut self, horizon: Horizon) {
+        self.horizon = horizon;
     }
 
     /// True when the node was near enough to be kept.
@@ -55,10 +92,12 @@ impl Beam {
         true
     }
 
-    /// The nearest node not looked at yet, marked as looked at.
+    /// The nearest node not looked at yet, marked as looked at, unless it lies beyond the horizon.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<u32> {
-        while let Some(entry) = self.entries.get_mut(self.cursor) {
+        let Horizon { wanted, times } = self.horizon;
+        let limit = self.entries.get(wanted - 1).map_or(f32::INFINITY, |last| last.key.max(0.0) * times);
+        while let Some(entry) = self.entries.get_mut(self.cursor).filter(|entry| entry.key <= limit) {
             self.cursor += 1;
             if entry.tagged & EXPANDED == 0 {
                 entry.tagged |= EXPANDED;
@@ -164,7 +203,7 @@ impl Visited {
 
 #[cfg(test)]
 mod tests {
-    use super::{Beam, Visited};
+    use super::{Beam, Horizon, Visited};
 
     #[test]
     fn beam_keeps_the_nearest_and_goes_back_for_nearer_ones() {
@@ -181,6 +220,25 @@ mod tests {
         assert_eq!(beam.next(), None);
         assert_eq!(beam.entries().iter().map(|entry| entry.node()).collect::<Vec<_>>(), [7, 1, 3]);
         assert!(beam.entries()[0].is_passage() && beam.is_full());
+    }
+
+    #[test]
+    fn a_walk_ends_at_its_horizon() {
+        let mut beam = Beam::default();
+        beam.reset(100);
+        beam.end_at(Horizon::of(8, 16));
+        (1..=9u8).for_each(|node| {
+            beam.offer(f32::from(node), u32::from(node), false);
+        });
+        assert_eq!(std::iter::from_fn(|| beam.next()).count(), 9);
+        beam.offer(8.0 * 1.3 + 0.1, 10, false);
+        assert_eq!(beam.next(), None);
+        beam.end_at(Horizon::of(8, 8 << 4));
+        assert_eq!(beam.next(), Some(10));
+        beam.offer(1e9, 11, false);
+        assert_eq!(beam.next(), None);
+        beam.end_at(Horizon::default());
+        assert_eq!(beam.next(), Some(11));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use elanus_kernels::BitsetView;
 
-use super::beam::Beam;
+use super::beam::{Beam, Horizon};
 use super::codes::CodeQuery;
 use super::file::Hnsw;
 use super::plan::{DENSE, Effort, Plan, Situation};
@@ -153,6 +153,7 @@ impl Hnsw {
             Plan::Exact | Plan::Scan { .. } => {}
             Plan::Through { width } => {
                 scratch.start(self.graph.nodes, width);
+                scratch.beam.end_at(self.horizon(query, effort));
                 scratch.enter(space, vector, entry, !allowed(entry));
                 walk(space, &base, vector, scratch, allowed);
                 found = &scratch.beam;
@@ -230,6 +231,17 @@ impl Hnsw {
         };
         let wanted = if coarse { ef } else { query.top_k };
         Effort { wanted, spare: ef - wanted, compared }
+    }
+
+    /// How far a walk without a filter goes. Only where keys are distances can one be so many times another.
+    fn horizon(&self, query: &Query<'_>, effort: Effort) -> Horizon {
+        let squared = match self.metric {
+            Metric::L2 => true,
+            Metric::Cosine => self.graph.codes,
+            _ => false,
+        };
+        let whole = !squared || query.allowed.is_some() || effort.compared == usize::MAX;
+        if whole { Horizon::default() } else { Horizon::of(effort.wanted, effort.wanted + effort.spare) }
     }
 
     /// After a search that has kept `width` candidates and could not be sure.
@@ -352,7 +364,8 @@ mod tests {
     use crate::progress::Progress;
     use crate::storage::Storage;
     use crate::testing::{TestRows, assert_sound, bits, clustered, naive, query, recall};
-    use crate::vector::{Element, Metric, SearchParams};
+    use crate::trace::Trace;
+    use crate::vector::{Element, Metric, Query, SearchParams};
 
     fn built(rows: &TestRows, metric: Metric) -> Hnsw {
         let params = r#"{"M": 16, "efConstruction": 100}"#;
@@ -431,6 +444,27 @@ mod tests {
                 let mean = sum / queries.len() as f64;
                 assert!(mean >= 0.95, "{metric:?}, one in {one_in}, {from} to {to}: {mean}");
             }
+        }
+    }
+
+    #[test]
+    fn a_beam_wider_than_the_cluster_stays_near() {
+        for metric in [Metric::L2, Metric::Cosine] {
+            let mut rows = clustered(Element::F32, 8_050, 96, 160, 31);
+            let queries: Vec<Vec<u8>> = rows.rows.split_off(8_000).into_iter().flatten().collect();
+            let index = built(&rows, metric);
+            let params = SearchParams { ef: Some(1_600), ..SearchParams::default() };
+            let (mut visited, mut sum) = (0, 0.0);
+            for vector in &queries {
+                let trace = Trace::default();
+                let query = Query { trace: Some(&trace), ..query(vector, 10, &params) };
+                let (mut hits, walk) = (vec![], Plan::Through { width: 1_600 });
+                index.search_graph(&rows, &query, &|_| walk, &mut Workspace::default(), &mut hits).expect("searches");
+                sum += recall(metric, &hits, &naive(&rows, metric, &query));
+                visited += trace.take().visited;
+            }
+            let (recall, visited) = (sum / 50.0, visited / 50);
+            assert!(recall >= 0.99 && visited < 800, "{metric:?}: recall {recall}, {visited} nodes");
         }
     }
 
