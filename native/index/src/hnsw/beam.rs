@@ -31,9 +31,9 @@ const WANTED_MIN: usize = 8;
 const TIMES_MIN: f32 = 1.3;
 const TIMES_PER_DOUBLING: f32 = 0.1;
 
-/// Where a walk ends although its beam holds more: what is that much farther than the nodes that are wanted hardly leads
-/// back to nearer ones (Al-Jazzazi et al., Distance Adaptive Beam Search, NeurIPS 2025). Spares most where a beam is
-/// wider than the cluster that the query lies in.
+/// Where a walk ends although its beam holds more: what lies that much farther than the nodes that are wanted hardly
+/// leads back to nearer ones (Al-Jazzazi et al., Distance Adaptive Beam Search, NeurIPS 2025). This spares most where a
+/// beam is wider than the cluster that the query lies in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Horizon {
     wanted: usize,
