@@ -5,14 +5,17 @@ use crate::trace::Alternative;
 use crate::vector::Query;
 
 /// Nanoseconds, measured on real embeddings of 384 dimensions with `examples/filter_sweep.rs`; only their ratios count.
-/// Of a walk for each place in its beam, where codes have 192 bytes, and of its first steps.
+/// Of a walk for each place in its beam, where codes have 192 bytes and first looks 64, and of its first steps.
 const WALK_NS: f32 = 470.0;
 const START_NS: f32 = 8_000.0;
 /// Of comparing one code or row out of order: for each, and for each byte of it.
 const COMPARE_NS: f32 = 8.0;
 const BYTE_NS: f32 = 0.04;
-/// Of looking at the signs of one row, for each besides its bytes, and finding its node.
-const LOOK_NS: f32 = 13.0;
+/// Of looking at the signs of one row and finding its node: for each, and for each byte, all of which come from afar.
+const LOOK_NS: f32 = 8.0;
+const LOOK_BYTE_NS: f32 = 0.12;
+/// So many nodes are looked at for each that a walk compares by code.
+const LOOKED_AT: f32 = 3.0;
 /// A scan that looks at signs first compares so many codes for each that it keeps.
 const SIFTED: f32 = 12.0;
 /// A collecting walk may be wider than expected by so many times the nodes in between.
@@ -88,7 +91,15 @@ impl Situation {
         let share = allowed as f32 / rows.max(1) as f32;
         let comparison = |bytes: usize| COMPARE_NS + bytes as f32 * BYTE_NS;
         let row = comparison(self.row_bytes);
-        let step = WALK_NS * comparison(code_bytes.unwrap_or(self.row_bytes)) / comparison(192);
+        let compared_bytes = code_bytes.unwrap_or(self.row_bytes);
+        let step = WALK_NS
+            * match look_bytes {
+                Some(look) => {
+                    let both = |look, code| LOOKED_AT * comparison(look) + comparison(code);
+                    both(look, compared_bytes) / both(64, 192)
+                }
+                None => comparison(compared_bytes) / comparison(192),
+            };
         let exact = allowed as f32 * row;
         // A walk leaves no more than its beam holds, however many may be compared.
         let reranked = compared.min(ef).min(allowed);
@@ -101,7 +112,7 @@ impl Situation {
             let codes = match look_bytes {
                 Some(look) => {
                     let few = (compared as f32 * SIFTED).min(allowed as f32);
-                    allowed as f32 * (LOOK_NS + look as f32 * BYTE_NS) + few * comparison(bytes)
+                    allowed as f32 * (LOOK_NS + look as f32 * LOOK_BYTE_NS) + few * comparison(bytes)
                 }
                 None => allowed as f32 * comparison(bytes),
             };
