@@ -6,7 +6,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { openEmbedded } from "../../packages/server/dist/embedded.js";
-import { round } from "../grpc-load.mjs";
 import { Data, timed, until } from "./data.mjs";
 
 const [folder, place] = process.argv.slice(2);
@@ -125,7 +124,8 @@ async function search(command) {
   const clientLoops = Array.from({ length: clients }, (_, client) => read(client));
   await Promise.all(command.writing === true ? [...clientLoops, write()] : clientLoops);
   latencies.sort((a, b) => a - b);
-  const at = (share) => round(latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))]);
+  const at = (share) =>
+    Number(latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))].toFixed(2));
   const perSecond = Math.round(latencies.length / seconds);
   return { perSecond, p50: at(0.5), p99: at(0.99), writtenPerSecond: written / (seconds + 1) };
 }
