@@ -11,10 +11,10 @@ test("the account of a search becomes a tree", () => {
     actual: 0.25,
     filterMicros: 12,
     index: "HNSW",
-    plans: ["two-hop walk"],
+    plans: ["collecting walk"],
     alternatives: [
       { plan: "exact scan", cost: 9_000 },
-      { plan: "two-hop walk", cost: 4_000 },
+      { plan: "collecting walk", cost: 4_000 },
     ],
     visited: 40,
     codeDistances: 40,
@@ -32,8 +32,8 @@ test("the account of a search becomes a tree", () => {
     "   └─ shards a, b: waited 1 ms, searched 2 ms, reduced 0 ms",
     "      └─ segment 7: 90 of 100 rows, HNSW",
     "         ├─ filter on rows: estimated 20.0 %, actual 25.0 %, 12 µs",
-    "         └─ two-hop walk: 55 µs",
-    "            ├─ estimates: exact scan 9 µs, two-hop walk 4 µs",
+    "         └─ collecting walk: 55 µs",
+    "            ├─ estimates: exact scan 9 µs, collecting walk 4 µs",
     "            └─ visited 40, distances 40 by code and 30 exact (30 re-ranked), 5000 bytes",
   ]);
 });
