@@ -97,8 +97,7 @@ impl Meta {
     }
 
     pub(crate) fn metric(&self) -> Result<Metric, IndexError> {
-        Metric::from_name(&self.metric)
-            .ok_or_else(|| IndexError::Corrupt(format!("index file is damaged: metric {}", self.metric)))
+        Metric::from_name(&self.metric).ok_or_else(|| format::corrupt(&format!("metric {}", self.metric)))
     }
 
     pub(crate) fn element(&self) -> Result<Element, IndexError> {

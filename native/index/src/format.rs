@@ -21,8 +21,14 @@ const ALIGNMENT: usize = 64;
 /// What a device reads at least.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
-fn corrupt(what: &str) -> IndexError {
+/// What a file that does not hold what it should is refused with.
+pub(crate) fn corrupt(what: &str) -> IndexError {
     IndexError::Corrupt(format!("index file is damaged: {what}"))
+}
+
+/// What a section is refused with that has another size than the lists of the index say.
+pub(crate) fn damaged(section: &str) -> IndexError {
+    corrupt(&format!("section {section} does not fit the lists"))
 }
 
 /// Bytes of the header of a file with these many sections and blocks.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::IndexError;
-use crate::format::{self, File};
+use crate::format::{self, File, corrupt};
 use crate::progress::Progress;
 use crate::storage::Storage;
 
@@ -40,10 +40,6 @@ pub struct RTree {
     nulls: Range<usize>,
     /// Where each level begins among the boxes, leaves first; and the end of the last.
     levels: Vec<usize>,
-}
-
-fn corrupt(what: &str) -> IndexError {
-    IndexError::Corrupt(format!("index file is damaged: {what}"))
 }
 
 /// The file of an index. `boxes` has one item a row: `None` where there is nothing to find. `nulls` has a bit for each

@@ -6,11 +6,11 @@ use elanus_kernels::memory::{as_u32s, prefetch, u32s_as_bytes};
 use elanus_kernels::{BitsetView, DistanceKernel, Isa};
 
 use super::majority::Majority;
-use super::{check_rows, damaged, present};
+use super::{check_rows, present};
 use crate::IndexError;
 use crate::catalog::Meta;
 use crate::flat;
-use crate::format::{self, File};
+use crate::format::{self, File, damaged};
 use crate::params::Params;
 use crate::progress::Progress;
 use crate::top_k::{Bounds, Direction, TopK, pack};

@@ -10,10 +10,10 @@ use elanus_kernels::memory::{as_u32s, u32s_as_bytes};
 use elanus_kernels::{BitsetView, DistanceKernel, Isa, crc32c};
 use serde::{Deserialize, Serialize};
 
-use super::{check_rows, damaged, present};
+use super::{check_rows, present};
 use crate::IndexError;
 use crate::catalog::Meta;
-use crate::format::{self, File};
+use crate::format::{self, File, damaged};
 use crate::params::Params;
 use crate::progress::Progress;
 use crate::top_k::{Bounds, Direction, TopK};

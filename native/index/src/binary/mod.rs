@@ -12,10 +12,6 @@ pub(crate) use minhash::scan as scan_bands;
 use crate::IndexError;
 use crate::vector::VectorRows;
 
-fn damaged(section: &str) -> IndexError {
-    IndexError::Corrupt(format!("index file is damaged: section {section} does not fit the lists"))
-}
-
 /// The rows that are not null.
 fn present(rows: &dyn VectorRows) -> Vec<u32> {
     let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);

@@ -10,7 +10,7 @@ use super::TYPES;
 use super::layout::Layout;
 use crate::IndexError;
 use crate::catalog::Meta;
-use crate::format::File;
+use crate::format::{File, corrupt};
 use crate::hnsw::beam::NODES_MAX;
 use crate::hnsw::build::SLOTS_MAX;
 use crate::hnsw::codes::{Codes, Encoder, FACTOR_BYTES, Width};
@@ -77,10 +77,6 @@ pub(crate) struct DiskGraph {
     codes: Section,
     factors: Section,
     nodes: Range<usize>,
-}
-
-fn corrupt(what: &str) -> IndexError {
-    IndexError::Corrupt(format!("index file is damaged: {what}"))
 }
 
 impl DiskGraph {

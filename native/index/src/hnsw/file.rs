@@ -18,7 +18,7 @@ use super::variant::{TYPES, Wish};
 use super::walk::NONE;
 use crate::IndexError;
 use crate::catalog::Meta;
-use crate::format::{self, File, Part};
+use crate::format::{self, File, Part, corrupt};
 use crate::params::Params;
 use crate::progress::Progress;
 use crate::quantize::{Form, Kind, Quantizer};
@@ -243,10 +243,6 @@ pub(crate) struct Hnsw {
     heads: Range<usize>,
     upper_words: Range<usize>,
     upper: Upper,
-}
-
-fn corrupt(what: &str) -> IndexError {
-    IndexError::Corrupt(format!("index file is damaged: {what}"))
 }
 
 impl Hnsw {

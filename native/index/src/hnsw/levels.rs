@@ -7,6 +7,7 @@ use super::order::Blocks;
 use super::space::Space;
 use super::walk::{Links, NONE, descend};
 use crate::IndexError;
+use crate::format::corrupt;
 
 /// How many nodes each level from 1 up has, and the words of all of them: for each level its nodes ascending, then a
 /// block of `m` words a node, whose entries are positions in this very level.
@@ -47,10 +48,7 @@ impl Upper {
                     ranges.push((at..nodes, nodes..end));
                     at = end;
                 }
-                _ => {
-                    let text = "index file is damaged: section upper does not fit the graph";
-                    return Err(IndexError::Corrupt(text.to_owned()));
-                }
+                _ => return Err(corrupt("section upper does not fit the graph")),
             }
         }
         Ok(Self { ranges, m })

@@ -9,7 +9,7 @@ use super::build::coarse_quantizer;
 use super::recipe::{Recipe, type_of};
 use crate::IndexError;
 use crate::catalog::Meta;
-use crate::format::File;
+use crate::format::{File, corrupt, damaged};
 use crate::quantize::{Decoder, Quantizer, block_bytes};
 use crate::vector::{Element, Metric};
 
@@ -42,15 +42,11 @@ struct Parts {
     refine: Range<usize>,
 }
 
-fn damaged(section: &str) -> IndexError {
-    IndexError::Corrupt(format!("index file is damaged: section {section} does not fit the lists"))
-}
-
 impl Ivf {
     pub(crate) fn open(file: File, meta: &Meta) -> Result<Self, IndexError> {
         let (metric, element) = (meta.metric()?, meta.element()?);
         let recipe: Recipe = serde_json::from_slice(file.section("recipe")?)
-            .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section recipe: {error}")))?;
+            .map_err(|error| corrupt(&format!("section recipe: {error}")))?;
         if meta.dim == 0 || element == Element::Bit {
             return Err(damaged("meta"));
         }

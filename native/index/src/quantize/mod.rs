@@ -32,6 +32,7 @@ use elanus_kernels::{Element, Metric};
 use serde::{Deserialize, Serialize};
 
 use crate::IndexError;
+use crate::format::corrupt;
 use crate::progress::Progress;
 use halves::Halves;
 use product::Product;
@@ -168,7 +169,7 @@ impl Quantizer {
             Kind::RaBitQ { bits: bits @ 1..=9 } => Codec::RaBitQ(RaBitQ::new(dim, bits)),
             Kind::Half { brain } => Codec::Half(Halves::new(if brain { Element::Bf16 } else { Element::F16 })),
             Kind::Product { .. } => Codec::Product(Product::open(kind, dim, state)?),
-            _ => return Err(IndexError::Corrupt("index file is damaged: quantiser is not known".to_owned())),
+            _ => return Err(corrupt("quantiser is not known")),
         };
         Ok(codec)
     }

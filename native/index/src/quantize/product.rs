@@ -11,6 +11,7 @@ use elanus_kernels::panel::{PANEL, Panel};
 use super::kmeans::{self, Centroids, NearestWork};
 use super::{Factors, Kind, Layout, Vectors, dot};
 use crate::IndexError;
+use crate::format::corrupt;
 use crate::parallel;
 use crate::progress::Progress;
 
@@ -234,7 +235,7 @@ impl Product {
 }
 
 fn damaged() -> IndexError {
-    IndexError::Corrupt("index file is damaged: the codebooks do not fit the vectors".to_owned())
+    corrupt("the codebooks do not fit the vectors")
 }
 
 /// The codebooks of one part, each learnt from what those before it leave.

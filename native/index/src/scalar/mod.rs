@@ -12,7 +12,7 @@ pub use grams::grams_of;
 pub use kind::{ScalarType, text_param};
 
 use crate::IndexError;
-use crate::format::File;
+use crate::format::{File, corrupt};
 use crate::storage::Storage;
 use dictionary::Dictionary;
 use postings::Postings;
@@ -86,10 +86,6 @@ pub struct ScalarIndex {
     grams: Option<(usize, usize)>,
     /// One bit a row; empty when no row is null.
     nulls: Range<usize>,
-}
-
-fn corrupt(what: &str) -> IndexError {
-    IndexError::Corrupt(format!("index file is damaged: {what}"))
 }
 
 fn u64_at(file: &File, range: &Range<usize>, i: usize) -> u64 {

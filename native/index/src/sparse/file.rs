@@ -9,7 +9,7 @@ use super::encode::{CELL_ROWS, WINDOW_CELLS, is_long};
 use super::scoring::Bm25;
 use crate::IndexError;
 use crate::catalog::Meta;
-use crate::format::File;
+use crate::format::{File, corrupt, damaged};
 use crate::vector::Metric;
 
 /// Section `sparse`, as JSON.
@@ -98,14 +98,10 @@ pub(crate) struct List<'a> {
     pub least: f32,
 }
 
-fn damaged(section: &str) -> IndexError {
-    IndexError::Corrupt(format!("index file is damaged: section {section} does not fit the lists"))
-}
-
 impl Inverted {
     pub(crate) fn open(file: File, meta: &Meta) -> Result<Self, IndexError> {
         let header: Header = serde_json::from_slice(file.section("sparse")?)
-            .map_err(|error| IndexError::Corrupt(format!("index file is damaged: section sparse: {error}")))?;
+            .map_err(|error| corrupt(&format!("section sparse: {error}")))?;
         let (metric, sections) = (meta.metric()?, Sections::of(&file)?);
         let index = Self { file, rows: meta.rows, metric, header, sections };
         index.check()?;
