@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use elanus_column::build::{self, BuildRequest};
 use elanus_column::explain::SegmentReport;
@@ -39,12 +41,17 @@ pub struct AnswerShape {
     shape: Arc<Shape>,
 }
 
+/// A search below this is done before two threads have woken each other.
+const QUICK_NANOS: u64 = 150_000;
+
 struct Shape {
     schema: Arc<Schema>,
     offset: usize,
     limit: usize,
     json: bool,
     encoding: SearchEncoding,
+    /// What searches of this shape took of late: the longest, of which each later one takes an eighth off.
+    nanos: AtomicU64,
 }
 
 #[napi]
@@ -60,7 +67,9 @@ impl AnswerShape {
         now(|| {
             let schema = Arc::clone(&schema.schema);
             let [offset, limit] = [offset, limit].map(|count| count as usize);
-            Ok(Self { shape: Arc::new(Shape { schema, offset, limit, json, encoding: options.read()? }) })
+            // Of the first nothing is known.
+            let nanos = AtomicU64::new(QUICK_NANOS);
+            Ok(Self { shape: Arc::new(Shape { schema, offset, limit, json, encoding: options.read()?, nanos }) })
         })
     }
 
@@ -71,6 +80,19 @@ impl AnswerShape {
 }
 
 impl Shape {
+    fn search(&self, asked: &SearchArguments, placeholders: &[u8]) -> Result<Bytes, NativeError> {
+        let start = Instant::now();
+        let answer = self.answer(&asked.segments, &search::search(&asked.request(placeholders))?)?;
+        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let before = self.nanos.load(Ordering::Relaxed);
+        self.nanos.store(nanos.max(before - before / 8), Ordering::Relaxed);
+        Ok(answer.into())
+    }
+
+    fn is_quick(&self) -> bool {
+        self.nanos.load(Ordering::Relaxed) < QUICK_NANOS
+    }
+
     fn answer(&self, segments: &[Arc<Segment>], hits: &Hits) -> Result<Vec<u8>, NativeError> {
         let Self { schema, encoding, .. } = self;
         let page = hits.slice(self.offset, self.limit);
@@ -86,17 +108,22 @@ impl Shape {
     }
 }
 
-/// A search, its page, the page's fields and the encoded answer in one job: no hit crosses to JavaScript.
+/// A search, its page, the page's fields and the encoded answer in one job: no hit crosses to JavaScript. One that is
+/// `alone` runs on the calling thread where the like of it has been quick: waking another and being woken takes longer.
 #[napi]
 pub fn answer_search<'env>(
     env: &'env Env,
     pool: &Pool,
     request: Object,
     shape: &AnswerShape,
+    alone: bool,
 ) -> Result<Answer<'env, Bytes>, Thrown> {
     let (asked, placeholders) = now(|| search_of(&Fields(&request)))?;
     let shape = Arc::clone(&shape.shape);
-    pool.run(env, move || Ok(shape.answer(&asked.segments, &search::search(&asked.request(&placeholders))?)?.into()))
+    if alone && shape.is_quick() {
+        return now(|| shape.search(&asked, &placeholders)).map(Answer::A);
+    }
+    pool.run(env, move || shape.search(&asked, &placeholders))
 }
 
 /// The same for the caller of that number (`callers.rs`) in another environment; nothing when it waits no more.
@@ -105,9 +132,7 @@ pub fn deliver_search(pool: &Pool, request: Object, shape: &AnswerShape, caller:
     let (asked, placeholders) = now(|| search_of(&Fields(&request)))?;
     let shape = Arc::clone(&shape.shape);
     if let Some(promised) = callers::take(caller)? {
-        pool.run_for(promised, move || {
-            Ok(Bytes::from(shape.answer(&asked.segments, &search::search(&asked.request(&placeholders))?)?))
-        });
+        pool.run_for(promised, move || shape.search(&asked, &placeholders));
     }
     Ok(())
 }

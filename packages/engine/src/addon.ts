@@ -61,8 +61,11 @@ export interface Addon {
     json: boolean,
     options: EncodeOptions,
   ) => NativeAnswerShape;
-  /** Search, page, the page's fields and the encoded answer at once, where `segments` are all that is searched. */
-  answerSearch(pool: NativePool, request: NativeSearch, shape: NativeAnswerShape): Native<Uint8Array>;
+  /**
+   * Search, page, the page's fields and the encoded answer at once, where `segments` are all that is searched. `alone`:
+   * nothing else waits, so that a search like others that were quick may run on the calling thread.
+   */
+  answerSearch(pool: NativePool, request: NativeSearch, shape: NativeAnswerShape, alone: boolean): Native<Uint8Array>;
   /** The same on a thread of the pool; the answer settles a promise of another thread's `Callers`. */
   deliverSearch(pool: NativePool, request: NativeSearch, shape: NativeAnswerShape, caller: number): void;
   Callers: new () => NativeCallers;

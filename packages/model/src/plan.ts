@@ -50,6 +50,8 @@ export interface SearchPlan {
   readonly explain?: boolean | undefined;
   /** Whoever holds all that is searched answers in this shape instead of with hits. */
   readonly answer?: AnswerShape | undefined;
+  /** With `answer`: nothing else was asked of the proxy, so that a quick search need not leave its thread. */
+  readonly alone?: boolean | undefined;
   /** With `answer`: the caller on another thread of this process whom the answer goes to, past those in between. */
   readonly deliverTo?: number | undefined;
 }

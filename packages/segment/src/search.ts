@@ -38,7 +38,7 @@ export async function searchSegments(
     expired: plan.expired,
   };
   if (plan.explain === true) return explained(() => engine.addon.explainSearch(engine.pool, request));
-  const { answer, deliverTo } = plan;
+  const { answer, deliverTo, alone = false } = plan;
   if (answer !== undefined && deliverTo !== undefined) {
     const taken = attemptNow(() =>
       engine.addon.deliverSearch(engine.pool, request, compiledShape(engine, answer), deliverTo),
@@ -46,7 +46,8 @@ export async function searchSegments(
     return taken.ok ? succeed({ hits: noHits, delivered: true }) : taken;
   }
   if (answer !== undefined) {
-    const done = await attempt(() => engine.addon.answerSearch(engine.pool, request, compiledShape(engine, answer)));
+    const { addon, pool } = engine;
+    const done = await attempt(() => addon.answerSearch(pool, request, compiledShape(engine, answer), alone));
     return done.ok ? succeed({ hits: noHits, answer: done.value }) : done;
   }
   const found = await attempt(() => engine.addon.search(engine.pool, request));

@@ -54,6 +54,8 @@ export class SearchTask {
   readonly #cache: CatalogCache;
   readonly #reads: ReadTask;
   readonly #checks = new SearchChecks();
+  /** Searches that were asked and not answered yet. */
+  #running = 0;
 
   constructor(engine: ProxyEngine, cache: CatalogCache, reads: ReadTask, clock: Clock) {
     this.#clock = clock;
@@ -63,6 +65,15 @@ export class SearchTask {
   }
 
   async search(request: Search, encoding: Encoding, deadlineMs: number): Promise<Outcome<SearchResult>> {
+    this.#running += 1;
+    try {
+      return await this.#search(request, encoding, deadlineMs);
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  async #search(request: Search, encoding: Encoding, deadlineMs: number): Promise<Outcome<SearchResult>> {
     const begunMs = this.#clock.nowMs();
     const found = await this.#cache.collection(request);
     if (!found.ok) return found;
@@ -139,6 +150,7 @@ export class SearchTask {
       expired: this.#reads.expired(collection),
       explain: shape.explain,
       answer,
+      alone: this.#running === 1,
     });
   }
 
