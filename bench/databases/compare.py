@@ -45,13 +45,16 @@ def main():
     for name in names:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
         process = Process(command(name), data, folder)
+        told = {}
         try:
-            result["databases"][name] = run(process, folder, asked.seconds)
-            print(name, json.dumps(result["databases"][name]), flush=True)
+            run(process, folder, asked.seconds, told)
+            print(name, json.dumps(told), flush=True)
         except EOFError:
             result["refused"][name] = process.last_words()
             print(f"{name}: not measured: {result['refused'][name]}", flush=True)
         finally:
+            if "load" in told:
+                result["databases"][name] = told
             process.stop()
             shutil.rmtree(folder, ignore_errors=True)
         if asked.json:
@@ -79,9 +82,10 @@ def command(name):
     return [sys.executable, HERE / "worker.py", name]
 
 
-def run(process, folder, seconds):
-    """Everything about one database, in the order of a life."""
-    told = {"start": process.ask({"do": "open"}), "load": process.ask({"do": "load"})}
+def run(process, folder, seconds, told):
+    """Everything about one database, in the order of a life, into `told` as far as it gets."""
+    told["start"] = process.ask({"do": "open"})
+    told["load"] = process.ask({"do": "load"})
     told["index"] = process.ask({"do": "index"})
     told["search"] = {}
     for wanted in [0.95, 0.99]:
@@ -107,7 +111,6 @@ def run(process, folder, seconds):
     with machine.quiet():
         mixed = {"do": "search", "ef": ef, "k": K, "below": 0, "clients": 8, "seconds": seconds, "writing": True}
         told["mixed"] = process.ask(mixed)
-    return told
 
 
 def smallest(process, wanted):

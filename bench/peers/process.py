@@ -5,6 +5,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
+
+
+# Seconds that one step of a measurement may take: builds of the slowest peers need minutes, a deadlock for ever.
+PATIENCE = 400
 
 
 def environment():
@@ -26,16 +31,27 @@ class Process:
             env=environment(),
             start_new_session=True,
         )
+        self.too_slow = None
 
     def ask(self, command):
-        """Raises EOFError when the process ended instead of answering."""
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(command) + "\n")
-            self.process.stdin.flush()
-        while line := self.process.stdout.readline():
-            if line.startswith("{"):
-                return json.loads(line)
-        raise EOFError
+        """Raises EOFError when the process ended instead of answering, or was ended because it took PATIENCE."""
+        impatience = threading.Timer(PATIENCE, self.give_up, [command])
+        impatience.start()
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.write(json.dumps(command) + "\n")
+                self.process.stdin.flush()
+            while line := self.process.stdout.readline():
+                if line.startswith("{"):
+                    return json.loads(line)
+            raise EOFError
+        finally:
+            impatience.cancel()
+
+    def give_up(self, command):
+        self.too_slow = command["do"]
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def last_words(self):
         """Why it ended, in its own words."""
@@ -43,6 +59,8 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         _, errors = self.process.communicate()
+        if self.too_slow is not None:
+            return f"no answer to «{self.too_slow}» within {PATIENCE} s"
         lines = [line for line in errors.strip().splitlines() if line.strip() and not line.startswith("Node.js")]
         told = next((line for line in reversed(lines) if "rror" in line or "support" in line), "".join(lines[-1:]))
         return told.strip() or f"ended with status {self.process.returncode}"
