@@ -88,21 +88,17 @@ fn grown(schema: &Arc<Schema>, batches: i64) -> Arc<Segment> {
     segment
 }
 
+/// The ten nearest of all rows by the first field.
+fn ten_nearest(segment: &Arc<Segment>) -> Asked<'_> {
+    Asked { segment, field: 110, metric: "L2", top_k: 10, snapshot: u64::MAX, filter: None, radius: None, exact: false }
+}
+
 #[test]
 fn lists_find_what_exact_search_finds() {
     let schema = schema(false);
     let segment = grown(&schema, 3);
     let mut random = Random::new(11);
-    let asked = Asked {
-        segment: &segment,
-        field: 110,
-        metric: "L2",
-        top_k: 10,
-        snapshot: u64::MAX,
-        filter: None,
-        radius: None,
-        exact: false,
-    };
+    let asked = ten_nearest(&segment);
     let before = segment.byte_size();
     // The first search compares the rows and asks for lists.
     assert_eq!(asked.run(&mut random).1.search.plans, ["exact scan"]);
@@ -157,25 +153,16 @@ fn every_metric_and_nullable_field_has_lists_of_its_own() {
 fn lists_are_made_anew_when_there_are_many_more_rows() {
     let schema = schema(false);
     let segment = grown(&schema, 1);
-    let asked = |segment| Asked {
-        segment,
-        field: 110,
-        metric: "L2",
-        top_k: 10,
-        snapshot: u64::MAX,
-        filter: None,
-        radius: None,
-        exact: false,
-    };
-    asked(&segment).run(&mut Random::new(3));
+    let asked = ten_nearest(&segment);
+    asked.run(&mut Random::new(3));
     segment.settle();
     let mut random = Random::new(8);
     for number in 1..5 {
         let of: Vec<i64> = (number * ROWS..(number + 1) * ROWS).collect();
         segment.append(batch(&schema, &mut random, &of), 20 + number as u64).expect("appends");
-        assert!(asked(&segment).run(&mut random).1.search.plans.contains(&"growing lists"));
+        assert!(asked.run(&mut random).1.search.plans.contains(&"growing lists"));
         segment.settle();
-        assert_eq!(asked(&segment).run(&mut random).1.search.plans, ["growing lists"]);
-        assert!(asked(&segment).recall(number as u64) >= 0.95);
+        assert_eq!(asked.run(&mut random).1.search.plans, ["growing lists"]);
+        assert!(asked.recall(number as u64) >= 0.95);
     }
 }
